@@ -1,0 +1,307 @@
+"""What is asked of an exchange and what it reports: the domain's value types.
+
+Amounts are `Decimal`, never negative unless said, in units of their asset; times are aware and UTC. None means that
+the exchange did not report it, which is never zero. Strings come from the exchange and are not to be trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from providers.credentials import Credentials
+
+SPOT = "spot"
+
+
+class OrderSide(StrEnum):
+    BUY = "buy"
+    SELL = "sell"
+
+
+class OrderType(StrEnum):
+    LIMIT = "limit"
+    MARKET = "market"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+
+
+class OrderStatus(StrEnum):
+    """An order's state, in ccxt's words.
+
+    `CREATED` is known to the books only (sent, not yet acknowledged); `LAPSED` is a conclusion of ours and never
+    reported.
+    """
+
+    CREATED = "created"
+    OPEN = "open"
+    CLOSED = "closed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    REJECTED = "rejected"
+    LAPSED = "lapsed"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self not in (OrderStatus.CREATED, OrderStatus.OPEN)
+
+
+class LegKind(StrEnum):
+    BALANCES = "balances"
+    OPEN_ORDERS = "open_orders"
+    ORDER = "order"
+    FILLS = "fills"
+
+
+class LegStatus(StrEnum):
+    OBSERVED = "OBSERVED"
+    FAILED = "FAILED"
+    UNSUPPORTED = "UNSUPPORTED"
+    SKIPPED = "SKIPPED"
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceReport:
+    """What an account holds of one asset in one wallet.
+
+    Parameters
+    ----------
+    free, used, total : Decimal or None
+        May be negative where the exchange lends. `total` is not always `free` + `used`.
+    """
+
+    asset: str
+    free: Decimal | None
+    used: Decimal | None
+    total: Decimal | None
+    wallet: str = SPOT
+
+
+@dataclass(frozen=True, slots=True)
+class FeeReport:
+    """A fee charged; `amount` is negative for a rebate."""
+
+    asset: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReport:
+    """One order as the exchange tells it.
+
+    Parameters
+    ----------
+    symbol : str
+        Unified symbol, such as ``BTC/USDT``.
+    status : OrderStatus or None
+        None if the exchange's word is not one we know; `raw_status` keeps the word.
+    price : Decimal or None
+        Limit price, quote units per base unit; None for a market order.
+    average : Decimal or None
+        Volume-weighted price of what is filled, quote units per base unit.
+    cost : Decimal or None
+        Quote units that changed hands for `filled`, without fees.
+    """
+
+    external_id: str
+    symbol: str
+    side: OrderSide | None
+    type: OrderType | None
+    status: OrderStatus | None
+    amount: Decimal | None
+    filled: Decimal | None
+    remaining: Decimal | None = None
+    price: Decimal | None = None
+    average: Decimal | None = None
+    cost: Decimal | None = None
+    fees: tuple[FeeReport, ...] = ()
+    client_order_id: str = ""
+    raw_status: str = ""
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FillReport:
+    """One execution (ccxt's "trade").
+
+    Parameters
+    ----------
+    cost : Decimal
+        Quote units that changed hands, without fees.
+    fees : tuple of FeeReport
+        Empty also where the exchange does not say.
+    """
+
+    external_id: str
+    order_external_id: str
+    symbol: str
+    side: OrderSide
+    price: Decimal
+    amount: Decimal
+    cost: Decimal
+    fees: tuple[FeeReport, ...] = ()
+    executed_at: datetime | None = None
+
+
+Row = BalanceReport | OrderReport | FillReport
+
+
+@dataclass(frozen=True, slots=True)
+class LegError:
+    """Why a leg failed.
+
+    Parameters
+    ----------
+    category : str
+        `OperationalException.category`.
+    kind : str
+        Class name of the original error, such as ccxt's ``RateLimitExceeded``.
+    message : str
+        Redacted, at most 500 characters.
+    retry_after : float or None
+        Seconds, as the exchange asked.
+    trace : str
+        Where it was raised: redacted traceback without local variables.
+    """
+
+    category: str
+    kind: str
+    message: str
+    retry_after: float | None = None
+    trace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One kind of read of one account.
+
+    Parameters
+    ----------
+    subject : str
+        What was asked for: a wallet (balances), an order's external id (order, fills), a symbol or empty for all
+        (open orders).
+    rows : tuple
+        `BalanceReport`, `OrderReport` or `FillReport` by `kind`; empty unless `OBSERVED`.
+    complete : bool
+        Whether absence from `rows` means absence at the exchange: every page was read by the exchange's own rule.
+    why_incomplete : str
+        Empty if `complete`.
+    pages : int
+        HTTP requests that carried rows.
+    """
+
+    kind: LegKind
+    status: LegStatus
+    requested_at: datetime
+    responded_at: datetime
+    subject: str = ""
+    rows: tuple[Row, ...] = ()
+    complete: bool = False
+    why_incomplete: str = ""
+    pages: int = 0
+    error: LegError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownOrder:
+    """An order that the books hold open.
+
+    Parameters
+    ----------
+    filled : Decimal
+        What the books have booked of it, base units: fills are read only when the exchange reports more.
+    """
+
+    external_id: str
+    symbol: str
+    filled: Decimal
+    client_order_id: str = ""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRequest:
+    """Everything a provider needs to read one account.
+
+    Parameters
+    ----------
+    account : str
+        Label of the account, for messages.
+    market : str
+        The exchange's ccxt id, lower case.
+    endpoint : str
+        Base URL that replaces scheme and host of every request; empty for the exchange's own.
+    assets : tuple of str
+        Assets that the books name; for providers that can only be asked for one at a time.
+    symbols : tuple of str
+        Symbols that the account can hold orders in; for markets that list open orders by symbol only.
+    deadline : float
+        Seconds for the whole snapshot.
+    """
+
+    account: str
+    market: str
+    credentials: Credentials
+    endpoint: str = ""
+    sandbox: bool = False
+    wallets: tuple[str, ...] = (SPOT,)
+    known_orders: tuple[KnownOrder, ...] = ()
+    assets: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    deadline: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All legs of one account in one sync run, in the order in which they were read.
+
+    Parameters
+    ----------
+    http_requests : int
+        Requests sent, retries and reads of symbols included.
+    symbol_requests : int
+        Of these, the ones that read the market's symbols; most snapshots need none.
+    error : LegError or None
+        Set if the snapshot ended before its legs could be read (no provider, missing secret, market reads failed).
+    """
+
+    request: SnapshotRequest
+    legs: tuple[Leg, ...] = ()
+    http_requests: int = 0
+    symbol_requests: int = 0
+    error: LegError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the snapshot of `account` has come: `done` of `total` reads of `stage`."""
+
+    account: str
+    stage: LegKind
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionReport:
+    """What a connection test learned, reading balances only.
+
+    Parameters
+    ----------
+    clock_offset : float or None
+        Seconds that the exchange's clock is ahead of ours; None if it does not tell its time.
+    assets : int
+        Number of assets with a balance other than zero.
+    capabilities : Mapping
+        ccxt method name to whether the market has it.
+    """
+
+    clock_offset: float | None = None
+    assets: int = 0
+    http_requests: int = 0
+    capabilities: Mapping[str, bool] = field(default_factory=dict)
+    error: LegError | None = None
