@@ -1,0 +1,118 @@
+"""Every market of the pinned ccxt, read from generated data: nobody has to load ccxt to know them.
+
+`catalogue.json` is made by `ccxt_client.generate_catalogue`; a test fails when it is stale.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from providers.errors import MarketUnknown
+
+CATALOGUE_FILE: Final = Path(__file__).with_name("catalogue.json")
+
+# ccxt's names of the reads that PosSync may use.
+CAPABILITIES: Final = (
+    "fetchBalance",
+    "fetchOpenOrders",
+    "fetchOrder",
+    "fetchOrders",
+    "fetchClosedOrders",
+    "fetchCanceledOrders",
+    "fetchCanceledAndClosedOrders",
+    "fetchMyTrades",
+    "fetchOrderTrades",
+    "fetchTime",
+    "fetchDeposits",
+    "fetchWithdrawals",
+    "fetchLedger",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What ccxt knows of an exchange.
+
+    Parameters
+    ----------
+    id : str
+        ccxt's id, lower case.
+    required_credentials : tuple of str
+        Names of `providers.credentials.CREDENTIAL_NAMES` without which an account cannot be read.
+    has_sandbox : bool
+        Whether the exchange runs a test site.
+    capabilities : Mapping
+        Each of `CAPABILITIES` to whether the market has it.
+    open_orders_limit, fills_limit : int or None
+        Rows of a page at most; None if ccxt knows none.
+    open_orders_need_symbol : bool
+        Whether open orders are listed for one symbol at a time only.
+    non_get_reads : frozenset of str
+        The requests other than GET that only read, such as ``private POST OpenOrders``.
+    """
+
+    id: str
+    name: str
+    required_credentials: tuple[str, ...]
+    has_sandbox: bool
+    capabilities: Mapping[str, bool]
+    open_orders_limit: int | None
+    fills_limit: int | None
+    open_orders_need_symbol: bool
+    non_get_reads: frozenset[str]
+
+
+def market(market_id: str) -> Market:
+    """Find a market by its ccxt id, in upper or lower case.
+
+    Raises
+    ------
+    MarketUnknown
+        If the pinned ccxt has none of that id.
+    """
+    try:
+        return _markets()[market_id.lower()]
+    except KeyError:
+        raise MarketUnknown(f"No ccxt exchange for market id {market_id}") from None
+
+
+def markets() -> tuple[Market, ...]:
+    """All markets, sorted by id."""
+    return tuple(_markets().values())
+
+
+def is_market(market_id: str) -> bool:
+    return market_id.lower() in _markets()
+
+
+def catalogue_text(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write the catalogue as JSON with one market a line, so that an upgrade shows as lines."""
+    lines = [f"{json.dumps(key)}: {json.dumps(rows[key])}" for key in sorted(rows)]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+@cache
+def _markets() -> Mapping[str, Market]:
+    rows = json.loads(CATALOGUE_FILE.read_text(encoding="utf-8"))
+    return MappingProxyType({key: _market(key, row) for key, row in rows.items()})
+
+
+def _market(key: str, row: Mapping[str, Any]) -> Market:
+    has = row["has"]
+    return Market(
+        id=key,
+        name=row["name"],
+        required_credentials=tuple(row["required_credentials"]),
+        has_sandbox=row["sandbox"],
+        capabilities=MappingProxyType({name: name in has for name in CAPABILITIES}),
+        open_orders_limit=row["open_orders_limit"],
+        fills_limit=row["fills_limit"],
+        open_orders_need_symbol=row["open_orders_need_symbol"],
+        non_get_reads=frozenset(row["non_get_reads"]),
+    )

@@ -1,0 +1,284 @@
+"""The exchange classes of ccxt, hardened.
+
+A hardened exchange reads exact numbers, refuses what is not the documented JSON, sends no request
+that could write, invents no amounts, and keeps no request or answer.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from decimal import Context, localcontext
+from functools import cache
+from typing import Any, Final, NoReturn
+
+import ccxt.async_support as ccxt
+
+from providers.catalogue import CAPABILITIES, Market
+from providers.ccxt_errors import ReplyFacts, translated
+from providers.credentials import CREDENTIAL_NAMES, Credentials
+from providers.errors import (
+    OperationalException,
+    UnexpectedReport,
+    WriteRefused,
+)
+from providers.mapping import UNREADABLE, has_numbers
+from providers.market_options import (
+    OPEN_ORDERS_NEED_SYMBOL,
+    credentials_to_read,
+    market_options,
+)
+from providers.read_requests import NON_GET_READS
+from providers.shapes import check_shape
+from providers.transport import AccountSession
+
+CCXT_VERSION: Final[str] = ccxt.__version__
+
+# At DEBUG ccxt logs keys, signatures and balances. The level holds down its whole tree, and the
+# hardened exchanges log outside of that tree, where no configuration can open it again.
+logging.getLogger("ccxt").setLevel(logging.WARNING)
+_silent: Final = logging.Logger("ccxt.hardened", logging.WARNING)  # noqa: LOG001  no parent, on purpose
+_silent.addHandler(logging.NullHandler())
+
+_reply: ContextVar[ReplyFacts | None] = ContextVar("reply", default=None)
+_is_allowed_read: ContextVar[bool] = ContextVar("is_allowed_read", default=False)
+
+
+class HardenedExchange(ccxt.Exchange):  # type: ignore[misc]  # ccxt is untyped
+    """Stands before one of ccxt's classes in the order of inheritance.
+
+    Attributes
+    ----------
+    failed_requests : list of OperationalException
+        Of the running read, also those that ccxt catches itself to go on with a guess.
+    """
+
+    number = str
+    logger = _silent
+    timeout_on_exit = 0  # ccxt waits 250 ms for sockets that are not its own here
+    catalogue_id = ""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.failed_requests: list[OperationalException] = []
+        super().__init__(config)
+
+    async def request(
+        self,
+        path: str,
+        api: Any = "public",
+        method: str = "GET",
+        params: Any = None,
+        config: Any = None,
+    ) -> Any:
+        access = api if isinstance(api, str) else ".".join(api)
+        if method != "GET" and f"{access} {method} {path}" not in _non_get_reads(self.catalogue_id):
+            raise _write_refused(self.catalogue_id, f"{method} {path}")
+        token = _is_allowed_read.set(method != "GET")
+        try:
+            answer = await super().request(path, api, method, params or {}, config or {})
+        finally:
+            _is_allowed_read.reset(token)
+        check_shape(self.catalogue_id, f"{access} {path}", answer)
+        return answer
+
+    async def fetch(
+        self, url: str, method: str = "GET", headers: Any = None, body: Any = None
+    ) -> Any:
+        if method != "GET" and not _is_allowed_read.get():
+            raise _write_refused(self.catalogue_id, method)
+        reply = ReplyFacts()
+        token = _reply.set(reply)
+        try:
+            answer = await super().fetch(url, method, headers, body)
+            if not isinstance(answer, dict | list):
+                raise UnexpectedReport(
+                    f"{self.catalogue_id} answered with something other than a JSON object or list."
+                )
+        except OperationalException as e:
+            self.failed_requests.append(e)
+            raise
+        except ccxt.BaseError as e:
+            # A context variable does not reach who awaits a gather; the error does.
+            e.reply = reply
+            self.failed_requests.append(translated(self.catalogue_id, e, reply))
+            raise
+        finally:
+            _reply.reset(token)
+        return answer
+
+    def on_rest_response(self, code: int, reason: str, *answer: Any) -> Any:
+        reply, (_url, _method, headers, *_rest) = _reply.get(), answer
+        if reply is not None:
+            reply.record(code, headers)
+        return super().on_rest_response(code, reason, *answer)
+
+    @staticmethod
+    def on_json_response(body: str) -> Any:
+        try:
+            return json.loads(body, parse_float=str, parse_constant=_refuse_constant)
+        except RecursionError:
+            raise UnexpectedReport("The answer is nested too deeply.") from None
+
+    def handle_http_status_code(
+        self, code: int, reason: str, url: str, method: str, body: str
+    ) -> None:
+        super().handle_http_status_code(code, reason, url, method, body)
+        if not 200 <= code < 300:
+            # Without this, asynchronous ccxt takes a 524 of a proxy for an empty answer.
+            raise ccxt.ExchangeError(f"{self.id} {method} {url} {code} {reason} {body}")
+
+    def parse_order(self, order: Any, market: Any = None) -> Any:
+        try:
+            return super().parse_order(order, market)
+        except Exception as e:  # one row that no parser can read must not cost the others
+            return _unreadable(order, market, e)
+
+    def parse_trade(self, trade: Any, market: Any = None) -> Any:
+        try:
+            return super().parse_trade(trade, market)
+        except Exception as e:  # as above
+            return _unreadable(trade, market, e)
+
+    def safe_balance(self, balance: dict[Any, Any]) -> dict[Any, Any]:
+        """Leave out of ccxt's arithmetic what is no number; `mapping` refuses it by name."""
+        unreadable = {asset: row for asset, row in balance.items() if not has_numbers(row)}
+        readable = {asset: row for asset, row in balance.items() if asset not in unreadable}
+        told: dict[Any, Any] = super().safe_balance(readable)
+        return told | unreadable
+
+    def safe_order(self, order: Any, market: Any = None) -> dict[str, Any]:
+        """Undo what ccxt makes up: that a closed order is a filled one, and a cost at the limit."""
+        reported = dict(order or {})
+        told: dict[str, Any] = super().safe_order(order, market)
+        missing = {name for name in _AMOUNTS if reported.get(name) in (None, "")}
+        if reported.get("trades"):
+            return told
+        if {"filled", "remaining"} <= missing:
+            return told | dict.fromkeys(missing)
+        if {"cost", "average"} <= missing and told["filled"] and float(told["filled"]):
+            return told | {"cost": None}
+        return told
+
+
+# What exchanges call the id of an order or a fill.
+_ID_NAMES: Final = ("id", "orderId", "ordId", "order_id", "execId", "tradeId", "trade_id", "uuid")
+_AMOUNTS: Final = ("filled", "remaining", "cost", "average")
+
+
+@cache
+def exchange_class(market_id: str) -> type[HardenedExchange]:
+    """Harden ccxt's class of `market_id`; made once, as each class costs memory for ever."""
+    ccxt_class = getattr(ccxt, market_id)
+    members = {"catalogue_id": market_id}
+    return type(f"Hardened_{market_id}", (HardenedExchange, ccxt_class), members)
+
+
+def make_exchange(
+    market: Market,
+    session: AccountSession | None,
+    credentials: Credentials,
+    *,
+    sandbox: bool = False,
+) -> HardenedExchange:
+    """Make an exchange that reads through `session` with the required ones of `credentials`.
+
+    Nothing but credentials and the options of `market_options` reaches ccxt's constructor.
+    """
+    secrets = {
+        name: credentials[name].reveal()
+        for name in market.required_credentials
+        if name in credentials
+    }
+    exchange = exchange_class(market.id)(
+        {
+            **secrets,
+            "options": market_options(market.id),
+            "enableRateLimit": False,
+            "enableLastHttpResponse": False,
+            "enableLastJsonResponse": False,
+            "enableLastResponseHeaders": False,
+        }
+    )
+    exchange.session, exchange.own_session = session, False
+    exchange.ssl_context = False  # or ccxt would build one; the session has its own
+    if sandbox:
+        exchange.set_sandbox_mode(True)
+    return exchange
+
+
+@contextmanager
+def translated_errors(market_id: str) -> Iterator[None]:
+    """Turn what ccxt and its parsers raise into our errors, and keep our decimal context.
+
+    ccxt's rounding changes the context of whoever calls it.
+    """
+    try:
+        with localcontext(Context()):
+            yield
+    except OperationalException:
+        raise
+    except Exception as e:
+        # `from None`: ccxt quotes signed URLs in its messages.
+        raise translated(market_id, e, getattr(e, "reply", ReplyFacts())) from None
+
+
+def generate_catalogue() -> dict[str, dict[str, Any]]:
+    """Tell what `catalogue.json` has to hold for the installed ccxt."""
+    return {market_id: _catalogue_row(market_id) for market_id in ccxt.exchanges}
+
+
+def _catalogue_row(market_id: str) -> dict[str, Any]:
+    exchange = getattr(ccxt, market_id)()
+    spot = (exchange.features or {}).get("spot") or {}
+    required = tuple(name for name in CREDENTIAL_NAMES if exchange.requiredCredentials.get(name))
+    return {
+        "name": exchange.name,
+        "required_credentials": list(credentials_to_read(market_id, required)),
+        "sandbox": bool(exchange.urls.get("test")),
+        "has": [name for name in CAPABILITIES if _has(exchange, name)],
+        "open_orders_limit": (spot.get("fetchOpenOrders") or {}).get("limit"),
+        "fills_limit": (spot.get("fetchMyTrades") or {}).get("limit"),
+        "open_orders_need_symbol": market_id in OPEN_ORDERS_NEED_SYMBOL,
+        "non_get_reads": sorted(NON_GET_READS.get(market_id, ())),
+    }
+
+
+def _has(exchange: Any, capability: str) -> bool:
+    """Whether it is claimed and also there: ccxt claims some that only its base class has."""
+    method = re.sub(r"(?<!^)([A-Z])", r"_\1", capability).lower()
+    inherited = getattr(ccxt.Exchange, method, None)
+    is_there = getattr(type(exchange), method, None) is not inherited
+    return exchange.has.get(capability) in (True, "emulated") and is_there
+
+
+def _unreadable(row: Any, market: Any, error: Exception) -> dict[str, Any]:
+    """Stand in for a row that its parser broke on; ccxt sorts and filters it like any other."""
+    facts = row if isinstance(row, dict) else {}
+    id_ = next((facts[name] for name in _ID_NAMES if facts.get(name)), "")
+    return {
+        "id": str(id_),
+        "symbol": market["symbol"] if market else None,
+        "timestamp": None,
+        "info": row,
+        UNREADABLE: f"{type(error).__name__} in its parser",
+    }
+
+
+@cache
+def _non_get_reads(market_id: str) -> frozenset[str]:
+    return frozenset(NON_GET_READS.get(market_id, ()))
+
+
+def _write_refused(market_id: str, request: str) -> WriteRefused:
+    return WriteRefused(
+        f"{market_id}: {request} was not sent. PosSync only reads, and this request is not on "
+        "its list of reads."
+    )
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"expected a number, was {name}")

@@ -1,0 +1,139 @@
+"""ccxt's errors in our words: its classes, and what its classes get wrong.
+
+Needs no ccxt: its classes are known by name, as they are in what it documents.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from providers.errors import (
+    AccountSuspended,
+    CapabilityMissing,
+    ClockSkewed,
+    CredentialsRejected,
+    ExchangeInMaintenance,
+    ExchangeTimeout,
+    ExchangeUnavailable,
+    NonceRejected,
+    OperationalException,
+    OrderUnknown,
+    OursToFix,
+    PermissionMissing,
+    RateLimited,
+    RegionBlocked,
+    SlowDown,
+    TemporarilyBanned,
+    UnexpectedReport,
+)
+from providers.redaction import one_line
+
+_CLASSES: Final[Mapping[str, type[OperationalException]]] = {
+    "AccountNotEnabled": PermissionMissing,
+    "AccountSuspended": AccountSuspended,
+    "ArgumentsRequired": CapabilityMissing,
+    "AuthenticationError": CredentialsRejected,
+    "BadRequest": OursToFix,
+    "BadResponse": UnexpectedReport,
+    "BadSymbol": CapabilityMissing,
+    "DDoSProtection": RateLimited,
+    "InvalidNonce": NonceRejected,
+    "InvalidProxySettings": OursToFix,
+    "NotSupported": CapabilityMissing,
+    "NullResponse": UnexpectedReport,
+    "OnMaintenance": ExchangeInMaintenance,
+    "OperationFailed": ExchangeUnavailable,
+    "OrderNotFound": OrderUnknown,
+    "PermissionDenied": PermissionMissing,
+    "RateLimitExceeded": RateLimited,
+    "RequestTimeout": ExchangeTimeout,
+    "RestrictedLocation": RegionBlocked,
+}
+
+_STATUSES: Final[Mapping[int, type[OperationalException]]] = {
+    418: TemporarilyBanned,
+    429: RateLimited,
+    451: RegionBlocked,
+}
+
+# Where ccxt has a plain ExchangeError or a class that misleads: market (empty for all), what its
+# text says, and what that means. Measured with ccxt's own classes.
+_OVERLAY: Final[tuple[tuple[str, str, type[OperationalException]], ...]] = (
+    ("", r"restricted location", RegionBlocked),
+    ("kraken", r"EAPI:Invalid (signature|key)", CredentialsRejected),
+    ("kraken", r"EAccount:Invalid permissions|EAPI:Feature disabled", PermissionMissing),
+    ("kraken", r"EService:(Timeout|Deadline elapsed)", ExchangeUnavailable),
+    ("kraken", r"EOrder:(Invalid|Unknown) order", OrderUnknown),
+    ("okx", r'"50119"', CredentialsRejected),
+    ("okx", r'"50120"', PermissionMissing),
+    ("okx", r'"50102"', ClockSkewed),
+    ("bybit", r'"retCode":\s*(10000|10016)\b', ExchangeUnavailable),
+    ("bybit", r'"retCode":\s*10002\b', ClockSkewed),
+    # ccxt calls it DDoSProtection once the same key has worked.
+    ("binance", r'"code":\s*-2015\b', CredentialsRejected),
+    ("binance", r'"code":\s*-1016\b', ExchangeUnavailable),
+    ("binance", r'"code":\s*-1021\b', ClockSkewed),
+    ("binance", r'"code":\s*-2026\b', OrderUnknown),  # archived
+)
+_CLOCK: Final = re.compile(r"timestamp|recv_?window|clock|expired", re.I)
+_URL: Final = re.compile(r"(https?://[^\s?#\"'<>]*)[^\s\"'<>]*")
+_MAX_TEXT: Final = 400
+_SERVER_ERROR: Final = 500
+
+
+class ReplyFacts:
+    """Status and headers of the last answer that belongs to an error; status 0 if there was none."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: Mapping[str, str] = {}
+
+    def record(self, status: int, headers: Mapping[str, str]) -> None:
+        self.status = status
+        self.headers = {name.lower(): value for name, value in headers.items()}
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the exchange asks to wait, from either form of ``Retry-After``."""
+        text = self.headers.get("retry-after", "").strip()
+        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,3})?", text, re.ASCII):
+            return float(text)
+        try:
+            moment = parsedate_to_datetime(text)
+        except ValueError:
+            return None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def translated(market: str, error: Exception, reply: ReplyFacts) -> OperationalException:
+    """Tell what `error` of ccxt, or of one of its parsers, means to the reader of `market`."""
+    names = [kind.__name__ for kind in type(error).__mro__]
+    kind = type(error).__name__
+    text = _URL.sub(r"\1", str(error))
+    if "BaseError" not in names:
+        message = f"{market}: the answer could not be read ({kind}: {text})"
+        return UnexpectedReport(one_line(message, _MAX_TEXT), kind=kind)
+    message = one_line(f"{market}: {text.removeprefix(market).strip() or kind}", _MAX_TEXT)
+    meaning = _meaning(market, names, text, reply.status)
+    if issubclass(meaning, SlowDown):
+        return meaning(message, kind=kind, retry_after=reply.retry_after)
+    return meaning(message, kind=kind)
+
+
+def _meaning(market: str, names: list[str], text: str, status: int) -> type[OperationalException]:
+    if status in _STATUSES:
+        return _STATUSES[status]
+    for where, pattern, meaning in _OVERLAY:
+        if where in ("", market) and re.search(pattern, text):
+            return meaning
+    if "InvalidNonce" in names:
+        return ClockSkewed if _CLOCK.search(text) else NonceRejected
+    for name in names:
+        if name in _CLASSES:
+            return _CLASSES[name]
+    return ExchangeUnavailable if status >= _SERVER_ERROR else UnexpectedReport

@@ -1,0 +1,215 @@
+"""One account's line to its exchange: retried, bounded in time, with symbols and clock at hand."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from providers.ccxt_client import HardenedExchange, make_exchange, translated_errors
+from providers.errors import (
+    CapabilityMissing,
+    ClockSkewed,
+    CredentialsRejected,
+    ExchangeTimeout,
+    ExchangeUnavailable,
+    PermissionMissing,
+    SlowDown,
+)
+from providers.file_cache import FileCache
+from providers.market_options import ACCOUNT_MODES
+from providers.reports import SnapshotRequest
+from providers.resilience import Retry
+from providers.symbols import SYMBOLS_MAX_AGE, Site, SymbolLoader, SymbolStore
+from providers.transport import AccountSession, Transport
+
+# An unknown symbol may be a new one, which is not worth more than one read of all in this time.
+_NEW_SYMBOLS_SECONDS: Final = 600.0
+# An account may be changed to another mode; until then that is noticed it is read wrongly.
+_MODES_MAX_AGE: Final = 3600.0
+
+# ccxt falls back to a guess when it cannot find out what kind of account it reads.
+_NEVER_SWALLOWED: Final = (ExchangeUnavailable, ExchangeTimeout, SlowDown)
+# Some markets tell their symbols only to who has a key.
+_NEEDS_KEY: Final = (CapabilityMissing, CredentialsRejected, PermissionMissing)
+
+
+class Memory:
+    """What is worth keeping from one snapshot to the next; shared by all accounts of a process."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.symbols = SymbolStore(folder)
+        self.files = FileCache(folder)
+        self.clock_offsets: dict[str, float] = {}
+
+
+class Connection:
+    """Reads one account through ccxt.
+
+    Attributes
+    ----------
+    ends_at : float
+        When the last answer has to be there, on the event loop's clock.
+    clock_offset : float or None
+        Seconds that the exchange's clock is ahead of ours, if that was measured.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        exchange: HardenedExchange,
+        session: AccountSession,
+        connector: Connector,
+        ends_at: float,
+    ) -> None:
+        self.market = site.market
+        self.ends_at = ends_at
+        self.clock_offset: float | None = None
+        self._site = site
+        self._exchange = exchange
+        self._session = session
+        self._connector = connector
+        self._has_measured_clock = False
+
+    @property
+    def requests(self) -> int:
+        return self._session.requests
+
+    def remaining(self) -> float:
+        return self.ends_at - asyncio.get_running_loop().time()
+
+    async def read(self, method: str, *args: Any) -> Any:
+        """Call one of ccxt's reads.
+
+        Raises
+        ------
+        OperationalException
+            If it cannot be read; ExchangeTimeout also if the deadline comes first.
+        """
+        if self.remaining() <= 0:
+            raise _too_late(self.market.id)
+        try:
+            async with asyncio.timeout_at(self.ends_at):
+                return await self._connector.retry.call(
+                    lambda: self._attempt(method, *args), remaining=self.remaining
+                )
+        except TimeoutError:
+            raise _too_late(self.market.id) from None
+
+    async def learn_symbols(self, max_age: float = SYMBOLS_MAX_AGE) -> None:
+        """Know the market's symbols, without a key if the exchange tells them so."""
+        try:
+            async with asyncio.timeout_at(self.ends_at):
+                loader = self._connector.loader
+                symbols = await loader.symbols(self._site, self._session, max_age)
+                symbols.give_to(self._exchange)
+        except _NEEDS_KEY:
+            await self.read("load_markets")
+        except TimeoutError:
+            raise _too_late(self.market.id) from None
+
+    async def learns_new_symbols(self, symbols: Iterable[str | None]) -> bool:
+        """Read the market's symbols again if one of `symbols` is unknown and they are not fresh."""
+        if all(symbol in self._exchange.markets for symbol in symbols if symbol):
+            return False
+        known = self._connector.memory.symbols.find(self._site)
+        if known is None or known.age < _NEW_SYMBOLS_SECONDS:
+            return False
+        await self.learn_symbols(_NEW_SYMBOLS_SECONDS)
+        return True
+
+    async def read_clock(self) -> float:
+        """`measure_clock` with retries and deadline."""
+        try:
+            async with asyncio.timeout_at(self.ends_at):
+                return await self._connector.retry.call(
+                    self.measure_clock, remaining=self.remaining
+                )
+        except TimeoutError:
+            raise _too_late(self.market.id) from None
+
+    async def measure_clock(self) -> float:
+        """Learn how many seconds the exchange's clock is ahead of ours, and sign by it."""
+        self._has_measured_clock = True
+        with translated_errors(self.market.id):
+            await self._exchange.load_time_difference()
+            offset = -float(self._exchange.options["timeDifference"]) / 1000
+        self.clock_offset = self._connector.memory.clock_offsets[self._site.key] = offset
+        return offset
+
+    def use_clock_offset(self, offset: float) -> None:
+        self.clock_offset = offset
+        self._exchange.options["timeDifference"] = round(-offset * 1000)
+
+    async def close(self) -> None:
+        self._connector.remember_modes(self._site, self._exchange)
+        self._exchange.last_request_headers = None
+        await self._exchange.close()
+
+    async def _attempt(self, method: str, *args: Any) -> Any:
+        try:
+            return await self._read_once(method, *args)
+        except ClockSkewed:
+            if self._has_measured_clock or not self.market.capabilities["fetchTime"]:
+                raise
+        await self.measure_clock()
+        return await self._read_once(method, *args)
+
+    async def _read_once(self, method: str, *args: Any) -> Any:
+        failed = self._exchange.failed_requests
+        failed.clear()
+        with translated_errors(self.market.id):
+            answer = await getattr(self._exchange, method)(*args)
+        swallowed = next((e for e in failed if isinstance(e, _NEVER_SWALLOWED)), None)
+        if swallowed is not None:
+            for mode in ACCOUNT_MODES.get(self.market.id, ()):
+                self._exchange.options[mode] = None
+            raise swallowed
+        return answer
+
+
+class Connector:
+    """Opens connections in one event loop."""
+
+    def __init__(self, memory: Memory, retry: Retry) -> None:
+        self.memory = memory
+        self.retry = retry
+        self._transport = Transport()
+        self.loader = SymbolLoader(memory.symbols, self._transport, retry)
+
+    def connect(self, site: Site, request: SnapshotRequest) -> Connection:
+        session = self._transport.session(site.endpoint)
+        exchange = make_exchange(site.market, session, request.credentials, sandbox=site.sandbox)
+        exchange.options.update(self._modes(site, exchange))
+        ends_at = asyncio.get_running_loop().time() + request.deadline
+        connection = Connection(site, exchange, session, self, ends_at)
+        offset = self.memory.clock_offsets.get(site.key)
+        if offset is not None:
+            connection.use_clock_offset(offset)
+        return connection
+
+    def remember_modes(self, site: Site, exchange: HardenedExchange) -> None:
+        names = ACCOUNT_MODES.get(site.market.id, ())
+        modes = {name: exchange.options.get(name) for name in names}
+        if names and None not in modes.values() and modes != self._modes(site, exchange):
+            self.memory.files.save(_modes_file(site, exchange), modes)
+
+    async def close(self) -> None:
+        await self.loader.close()
+        await self._transport.close()
+
+    def _modes(self, site: Site, exchange: HardenedExchange) -> dict[str, Any]:
+        if site.market.id not in ACCOUNT_MODES:
+            return {}
+        return self.memory.files.load(_modes_file(site, exchange), _MODES_MAX_AGE) or {}
+
+
+def _modes_file(site: Site, exchange: HardenedExchange) -> str:
+    owner = hashlib.sha256(f"{site.key} {exchange.apiKey} {exchange.secret}".encode())
+    return f"mode-{owner.hexdigest()[:24]}.json.z"
+
+
+def _too_late(market_id: str) -> ExchangeTimeout:
+    return ExchangeTimeout(f"{market_id} did not answer before this sync had to end.")

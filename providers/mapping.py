@@ -1,0 +1,304 @@
+"""From ccxt's unified rows to reports; pure. A row that cannot be told is refused with its name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Context, Decimal, localcontext
+from typing import Any, Final, Generic, TypeVar
+
+from providers.errors import UnexpectedReport
+from providers.reports import (
+    SPOT,
+    BalanceReport,
+    FeeReport,
+    FillReport,
+    OrderReport,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+)
+
+MAX_DIGITS: Final = 72
+MAX_DECIMALS: Final = 36
+MAX_ID: Final = 128
+MAX_SYMBOL: Final = 64
+
+# Marks a row that stands in for one that could not be parsed; its value says why.
+UNREADABLE: Final = "unreadable"
+
+Raw = Mapping[str, Any]
+T = TypeVar("T")
+
+_EXACT: Final = Context(prec=400)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_NUMBER_TEXT: Final = 400
+_NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?", re.ASCII)
+_NOT_ASSETS: Final = frozenset({"info", "timestamp", "datetime", "free", "used", "total", "debt"})
+
+_STATUSES: Final[Mapping[str, OrderStatus]] = {
+    "open": OrderStatus.OPEN,
+    "pending": OrderStatus.OPEN,
+    "canceling": OrderStatus.OPEN,
+    "cancelling": OrderStatus.OPEN,
+    "closed": OrderStatus.CLOSED,
+    "filled": OrderStatus.CLOSED,
+    "canceled": OrderStatus.CANCELED,
+    "cancelled": OrderStatus.CANCELED,
+    "expired": OrderStatus.EXPIRED,
+    "rejected": OrderStatus.REJECTED,
+    "failed": OrderStatus.REJECTED,
+}
+_TYPES: Final = {kind.value: kind for kind in OrderType}
+_SIDES: Final = {side.value: side for side in OrderSide}
+
+
+@dataclass(frozen=True, slots=True)
+class Reports(Generic[T]):
+    """The rows that could be told, and what is wrong with each of the others.
+
+    Parameters
+    ----------
+    refused_ids : tuple of str or None
+        Id of each refused row; None if not even that can be told.
+    """
+
+    rows: tuple[T, ...]
+    problems: tuple[str, ...] = ()
+    refused_ids: tuple[str | None, ...] = ()
+
+
+def order_reports(raws: Iterable[Raw]) -> Reports[OrderReport]:
+    return _reports(raws, order_report)
+
+
+def fill_reports(raws: Iterable[Raw], order_id: str) -> Reports[FillReport]:
+    return _reports(raws, lambda raw: fill_report(raw, order_id))
+
+
+def order_report(raw: Raw) -> OrderReport:
+    """Tell one order.
+
+    Raises
+    ------
+    UnexpectedReport
+        If it has no id or symbol, or holds what cannot be a number.
+    """
+    _refuse_unreadable(raw)
+    kind = _TYPES.get(_word(raw.get("type")))
+    return OrderReport(
+        external_id=_identifier(raw.get("id"), "id", MAX_ID),
+        client_order_id=_optional_identifier(raw.get("clientOrderId")),
+        symbol=_identifier(raw.get("symbol"), "symbol", MAX_SYMBOL),
+        side=_SIDES.get(_word(raw.get("side"))),
+        type=kind,
+        status=_STATUSES.get(_word(raw.get("status"))),
+        raw_status=_shown(raw.get("status")),
+        amount=_quantity(raw, "amount"),
+        filled=_quantity(raw, "filled"),
+        remaining=_quantity(raw, "remaining"),
+        # ccxt puts the average price there for a market order, which has no limit price.
+        price=None if kind == OrderType.MARKET else _quantity(raw, "price"),
+        average=_quantity(raw, "average"),
+        cost=_quantity(raw, "cost"),
+        fees=_fees(raw),
+        created_at=_time(raw.get("timestamp"), raw.get("datetime")),
+        updated_at=_time(raw.get("lastUpdateTimestamp") or raw.get("lastTradeTimestamp"), None),
+    )
+
+
+def fill_report(raw: Raw, order_id: str) -> FillReport:
+    """Tell one execution of the order `order_id`.
+
+    Raises
+    ------
+    UnexpectedReport
+        If it belongs to another order, or lacks its id, symbol, side, price or amount.
+    """
+    _refuse_unreadable(raw)
+    if raw.get("order") is not None and str(raw["order"]) != order_id:
+        raise UnexpectedReport(f"expected a fill of order {order_id}, was of another")
+    side = _SIDES.get(_word(raw.get("side")))
+    price, amount = _quantity(raw, "price"), _quantity(raw, "amount")
+    if side is None or price is None or not amount:
+        raise UnexpectedReport("expected a fill with side, price and amount")
+    cost = _quantity(raw, "cost")
+    if cost is None:
+        cost = exact(_EXACT.multiply(price, amount)) or Decimal(0)
+    return FillReport(
+        external_id=_identifier(raw.get("id"), "id", MAX_ID),
+        order_external_id=order_id,
+        symbol=_identifier(raw.get("symbol"), "symbol", MAX_SYMBOL),
+        side=side,
+        price=price,
+        amount=amount,
+        cost=cost,
+        fees=_fees(raw),
+        executed_at=_time(raw.get("timestamp"), raw.get("datetime")),
+    )
+
+
+def balance_reports(raw: Raw, wallet: str = SPOT) -> Reports[BalanceReport]:
+    """Tell every asset of a wallet, but those of which nothing but zero is reported."""
+    assets = {key: value for key, value in raw.items() if key not in _NOT_ASSETS}
+    named = ({"id": asset, "row": row} for asset, row in assets.items())
+    reports = _reports(named, lambda item: _balance_report(item["id"], item["row"], wallet))
+    held = tuple(row for row in reports.rows if not _is_zero(row))
+    return Reports(held, reports.problems, reports.refused_ids)
+
+
+def base_and_quote(symbol: str) -> tuple[str, str]:
+    """Split ``BTC/USDT:USDT`` into ``BTC`` and ``USDT``; the quote is empty if there is none."""
+    base, _, rest = symbol.partition("/")
+    return base, rest.partition(":")[0]
+
+
+def exact(value: Any) -> Decimal | None:
+    """Read a number as it is written, in plain notation; None stays None.
+
+    Raises
+    ------
+    UnexpectedReport
+        If it is no finite number, or has more than `MAX_DIGITS` digits or `MAX_DECIMALS` decimals.
+    """
+    if value is None or value == "":
+        return None
+    text = str(value)
+    if isinstance(value, bool) or len(text) > _MAX_NUMBER_TEXT or not _NUMBER.fullmatch(text):
+        raise UnexpectedReport(f"expected a number, was {text[:40]!r}")
+    sign, digits, exponent = Decimal(text).as_tuple()
+    if not any(digits) or not isinstance(exponent, int):
+        return Decimal(0)
+    while digits[-1] == 0 and exponent < 0:
+        digits, exponent = digits[:-1], exponent + 1
+    decimals = max(0, -exponent)
+    if decimals > MAX_DECIMALS or max(0, len(digits) + exponent) + decimals > MAX_DIGITS:
+        raise UnexpectedReport(
+            f"expected at most {MAX_DIGITS} digits with {MAX_DECIMALS} decimals, was {text[:90]}"
+        )
+    return Decimal(f"{Decimal((sign, digits, exponent)):f}")
+
+
+def has_numbers(row: Any) -> bool:
+    """Whether the balance `row`, or whatever else it is, holds nothing that is not a number."""
+    if not isinstance(row, Mapping):
+        return True
+    try:
+        for name in ("free", "used", "total", "debt"):
+            exact(row.get(name))
+    except UnexpectedReport:
+        return False
+    return True
+
+
+def _refuse_unreadable(raw: Raw) -> None:
+    if UNREADABLE in raw:
+        raise UnexpectedReport(str(raw[UNREADABLE]))
+
+
+def _reports(raws: Iterable[Raw], report: Callable[[Raw], T]) -> Reports[T]:
+    rows: list[T] = []
+    problems: list[str] = []
+    refused: list[str | None] = []
+    for number, raw in enumerate(raws, start=1):
+        try:
+            rows.append(report(raw))
+        except UnexpectedReport as e:
+            name = _name_of(raw)
+            problems.append(f"row {number}{f' ({name})' if name else ''}: {e}")
+            refused.append(name)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
+            problems.append(f"row {number}: not a row that can be read ({type(e).__name__})")
+            refused.append(None)
+    return Reports(tuple(rows), tuple(problems), tuple(refused))
+
+
+def _name_of(raw: Raw) -> str | None:
+    try:
+        return _identifier(raw.get("id"), "id", MAX_ID)
+    except UnexpectedReport:
+        return None
+
+
+def _balance_report(asset: Any, row: Any, wallet: str) -> BalanceReport:
+    if not isinstance(row, Mapping):
+        raise UnexpectedReport("expected free, used and total")
+    return BalanceReport(
+        asset=_identifier(asset, "asset", MAX_SYMBOL),
+        free=exact(row.get("free")),
+        used=exact(row.get("used")),
+        total=exact(row.get("total")),
+        wallet=wallet,
+    )
+
+
+def _is_zero(row: BalanceReport) -> bool:
+    reported = [part for part in (row.free, row.used, row.total) if part is not None]
+    return bool(reported) and not any(reported)
+
+
+def _quantity(raw: Raw, name: str) -> Decimal | None:
+    try:
+        value = exact(raw.get(name))
+    except UnexpectedReport as e:
+        raise UnexpectedReport(f"{name}: {e}") from None
+    if value is not None and value < 0:
+        raise UnexpectedReport(f"{name}: expected no negative number, was {value}")
+    return value
+
+
+def _fees(raw: Raw) -> tuple[FeeReport, ...]:
+    """Merge both ways of telling: ccxt repeats a lone fee of `fees` as `fee`; a fee in another asset is another."""
+    listed = [fee for fee in raw.get("fees") or () if isinstance(fee, Mapping)]
+    sums = _fee_sums(listed)
+    alone = raw.get("fee")
+    if isinstance(alone, Mapping):
+        for asset, amount in _fee_sums([alone]).items():
+            sums.setdefault(asset, amount)
+    return tuple(FeeReport(asset, amount) for asset, amount in sums.items())
+
+
+def _fee_sums(fees: Iterable[Raw]) -> dict[str, Decimal]:
+    sums: dict[str, Decimal] = {}
+    for fee in fees:
+        amount = exact(fee.get("cost"))
+        if amount is None or fee.get("currency") is None:
+            continue
+        asset = _identifier(fee["currency"], "fee asset", MAX_SYMBOL)
+        with localcontext(_EXACT):
+            sums[asset] = sums.get(asset, Decimal(0)) + amount
+    return sums
+
+
+def _identifier(value: Any, name: str, limit: int) -> str:
+    text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    if not text or len(text) > limit or not text.isprintable():
+        raise UnexpectedReport(f"expected {name} of 1 to {limit} printable characters")
+    return text
+
+
+def _optional_identifier(value: Any) -> str:
+    return "" if value in (None, "") else _identifier(value, "clientOrderId", MAX_ID)
+
+
+def _word(value: Any) -> str:
+    return value.strip().lower() if isinstance(value, str) else ""
+
+
+def _shown(value: Any) -> str:
+    text = "" if value is None else str(value)
+    return "".join(char for char in text if char.isprintable())[:MAX_SYMBOL]
+
+
+def _time(milliseconds: Any, iso: Any) -> datetime | None:
+    try:
+        if milliseconds:
+            return _EPOCH + timedelta(milliseconds=int(milliseconds))
+        moment = datetime.fromisoformat(iso) if iso else None
+    except (OverflowError, TypeError, ValueError):
+        return None
+    if moment is None:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

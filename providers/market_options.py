@@ -1,0 +1,109 @@
+"""What a market must be told so that ccxt reads the whole spot account of it, with the reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, Final
+
+# On 11 markets ccxt's default is swap: bybit would list no spot order.
+_EVERY_MARKET: Final[Mapping[str, Any]] = {
+    "defaultType": "spot",
+    # Retries are ours (`resilience`): with a deadline, and never of what cannot succeed.
+    "maxRetriesOnFailure": 0,
+    # The clock is measured when an exchange refuses it (`connection`), not at every start.
+    "adjustForTimeDifference": False,
+}
+
+# Symbols of other kinds than spot would cost further requests and tens of megabytes.
+_SPOT_SYMBOLS: Final[Mapping[str, Any]] = {"fetchMarkets": {"types": ["spot"]}}
+
+_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "binance": {
+        **_SPOT_SYMBOLS,
+        # ccxt refuses the one request for all symbols until told that its weight is known.
+        "fetchOpenOrders": {"warnWithoutSymbol": False},
+        "recvWindow": 10_000,  # milliseconds that a signed request stays valid; our clock may lag
+    },
+    "kraken": {},  # spot only; its nonce is ours to keep: one job per key at a time
+    "okx": _SPOT_SYMBOLS,
+    "bybit": {
+        **_SPOT_SYMBOLS,
+        # 5 s is ccxt's choice, which a slow line or clock exceeds.
+        "recvWindow": 10_000,
+        # fetchOrder sees the last 500 orders only; ccxt refuses until that is acknowledged.
+        "fetchOrder": {"acknowledged": True},
+    },
+    # The older v2 accounts come in pages that ccxt does not turn.
+    "coinbase": {"fetchBalance": "v3PrivateGetBrokerageAccounts"},
+    # Tickers are read for fee rates only.
+    "kucoin": {"fetchMarkets": {"types": ["spot"], "fetchTickersFees": False}},
+    "gate": _SPOT_SYMBOLS,
+    "bitget": _SPOT_SYMBOLS,
+    "bitstamp": {},  # spot only, no option needed
+    "bitvavo": {},  # spot only; ccxt's recvWindow is 10 s already
+    # ccxt would sign and send an approval of its own fee while it only reads.
+    "aster": {"builderFee": False, "fetchOpenOrders": {"warnIfNoSymbol": False}},
+    "grvt": {"builderFee": False},
+    "hyperliquid": {"builderFee": False, "approvedBuilderFee": True, "refSet": True},
+    "tokocrypto": {"warnOnFetchOpenOrdersWithoutSymbol": False},
+}
+
+# Reads of these need the address only; a key that is not stored cannot sign anything.
+_CREDENTIALS_TO_READ: Final[Mapping[str, tuple[str, ...]]] = {"hyperliquid": ("walletAddress",)}
+
+# ccxt lists open orders of these by symbol only (btcbox would silently answer for BTC/JPY).
+# Its own flag `symbolRequired` is set on eight more that do answer for the whole account.
+OPEN_ORDERS_NEED_SYMBOL: Final = frozenset(
+    {
+        "bigone",
+        "bit2c",
+        "bitbank",
+        "bitbns",
+        "bitflyer",
+        "bitrue",
+        "bitso",
+        "bittrade",
+        "btcbox",
+        "bydfi",
+        "coinbaseinternational",
+        "coinone",
+        "deepcoin",
+        "latoken",
+        "lbank",
+        "lighter",
+        "mercado",
+        "nado",
+        "p2b",
+        "phemex",
+        "tokocrypto",
+        "zebpay",
+    }
+)
+
+# Options in which ccxt remembers what kind of account it met; detecting it costs 1-2 requests.
+ACCOUNT_MODES: Final[Mapping[str, tuple[str, ...]]] = {
+    "bitget": ("uta",),
+    "bybit": ("enableUnifiedMargin", "enableUnifiedAccount", "unifiedMarginStatus"),
+    "gate": ("unifiedAccount",),
+    "kucoin": ("uta",),
+}
+
+# Hundreds of assets that the account never held come back as zeros unless left out.
+BALANCE_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {"binance": {"omitZeroBalances": True}}
+
+# Markets that can be asked for the fills of one order although ccxt has no method for it.
+FILLS_OF_ORDER_PARAM: Final[Mapping[str, str]] = {"bitget": "orderId"}
+
+# ccxt's method for the fills of an order wants their ids here, and its list for one symbol would
+# hide how long a page was: the fills of the whole account are read instead.
+FILLS_OF_ACCOUNT: Final = frozenset({"kraken"})
+
+
+def market_options(market: str) -> dict[str, Any]:
+    """Tell ccxt's `options` for `market`, a copy that ccxt may change."""
+    return deepcopy({**_EVERY_MARKET, **_OPTIONS.get(market, {})})
+
+
+def credentials_to_read(market: str, required: tuple[str, ...]) -> tuple[str, ...]:
+    return _CREDENTIALS_TO_READ.get(market, required)

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import ccxt
+import pytest
+
+from providers.ccxt_errors import ReplyFacts, translated
+from providers.errors import (
+    AccountSuspended,
+    CapabilityMissing,
+    ClockSkewed,
+    CredentialsRejected,
+    ExchangeInMaintenance,
+    ExchangeTimeout,
+    ExchangeUnavailable,
+    NonceRejected,
+    OperationalException,
+    OrderUnknown,
+    OursToFix,
+    PermissionMissing,
+    RateLimited,
+    RegionBlocked,
+    SlowDown,
+    TemporarilyBanned,
+    UnexpectedReport,
+)
+
+
+def told(
+    error: Exception, market: str = "kraken", status: int = 0, **headers: str
+) -> OperationalException:
+    reply = ReplyFacts()
+    reply.record(status, {name.replace("_", "-"): value for name, value in headers.items()})
+    return translated(market, error, reply)
+
+
+@pytest.mark.parametrize(
+    ("kind", "meaning"),
+    [
+        (ccxt.AuthenticationError, CredentialsRejected),
+        (ccxt.PermissionDenied, PermissionMissing),
+        (ccxt.AccountNotEnabled, PermissionMissing),
+        (ccxt.AccountSuspended, AccountSuspended),
+        (ccxt.ArgumentsRequired, CapabilityMissing),
+        (ccxt.BadRequest, OursToFix),
+        (ccxt.BadSymbol, CapabilityMissing),
+        (ccxt.NotSupported, CapabilityMissing),
+        (ccxt.InvalidProxySettings, OursToFix),
+        (ccxt.OrderNotFound, OrderUnknown),
+        (ccxt.InvalidOrder, UnexpectedReport),
+        (ccxt.RestrictedLocation, RegionBlocked),
+        (ccxt.ExchangeError, UnexpectedReport),
+        (ccxt.OperationFailed, ExchangeUnavailable),
+        (ccxt.NetworkError, ExchangeUnavailable),
+        (ccxt.ExchangeNotAvailable, ExchangeUnavailable),
+        (ccxt.OnMaintenance, ExchangeInMaintenance),
+        (ccxt.RequestTimeout, ExchangeTimeout),
+        (ccxt.InvalidNonce, NonceRejected),
+        (ccxt.RateLimitExceeded, RateLimited),
+        (ccxt.DDoSProtection, RateLimited),
+        (ccxt.BadResponse, UnexpectedReport),
+        (ccxt.NullResponse, UnexpectedReport),
+    ],
+)
+def test_each_class_of_ccxt_has_a_meaning(
+    kind: type[Exception], meaning: type[OperationalException]
+) -> None:
+    error = told(kind("kraken no"))
+
+    assert type(error) is meaning
+    assert error.kind == kind.__name__
+    assert str(error) == "kraken: no"
+
+
+@pytest.mark.parametrize(
+    ("market", "kind", "text", "meaning"),
+    [
+        ("kraken", ccxt.ExchangeError, "EAPI:Invalid signature", CredentialsRejected),
+        ("kraken", ccxt.ExchangeError, "EAccount:Invalid permissions", PermissionMissing),
+        ("kraken", ccxt.ExchangeError, "EAPI:Feature disabled", PermissionMissing),
+        ("kraken", ccxt.ExchangeError, "EService:Timeout", ExchangeUnavailable),
+        ("kraken", ccxt.ExchangeError, "EService:Deadline elapsed", ExchangeUnavailable),
+        ("kraken", ccxt.InvalidOrder, "EOrder:Invalid order", OrderUnknown),
+        ("kraken", ccxt.InvalidOrder, "EOrder:Unknown order", OrderUnknown),
+        ("kraken", ccxt.InvalidNonce, "EAPI:Invalid nonce", NonceRejected),
+        ("okx", ccxt.ExchangeError, '{"code":"50119"}', CredentialsRejected),
+        ("okx", ccxt.ExchangeError, '{"code":"50120"}', PermissionMissing),
+        ("okx", ccxt.InvalidNonce, '{"code":"50102"}', ClockSkewed),
+        ("bybit", ccxt.ExchangeError, '{"retCode":10000}', ExchangeUnavailable),
+        ("bybit", ccxt.ExchangeError, '{"retCode":10016}', ExchangeUnavailable),
+        ("bybit", ccxt.InvalidNonce, '{"retCode":10002}', ClockSkewed),
+        ("binance", ccxt.DDoSProtection, '{"code":-2015,"msg":""}', CredentialsRejected),
+        ("binance", ccxt.BadRequest, '{"code": -1016}', ExchangeUnavailable),
+        ("binance", ccxt.InvalidNonce, '{"code":-1021}', ClockSkewed),
+        ("binance", ccxt.InvalidOrder, '{"code":-2026}', OrderUnknown),
+        ("gate", ccxt.InvalidNonce, "request timestamp expired", ClockSkewed),
+        ("binance", ccxt.ExchangeError, "Service from a restricted location", RegionBlocked),
+    ],
+)
+def test_where_a_class_misleads_the_text_decides(
+    market: str, kind: type[Exception], text: str, meaning: type[OperationalException]
+) -> None:
+    assert type(told(kind(f"{market} {text}"), market)) is meaning
+
+
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [
+        (429, RateLimited),
+        (418, TemporarilyBanned),
+        (451, RegionBlocked),
+        (524, ExchangeUnavailable),
+        (402, UnexpectedReport),
+    ],
+)
+def test_a_status_that_says_it_itself_decides(
+    status: int, meaning: type[OperationalException]
+) -> None:
+    assert type(told(ccxt.ExchangeError("okx ?"), "okx", status)) is meaning
+
+
+@pytest.mark.parametrize("error", [KeyError("data"), TypeError("None"), RecursionError()])
+def test_a_parser_that_breaks_has_met_an_unexpected_report(error: Exception) -> None:
+    report = told(error)
+
+    assert type(report) is UnexpectedReport
+    assert report.kind == type(error).__name__
+
+
+def test_the_order_id_of_another_market_means_nothing_here() -> None:
+    assert type(told(ccxt.InvalidOrder("gate EOrder:Invalid order"), "gate")) is UnexpectedReport
+
+
+def test_a_message_carries_no_query_and_no_markup_of_lines() -> None:
+    url = "https://api.huobi.pro/v1/a?AccessKeyId=canary&Signature=canary"
+
+    message = str(told(ccxt.ExchangeNotAvailable(f"htx GET {url} 502 \n<html>\n"), "htx"))
+
+    assert message == "htx: GET https://api.huobi.pro/v1/a 502 <html>"
+
+
+def test_a_message_is_bounded() -> None:
+    assert len(str(told(ccxt.ExchangeError("x" * 100_000)))) <= 400
+
+
+@pytest.mark.parametrize("name", ["Retry_After", "retry_after", "RETRY_AFTER"])
+def test_retry_after_is_kept(name: str) -> None:
+    error = told(ccxt.RateLimitExceeded("slow"), status=429, **{name: "7"})
+
+    assert isinstance(error, SlowDown)
+    assert error.retry_after == 7
+
+
+def test_retry_after_may_be_a_date() -> None:
+    moment = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+
+    error = told(ccxt.RateLimitExceeded("slow"), status=429, Retry_After=moment)
+
+    assert isinstance(error, SlowDown)
+    assert error.retry_after is not None
+    assert 50 < error.retry_after <= 60
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5", "1e9", "nan", "9" * 99])
+def test_a_retry_after_that_cannot_be_read_is_none(text: str) -> None:
+    error = told(ccxt.RateLimitExceeded("slow"), status=429, Retry_After=text)
+
+    assert isinstance(error, SlowDown)
+    assert error.retry_after is None
