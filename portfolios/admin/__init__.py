@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from portfolios.admin import accounts, credentials, facts, portfolios
+
+__all__ = ["accounts", "credentials", "facts", "portfolios"]
+
+admin.site.site_header = _("PosSync administration")
+admin.site.site_title = _("PosSync administration")
+admin.site.index_title = _("Accounts, credentials and books")

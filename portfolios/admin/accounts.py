@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.csrf import csrf_protect
+from django.views.decorators.http import require_POST
+
+from portfolios import tasks
+from portfolios.forms import ExchangeAccountForm
+from portfolios.models import ExchangeAccount, SyncRun
+
+
+@admin.register(ExchangeAccount)
+class ExchangeAccountAdmin(admin.ModelAdmin[ExchangeAccount]):
+    form = ExchangeAccountForm
+    list_display = ("label", "market", "sandbox", "paused", "verified_at", "next_sync_at")
+    list_filter = ("paused", "sandbox")
+    search_fields = ("label", "market")
+    actions = ("sync_now", "test_connection")
+    fieldsets = (
+        (None, {"fields": ("label", "market", "wallets")}),
+        (gettext_lazy("Schedule"), {"fields": ("interval_seconds", "paused")}),
+        (
+            gettext_lazy("Judging"),
+            {"classes": ("collapse",), "fields": ("lag_seconds", "grace_seconds")},
+        ),
+        (
+            gettext_lazy("Where requests go"),
+            {"classes": ("collapse",), "fields": ("sandbox", "endpoint")},
+        ),
+    )
+
+    @admin.action(description=gettext_lazy("Sync now"), permissions=["change"])
+    def sync_now(self, request: HttpRequest, accounts: QuerySet[ExchangeAccount]) -> None:
+        for account in accounts:
+            tasks.enqueue_sync(account, SyncRun.Trigger.MANUAL)
+        words = ngettext("Syncing %(n)s account.", "Syncing %(n)s accounts.", len(accounts))
+        messages.info(request, words % {"n": len(accounts)})
+
+    @admin.action(description=gettext_lazy("Test connection"), permissions=["change"])
+    def test_connection(self, request: HttpRequest, accounts: QuerySet[ExchangeAccount]) -> None:
+        for account in accounts:
+            tasks.enqueue_connection_test(account)
+        messages.info(request, _("Testing. The credential shows the result in a moment."))
+
+    def get_urls(self) -> list[URLPattern]:
+        buttons = [
+            path(
+                f"<int:pk>/{name}/",
+                self.admin_site.admin_view(getattr(self, f"{name}_button")),
+                name=f"portfolios_exchangeaccount_{name}",
+            )
+            for name in ("sync_now", "test_connection")
+        ]
+        return [*buttons, *super().get_urls()]
+
+    @method_decorator([require_POST, csrf_protect])
+    def sync_now_button(self, request: HttpRequest, pk: int) -> HttpResponse:
+        self.sync_now(request, self._one(request, pk))
+        return redirect("admin:portfolios_exchangeaccount_change", pk)
+
+    @method_decorator([require_POST, csrf_protect])
+    def test_connection_button(self, request: HttpRequest, pk: int) -> HttpResponse:
+        self.test_connection(request, self._one(request, pk))
+        return redirect("admin:portfolios_exchangeaccount_change", pk)
+
+    def _one(self, request: HttpRequest, pk: int) -> QuerySet[ExchangeAccount]:
+        account = get_object_or_404(ExchangeAccount, pk=pk)
+        if not self.has_change_permission(request, account):
+            raise PermissionDenied
+        return ExchangeAccount.objects.filter(pk=pk)
+
+    def save_model(
+        self, request: HttpRequest, obj: ExchangeAccount, form: Any, change: bool
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        if hasattr(obj, "credential") and {"market", "endpoint"} & set(form.changed_data):
+            messages.warning(
+                request,
+                _(
+                    "The stored credential was sealed for the former market and endpoint and no longer opens. "
+                    "Enter it again."
+                ),
+            )

@@ -1,0 +1,154 @@
+"""What the exchange reported and what was concluded from it: to be looked at, never to be changed by hand."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from portfolios.models import (
+    AssetBalance,
+    Discrepancy,
+    Fill,
+    Incident,
+    LedgerEntry,
+    Occurrence,
+    Order,
+    Position,
+    StoredLeg,
+    SyncRun,
+)
+
+Fact = TypeVar("Fact", bound=Model)
+
+
+class ReadOnlyAdmin(admin.ModelAdmin[Fact]):
+    # These tables grow for ever: no second count, and no delete action that would load them.
+    show_full_result_count = False
+    list_per_page = 50
+    ordering = ("-pk",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnlyAdmin[Order]):
+    list_display = (
+        "external_id",
+        "account",
+        "portfolio",
+        "symbol",
+        "side",
+        "status",
+        "amount",
+        "filled",
+    )
+    list_filter = ("status", "side", "external")
+    list_select_related = ("account", "portfolio")
+    search_fields = ("external_id", "client_order_id", "symbol")
+
+
+@admin.register(Fill)
+class FillAdmin(ReadOnlyAdmin[Fill]):
+    list_display = ("external_id", "account", "symbol", "side", "amount", "price", "executed_at")
+    list_select_related = ("account",)
+    search_fields = ("external_id", "symbol")
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(ReadOnlyAdmin[LedgerEntry]):
+    list_display = ("id", "account", "portfolio", "asset", "amount", "cause", "booked_at")
+    list_filter = ("cause",)
+    list_select_related = ("account", "portfolio")
+    search_fields = ("asset", "portfolio__name")
+
+
+@admin.register(Position)
+class PositionAdmin(ReadOnlyAdmin[Position]):
+    list_display = ("asset", "account", "portfolio", "amount", "reserved", "cost")
+    list_select_related = ("account", "portfolio")
+    search_fields = ("asset", "portfolio__name")
+
+
+@admin.register(AssetBalance)
+class AssetBalanceAdmin(ReadOnlyAdmin[AssetBalance]):
+    list_display = ("asset", "account", "wallet", "expected", "total", "residual", "verdict")
+    list_filter = ("verdict", "wallet")
+    list_select_related = ("account",)
+    search_fields = ("asset", "account__label")
+
+
+@admin.register(SyncRun)
+class SyncRunAdmin(ReadOnlyAdmin[SyncRun]):
+    list_display = (
+        "id",
+        "account",
+        "trigger",
+        "status",
+        "queued_at",
+        "finished_at",
+        "http_requests",
+    )
+    list_filter = ("status", "trigger")
+    list_select_related = ("account",)
+    search_fields = ("account__label",)
+
+
+@admin.register(StoredLeg)
+class StoredLegAdmin(ReadOnlyAdmin[StoredLeg]):
+    list_display = ("id", "run", "kind", "subject", "status", "row_count", "complete")
+    list_filter = ("status", "kind")
+    list_select_related = ("run__account", "content")
+    search_fields = ("subject",)
+    exclude = ("content",)
+    readonly_fields = ("rows_as_read",)
+
+    @admin.display(description=_("Rows as they were read"))
+    def rows_as_read(self, leg: StoredLeg) -> SafeString:
+        rows = leg.content.rows if leg.content else []
+        return format_html("<pre>{}</pre>", json.dumps(rows, indent=1, ensure_ascii=False))
+
+
+@admin.register(Discrepancy)
+class DiscrepancyAdmin(ReadOnlyAdmin[Discrepancy]):
+    list_display = (
+        "id",
+        "account",
+        "code",
+        "asset",
+        "difference",
+        "severity",
+        "state",
+        "last_seen",
+    )
+    list_filter = ("state", "severity", "code")
+    list_select_related = ("account",)
+    search_fields = ("asset", "symbol", "account__label")
+
+
+@admin.register(Incident)
+class IncidentAdmin(ReadOnlyAdmin[Incident]):
+    list_display = ("id", "account", "category", "type", "operation", "count", "state", "last_seen")
+    list_filter = ("state", "category")
+    list_select_related = ("account",)
+    search_fields = ("message", "type")
+
+
+@admin.register(Occurrence)
+class OccurrenceAdmin(ReadOnlyAdmin[Occurrence]):
+    list_display = ("id", "incident", "run", "subject", "occurred_at")
+    list_select_related = ("incident", "run__account")
+    search_fields = ("message", "subject")

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from portfolios.models import Portfolio
+
+# What the books were opened on cannot be changed under them.
+_FIXED_BY_OPENING = ("account", "trading_symbol", "initial_balance")
+_SHOWN = ("initialized", "initialized_at", "opening_cash", "realized_gain")
+
+
+@admin.register(Portfolio)
+class PortfolioAdmin(admin.ModelAdmin[Portfolio]):
+    list_display = ("name", "account", "trading_symbol", "mode", "initialized")
+    list_filter = ("mode", "initialized")
+    list_select_related = ("account",)
+    search_fields = ("name", "account__label")
+    raw_id_fields = ("account",)
+    fields = ("name", "account", "trading_symbol", "initial_balance", "mode", *_SHOWN)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Portfolio | None = None
+    ) -> tuple[str, ...]:
+        is_open = obj is not None and obj.initialized
+        return (*_FIXED_BY_OPENING, *_SHOWN) if is_open else _SHOWN

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from portfolios.models import (
+    AssetBalance,
+    Discrepancy,
+    ExchangeAccount,
+    MarketCredential,
+    Order,
+    SyncRun,
+)
+from portfolios.selectors.accounts import AccountSummary, account_summaries
+from portfolios.selectors.listing import Listing, Query
+from portfolios.selectors.orders import account_orders
+from portfolios.services.accounts import grace, lag
+from portfolios.services.credentials import stored_names
+
+RECENT_RUNS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceRow:
+    """One asset compared.
+
+    Parameters
+    ----------
+    since : datetime or None
+        When the difference was first seen; None where there is none.
+    """
+
+    wallet: str
+    asset: str
+    expected: Decimal | None
+    free: Decimal | None
+    used: Decimal | None
+    total: Decimal | None
+    residual: Decimal | None
+    verdict: str
+    reason: str
+    observed_at: datetime
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialState:
+    """What may be shown of a credential: never its secrets."""
+
+    state: str
+    detail: str = ""
+    fingerprint: str = ""
+    set_at: datetime | None = None
+    tested_at: datetime | None = None
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPage:
+    summary: AccountSummary
+    credential: CredentialState
+    lag_seconds: float
+    grace_seconds: float
+    balances: list[BalanceRow]
+    orders: Listing[Order]
+    recent_runs: list[SyncRun]
+
+    @property
+    def account(self) -> ExchangeAccount:
+        return self.summary.account
+
+
+def account_page(account: ExchangeAccount, query: Query, now: datetime) -> AccountPage:
+    [summary] = account_summaries(ExchangeAccount.objects.filter(pk=account.pk), now)
+    return AccountPage(
+        summary=summary,
+        credential=credential_state(summary.account),
+        lag_seconds=lag(account).total_seconds(),
+        grace_seconds=grace(account).total_seconds(),
+        balances=_balances(account),
+        orders=account_orders(account, query),
+        recent_runs=summary.runs[::-1][:RECENT_RUNS],
+    )
+
+
+def credential_state(account: ExchangeAccount) -> CredentialState:
+    credential: MarketCredential | None = getattr(account, "credential", None)
+    if credential is None:
+        return CredentialState(state="missing")
+    return CredentialState(
+        state=credential.state,
+        detail=credential.state_detail,
+        fingerprint=credential.fingerprint,
+        set_at=credential.set_at,
+        tested_at=credential.tested_at,
+        names=tuple(stored_names(account)),
+    )
+
+
+def _balances(account: ExchangeAccount) -> list[BalanceRow]:
+    live = Discrepancy.objects.filter(account=account, state__in=Discrepancy.LIVE, order=None)
+    since = {(row.wallet, row.asset): row.first_seen for row in live.exclude(asset="")}
+    return [
+        _balance_row(balance, since.get((balance.wallet, balance.asset)))
+        for balance in account.balances.order_by("wallet", "asset")
+    ]
+
+
+def _balance_row(balance: AssetBalance, since: datetime | None) -> BalanceRow:
+    return BalanceRow(
+        wallet=balance.wallet,
+        asset=balance.asset,
+        expected=balance.expected,
+        free=balance.free,
+        used=balance.used,
+        total=balance.total,
+        residual=balance.residual,
+        verdict=balance.verdict,
+        reason=balance.reason,
+        observed_at=balance.observed_at,
+        since=since,
+    )

@@ -1,0 +1,31 @@
+// Keeps what is shown up to date. Every page works without this file; it only saves reloading.
+"use strict";
+
+(() => {
+  const REFRESH_MS = 15000;
+
+  const isBusy = (live) =>
+    live.querySelector("details[open]") !== null ||
+    (live.contains(document.activeElement) && document.activeElement.matches("input, select")) ||
+    String(getSelection()) !== "";
+
+  setInterval(() => {
+    const live = document.getElementById("live");
+    if (live && !document.hidden && !isBusy(live)) htmx.trigger(live, "possync:refresh");
+  }, REFRESH_MS);
+
+  // A request that was sent elsewhere was sent to the log-in: show that as a page, not inside of this one.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr, requestConfig } = event.detail;
+    const asked = new URL(requestConfig.path, location.href).pathname;
+    if (xhr.responseURL && new URL(xhr.responseURL).pathname !== asked) {
+      event.detail.shouldSwap = false;
+      location.reload();
+    }
+  });
+
+  document.addEventListener("click", (event) => {
+    const dismiss = event.target.closest("[data-dismiss]");
+    if (dismiss) dismiss.closest(".panel").remove();
+  });
+})();

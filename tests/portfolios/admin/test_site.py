@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from portfolios.models import (
+    AssetBalance,
+    Discrepancy,
+    Fill,
+    Incident,
+    LedgerEntry,
+    Occurrence,
+    Order,
+    Position,
+    StoredLeg,
+    SyncRun,
+)
+from tests.builders import (
+    make_account,
+    make_balance,
+    make_discrepancy,
+    make_entry,
+    make_fill,
+    make_incident,
+    make_leg,
+    make_occurrence,
+    make_order,
+    make_portfolio,
+    make_position,
+    make_run,
+)
+
+FACTS = (
+    AssetBalance,
+    Discrepancy,
+    Fill,
+    Incident,
+    LedgerEntry,
+    Occurrence,
+    Order,
+    Position,
+    StoredLeg,
+    SyncRun,
+)
+MAX_QUERIES = 12
+
+
+def url_of(model: type, page: str, *args: object) -> str:
+    return reverse(f"admin:portfolios_{model.__name__.lower()}_{page}", args=args)
+
+
+def make_facts(count: int) -> None:
+    for number in range(count):
+        account = make_account()
+        portfolio = make_portfolio(account)
+        run = make_run(account)
+        order = make_order(portfolio)
+        make_fill(order)
+        make_position(portfolio)
+        make_balance(account)
+        make_discrepancy(account, key=f"k{number}")
+        make_entry(portfolio, run=run)
+        make_leg(run)
+        make_occurrence(make_incident(account), run)
+
+
+def test_the_raw_tables_of_the_queue_are_not_in_the_admin(admin_client: Client) -> None:
+    labels = {model._meta.app_label for model in admin.site._registry}
+
+    assert "django_q" not in labels
+    assert admin_client.get("/admin/django_q/ormq/").status_code == 404
+
+
+def test_it_carries_our_name(admin_client: Client) -> None:
+    assert b"PosSync administration" in admin_client.get("/admin/").content
+
+
+@pytest.mark.parametrize("model", FACTS)
+def test_facts_are_listed_and_shown(admin_client: Client, model: type[Order]) -> None:
+    make_facts(1)
+    fact = model._default_manager.get()
+
+    assert admin_client.get(url_of(model, "changelist")).status_code == 200
+    assert admin_client.get(url_of(model, "change", fact.pk)).status_code == 200
+
+
+@pytest.mark.parametrize("model", FACTS)
+def test_facts_are_read_only(admin_client: Client, model: type[Order]) -> None:
+    make_facts(1)
+    fact = model._default_manager.get()
+
+    assert admin_client.get(url_of(model, "add")).status_code == 403
+    assert admin_client.post(url_of(model, "change", fact.pk)).status_code == 403
+    assert admin_client.post(url_of(model, "delete", fact.pk)).status_code == 403
+
+
+@pytest.mark.parametrize("model", FACTS)
+def test_a_list_asks_as_often_for_many_facts(
+    admin_client: Client, model: type[Order], django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    make_facts(15)
+
+    with django_assert_max_num_queries(MAX_QUERIES):
+        admin_client.get(url_of(model, "changelist"))

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+from django.test import Client
+
+from portfolios.models import LedgerEntry, SyncRun
+from portfolios.selectors.runs import MAX_LEGS
+from providers.reports import LegKind, LegStatus
+from tests.builders import (
+    make_entry,
+    make_incident,
+    make_leg,
+    make_occurrence,
+    make_order,
+    make_portfolio,
+    make_run,
+)
+from tests.portfolios.views.pages import html_of, shown
+
+
+def test_it_shows_what_was_read_and_how_far(client: Client) -> None:
+    run = make_run()
+    make_leg(run, kind=LegKind.OPEN_ORDERS, subject="BTC/USDT", row_count=50, pages=2)
+
+    assert "Open orders BTC/USDT Read 50 2 complete" in shown(client, f"/runs/{run.pk}/")
+
+
+def test_it_shows_why_a_read_failed(client: Client) -> None:
+    run = make_run(status=SyncRun.Status.PARTIAL)
+    make_leg(
+        run,
+        status=LegStatus.FAILED,
+        error_kind="RequestTimeout",
+        error_message="binance did not answer.",
+    )
+
+    page = shown(client, f"/runs/{run.pk}/")
+
+    assert "Failed RequestTimeout: binance did not answer." in page
+
+
+def test_of_many_reads_the_failed_ones_are_shown(client: Client) -> None:
+    run = make_run()
+    for _number in range(MAX_LEGS):
+        make_leg(run)
+    make_leg(run, status=LegStatus.FAILED, subject="the failed one")
+
+    page = shown(client, f"/runs/{run.pk}/")
+
+    assert "the failed one" in page
+    assert f"The first {MAX_LEGS} of {MAX_LEGS + 1} reads" in page
+
+
+def test_it_shows_what_was_booked(client: Client) -> None:
+    portfolio = make_portfolio(name="alpha")
+    run = make_run(portfolio.account)
+    order = make_order(portfolio, amount=Decimal("0.00000001"), external_id="77")
+    make_entry(
+        portfolio,
+        run=run,
+        order=order,
+        asset="BTC",
+        amount=Decimal("0.00000001"),
+        cause=LedgerEntry.Cause.EXECUTION,
+    )
+
+    page = shown(client, f"/runs/{run.pk}/")
+
+    assert "BTC +0.00000001 Execution alpha Buy 0.00000001 BTC/USDT 77" in page
+
+
+def test_a_run_that_booked_nothing_says_so(client: Client) -> None:
+    run = make_run()
+
+    assert "Nothing was booked." in shown(client, f"/runs/{run.pk}/")
+
+
+def test_it_links_to_the_exceptions_that_it_met(client: Client) -> None:
+    run = make_run()
+    incident = make_incident(run.account, type="RateLimited")
+    make_occurrence(incident, run)
+
+    assert f'href="/exceptions/{incident.pk}/">RateLimited</a>' in html_of(
+        client.get(f"/runs/{run.pk}/")
+    )
+
+
+def test_an_open_run_shows_its_progress(client: Client) -> None:
+    run = make_run(status=SyncRun.Status.QUEUED)
+
+    assert f'hx-get="/runs/{run.pk}/progress/' in html_of(client.get(f"/runs/{run.pk}/"))

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from portfolios.models import Discrepancy, Incident, MarketCredential, SyncRun
+from portfolios.models.choices import Health, Severity, Verdict
+from portfolios.templatetags.amounts import amount, difference, places
+from portfolios.templatetags.states import DRAWINGS, LOOKS, chip, run_strip
+from portfolios.templatetags.times import age, due, span
+from providers.reports import LegStatus, OrderStatus
+
+
+def text(html: str) -> str:
+    return re.sub(r"<[^>]+>", "", html)
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("0", "0"),
+        ("1E-18", "0.000000000000000001"),
+        ("1E+6", "1000000"),
+        ("1234567890.10", "1234567890.1"),
+        ("-1234.5", "-1234.5"),
+        ("123456789012345678.123456789012345678", "123456789012345678.123456789012345678"),
+    ],
+)
+def test_an_amount_is_shown_with_exactly_its_digits(value: str, written: str) -> None:
+    assert text(amount(Decimal(value))) == written
+
+
+def test_thousands_are_set_apart_without_a_character() -> None:
+    assert '1<span class="g">234</span><span class="g">567</span>' in amount(Decimal(1234567))
+
+
+def test_an_amount_that_is_not_reported_is_a_dash_that_says_so() -> None:
+    assert 'title="not reported"' in amount(None)
+    assert "0" not in text(amount(None))
+
+
+def test_a_positive_difference_has_a_sign() -> None:
+    assert text(difference(Decimal("0.5"))) == "+0.5"
+    assert text(difference(Decimal("-0.5"))) == "-0.5"
+    assert text(difference(Decimal(0))) == "0"
+
+
+def test_a_column_is_as_wide_as_its_longest_fraction() -> None:
+    values = ["1.5", "0.00000001", None, "1E+3"]
+    rows = [type("Row", (), {"total": value and Decimal(value)}) for value in values]
+
+    assert places(rows, "total") == 8
+
+
+def test_an_amount_takes_the_width_of_its_column() -> None:
+    assert 'class="frac f8"' in amount(Decimal("1.5"), 8)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.25, "250 ms"), (59.9, "59 s"), (60, "1 min"), (3599, "59 min"), (7200, "2 h")],
+)
+def test_a_span_is_written_in_its_largest_unit(seconds: float, words: str) -> None:
+    assert span(seconds) == words
+
+
+def test_an_age_names_the_exact_time_as_well() -> None:
+    shown = age(timezone.now() - timedelta(minutes=3, seconds=5))
+
+    assert text(shown) == "3 min ago"
+    assert re.search(r'datetime="[\d-]+T[\d:]+Z" title="[\d-]+ [\d:]+ UTC"', shown)
+
+
+def test_what_is_overdue_says_for_how_long() -> None:
+    assert text(due(timezone.now() - timedelta(minutes=20, seconds=5))) == "due for 20 min"
+    assert text(due(timezone.now() + timedelta(minutes=20, seconds=5))) == "in 20 min"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        *Health.values,
+        *SyncRun.Status.values,
+        *LegStatus,
+        *Verdict.values,
+        *Discrepancy.State.values,
+        *Severity.values,
+        *Incident.State.values,
+        *MarketCredential.State.values,
+        *OrderStatus,
+    ],
+)
+def test_every_state_has_a_drawing_and_a_word(state: str) -> None:
+    assert LOOKS[state].drawing in DRAWINGS
+    assert text(chip(state)).strip()
+    assert "<svg" in chip(state)
+
+
+def test_a_state_that_is_not_known_is_not_mistaken_for_a_good_one() -> None:
+    assert "Unknown" in chip("<b>new</b>")
+    assert "tone-muted" in chip("<b>new</b>")
+
+
+def test_a_strip_tells_its_runs_in_words() -> None:
+    runs = [SyncRun(status="succeeded"), SyncRun(status="failed"), SyncRun(status="succeeded")]
+
+    strip = run_strip(runs, 30)
+
+    assert 'aria-label="Last 3 runs: 2 Succeeded, 1 Failed"' in strip
+    assert strip.count("<rect") == 3
