@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import ItemsView
 from typing import Any
 
 from django.http import HttpRequest
@@ -17,5 +18,5 @@ class NothingButTheTrace(SafeExceptionReporterFilter):
 
     def get_traceback_frame_variables(
         self, request: HttpRequest | None, tb_frame: Any
-    ) -> list[tuple[str, Any]]:
-        return []
+    ) -> ItemsView[str, Any]:
+        return dict[str, Any]().items()

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class PortfoliosConfig(AppConfig):
+    name = "portfolios"
+    verbose_name = _("PosSync")
+
+    def ready(self) -> None:
+        from portfolios import checks, tasks  # noqa: F401 - registers the system checks
+
+        tasks.use_json_payloads()
