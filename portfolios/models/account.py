@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import uuid
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models.functions import Lower
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from providers import catalogue
+
+
+def market_choices() -> list[tuple[str, str]]:
+    return [(market.id, market.name) for market in catalogue.markets()]
+
+
+def default_wallets() -> list[str]:
+    return ["spot"]
+
+
+class ExchangeAccount(models.Model):
+    """One API connection to one market. Every fact from an exchange is keyed by it."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    label = models.CharField(_("label"), max_length=100)
+    market = models.CharField(
+        _("market"), max_length=50, help_text=_("The exchange's ccxt id, such as binance.")
+    )
+    endpoint = models.CharField(
+        _("endpoint"),
+        max_length=200,
+        blank=True,
+        help_text=_("Sends all requests to this base URL instead of the exchange's own."),
+    )
+    sandbox = models.BooleanField(
+        _("sandbox"), default=False, help_text=_("Use the exchange's test network.")
+    )
+    wallets = models.JSONField(_("wallets"), default=default_wallets)
+    interval_seconds = models.PositiveIntegerField(
+        _("interval"), default=300, validators=[MinValueValidator(10)], help_text=_("Seconds.")
+    )
+    lag_seconds = models.PositiveIntegerField(
+        _("lag"),
+        null=True,
+        blank=True,
+        help_text=_("Seconds by which the exchange's reads may trail its trades; empty: default."),
+    )
+    grace_seconds = models.PositiveIntegerField(
+        _("grace"),
+        null=True,
+        blank=True,
+        help_text=_("Seconds that must lie between two looks at a difference; empty: default."),
+    )
+    paused = models.BooleanField(_("paused"), default=False)
+
+    baseline_at = models.DateTimeField(null=True, editable=False)
+    verified_at = models.DateTimeField(null=True, editable=False)
+    next_sync_at = models.DateTimeField(null=True, editable=False, db_index=True)
+    # Whoever holds the lease writes; a late worker is recognised by its older fence.
+    lease_fence = models.PositiveBigIntegerField(default=0, editable=False)
+    lease_expires_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["label"]
+        verbose_name = _("exchange account")
+        verbose_name_plural = _("exchange accounts")
+        constraints = [
+            models.UniqueConstraint(fields=["label"], name="account_label_unique"),
+            models.CheckConstraint(
+                condition=models.Q(market=Lower("market")), name="account_market_is_lower_case"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(interval_seconds__gte=10), name="account_interval_at_least_10_s"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.label
+
+    def get_absolute_url(self) -> str:
+        return reverse("account", args=[self.pk])
+
+
+class MarketCredential(models.Model):
+    """The secrets of one account, each sealed to this row, its name and the account's market and endpoint."""
+
+    class State(models.TextChoices):
+        UNTESTED = "untested", _("Not tested")
+        ACCEPTED = "accepted", _("Accepted")
+        REJECTED = "rejected", _("Rejected")
+        LOCKED = "locked", _("Cannot be opened")
+
+    account = models.OneToOneField(
+        ExchangeAccount, models.CASCADE, related_name="credential", verbose_name=_("account")
+    )
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    sealed = models.JSONField(default=dict, editable=False)
+    fingerprint = models.CharField(_("fingerprint"), max_length=64, blank=True, editable=False)
+    state = models.CharField(
+        _("state"), max_length=10, choices=State, default=State.UNTESTED, editable=False
+    )
+    state_detail = models.CharField(_("detail"), max_length=500, blank=True, editable=False)
+    set_at = models.DateTimeField(_("set at"), null=True, editable=False)
+    tested_at = models.DateTimeField(_("tested at"), null=True, editable=False)
+
+    class Meta:
+        verbose_name = _("market credential")
+        verbose_name_plural = _("market credentials")
+
+    def __str__(self) -> str:
+        return self.account.label

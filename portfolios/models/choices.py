@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from enum import StrEnum
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from providers.reports import LegKind, LegStatus, OrderSide, OrderStatus, OrderType
+
+
+def choices(enum: type[StrEnum]) -> list[tuple[str, str]]:
+    """Django choices of an enum that lives in providers, which know no Django."""
+    return [(member.value, member.value) for member in enum]
+
+
+def order_sides() -> list[tuple[str, str]]:
+    return choices(OrderSide)
+
+
+def order_types() -> list[tuple[str, str]]:
+    return choices(OrderType)
+
+
+def order_statuses() -> list[tuple[str, str]]:
+    return choices(OrderStatus)
+
+
+def leg_kinds() -> list[tuple[str, str]]:
+    return choices(LegKind)
+
+
+def leg_statuses() -> list[tuple[str, str]]:
+    return choices(LegStatus)
+
+
+class Verdict(models.TextChoices):
+    VERIFIED = "VERIFIED", _("Verified")
+    DIFFERS = "DIFFERS", _("Differs")
+    NOT_VERIFIABLE = "NOT_VERIFIABLE", _("Not verifiable")
+
+
+class Severity(models.TextChoices):
+    INFO = "info", _("Info")
+    NOTICE = "notice", _("Notice")
+    WARNING = "warning", _("Warning")
+    ERROR = "error", _("Error")
+    CRITICAL = "critical", _("Critical")
+
+
+class Health(models.TextChoices):
+    NEW = "new", _("New")
+    OK = "ok", _("Up to date")
+    LATE = "late", _("Late")
+    FAILING = "failing", _("Failing")
+    PAUSED = "paused", _("Paused")
+    LOCKED = "locked", _("Credential locked")
+    SUSPENDED = "suspended", _("Suspended")

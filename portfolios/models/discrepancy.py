@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from portfolios.fields import AmountField
+from portfolios.models.account import ExchangeAccount
+from portfolios.models.choices import Severity
+from portfolios.models.order import Order
+from portfolios.models.portfolio import Portfolio
+
+
+class Discrepancy(models.Model):
+    """What somebody may have to act on: one row an episode, however many runs see it.
+
+    SUSPECTED at the first look, OPEN when a second look at least `grace` later finds the same difference, RESOLVED
+    when a judged look finds it gone. A look that was not possible changes nothing.
+    """
+
+    class Code(models.TextChoices):
+        BALANCE_SHORT = "BALANCE_SHORT", _("Less at the exchange than in the books")
+        BALANCE_SURPLUS = "BALANCE_SURPLUS", _("More at the exchange than in the books")
+        ALLOC_OVERCOMMITTED = "ALLOC_OVERCOMMITTED", _("Portfolios claim more than there is")
+        ORDER_MISSING_AT_VENUE = "ORDER_MISSING_AT_VENUE", _("The exchange does not know the order")
+        ORDER_UNACKED = "ORDER_UNACKED", _("Sent, but never acknowledged")
+
+    class State(models.TextChoices):
+        SUSPECTED = "SUSPECTED", _("Suspected")
+        OPEN = "OPEN", _("Open")
+        ACKNOWLEDGED = "ACKNOWLEDGED", _("Acknowledged")
+        RESOLVED = "RESOLVED", _("Resolved")
+        DISMISSED = "DISMISSED", _("Dismissed")
+
+    LIVE = (State.SUSPECTED, State.OPEN, State.ACKNOWLEDGED)
+
+    account = models.ForeignKey(ExchangeAccount, models.CASCADE, related_name="discrepancies")
+    portfolio = models.ForeignKey(Portfolio, models.PROTECT, null=True, blank=True)
+    order = models.ForeignKey(Order, models.PROTECT, null=True, blank=True)
+    # What it is about, whatever its size or sign: "balance:spot:BTC".
+    key = models.CharField(max_length=200, editable=False)
+    code = models.CharField(_("code"), max_length=32, choices=Code)
+    severity = models.CharField(_("severity"), max_length=10, choices=Severity)
+    state = models.CharField(_("state"), max_length=12, choices=State, default=State.SUSPECTED)
+    wallet = models.CharField(_("wallet"), max_length=20, blank=True)
+    asset = models.CharField(_("asset"), max_length=20, blank=True)
+    symbol = models.CharField(_("symbol"), max_length=64, blank=True)
+    book = AmountField(_("book"), null=True)
+    exchange = AmountField(_("exchange"), null=True)
+    difference = AmountField(_("difference"), null=True)
+    cause = models.CharField(_("cause"), max_length=200, blank=True)
+    first_seen = models.DateTimeField(_("first seen"))
+    last_seen = models.DateTimeField(_("last seen"))
+    opened_at = models.DateTimeField(_("opened"), null=True)
+    resolved_at = models.DateTimeField(_("resolved"), null=True)
+    times_seen = models.PositiveIntegerField(_("times seen"), default=1)
+
+    class Meta:
+        ordering = ["-last_seen", "-pk"]
+        verbose_name = _("discrepancy")
+        verbose_name_plural = _("discrepancies")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "key"],
+                condition=models.Q(state__in=["SUSPECTED", "OPEN", "ACKNOWLEDGED"]),
+                name="one_live_discrepancy_per_key",
+            )
+        ]
+        indexes = [models.Index(fields=["state", "severity"], name="discrepancy_state_severity")]
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.asset}"

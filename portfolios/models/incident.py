@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from django.db import models
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from portfolios.models.account import ExchangeAccount
+from portfolios.models.sync import SyncRun
+
+
+class Incident(models.Model):
+    """Exceptions of one fingerprint of one account."""
+
+    class State(models.TextChoices):
+        UNRESOLVED = "unresolved", _("Unresolved")
+        REGRESSED = "regressed", _("Regressed")
+        RESOLVED = "resolved", _("Resolved")
+
+    account = models.ForeignKey(
+        ExchangeAccount, models.CASCADE, null=True, blank=True, related_name="incidents"
+    )
+    fingerprint = models.CharField(max_length=64, editable=False)
+    category = models.CharField(_("category"), max_length=20)
+    type = models.CharField(_("type"), max_length=100)
+    operation = models.CharField(_("operation"), max_length=50)
+    message = models.CharField(_("message"), max_length=500)
+    count = models.PositiveIntegerField(_("count"), default=0)
+    first_seen = models.DateTimeField(_("first seen"))
+    last_seen = models.DateTimeField(_("last seen"))
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.UNRESOLVED)
+
+    class Meta:
+        ordering = ["-last_seen", "-pk"]
+        verbose_name = _("incident")
+        verbose_name_plural = _("incidents")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "fingerprint"], name="incident_unique_in_account"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("exception", args=[self.pk])
+
+
+class Occurrence(models.Model):
+    """One exception, redacted."""
+
+    incident = models.ForeignKey(Incident, models.CASCADE, related_name="occurrences")
+    run = models.ForeignKey(SyncRun, models.CASCADE, null=True, related_name="occurrences")
+    subject = models.CharField(max_length=128, blank=True)
+    message = models.CharField(max_length=500)
+    trace = models.TextField(blank=True)
+    occurred_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return self.message

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from portfolios.amounts import difference
+from portfolios.fields import AmountField
+from portfolios.models.account import ExchangeAccount
+from portfolios.models.choices import order_sides, order_statuses, order_types
+from portfolios.models.portfolio import Portfolio
+from providers.reports import OrderStatus
+
+
+class Order(models.Model):
+    """An order of the books, or one seen at the exchange that no portfolio claims (`external`)."""
+
+    account = models.ForeignKey(ExchangeAccount, models.PROTECT, related_name="orders")
+    portfolio = models.ForeignKey(
+        Portfolio, models.PROTECT, null=True, blank=True, related_name="orders"
+    )
+    external = models.BooleanField(_("external"), default=False)
+    # Text: ids have leading zeros, letters and more digits than an integer holds.
+    external_id = models.CharField(_("exchange id"), max_length=128, blank=True)
+    client_order_id = models.CharField(_("client id"), max_length=128, blank=True)
+    symbol = models.CharField(_("symbol"), max_length=64)
+    side = models.CharField(_("side"), max_length=4, choices=order_sides)
+    type = models.CharField(_("type"), max_length=10, choices=order_types, blank=True)
+    status = models.CharField(_("status"), max_length=10, choices=order_statuses)
+    raw_status = models.CharField(max_length=64, blank=True, editable=False)
+    price = AmountField(_("price"), null=True, blank=True)
+    average = AmountField(_("average"), null=True, blank=True)
+    amount = AmountField(_("amount"))
+    filled = AmountField(_("filled"), default=Decimal(0))
+    # Quote units that changed hands for `filled`, as the exchange reports them.
+    cost = AmountField(null=True, blank=True, editable=False)
+    fees = models.JSONField(default=list, editable=False)  # [{"asset": …, "amount": "…"}]
+    # What was filled before the books took the order over; never booked.
+    opening_filled = AmountField(default=Decimal(0), editable=False)
+    opening_cost = AmountField(default=Decimal(0), editable=False)
+    # The row as its book gave it: an equal one may be imported again, another one is refused.
+    book_values = models.JSONField(default=dict, editable=False)
+    # Since when the exchange, asked for this order, has not known it.
+    missing_since = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(_("created"), null=True)
+    updated_at = models.DateTimeField(_("updated"), null=True)
+
+    class Meta:
+        ordering = ["created_at", "pk"]
+        verbose_name = _("order")
+        verbose_name_plural = _("orders")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "external_id"],
+                condition=~models.Q(external_id=""),
+                name="order_external_id_unique_in_account",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(external_id="") | ~models.Q(client_order_id=""),
+                name="order_has_an_id",
+            ),
+        ]
+        indexes = [models.Index(fields=["account", "status"], name="order_account_status")]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.amount} {self.symbol}"
+
+    @property
+    def is_open(self) -> bool:
+        return not OrderStatus(self.status).is_terminal
+
+    @property
+    def remaining(self) -> Decimal:
+        return max(difference(self.amount, self.filled), Decimal(0))
+
+    @property
+    def base(self) -> str:
+        return self.symbol.split("/", 1)[0]
+
+    @property
+    def quote(self) -> str:
+        return self.symbol.partition("/")[2].partition(":")[0]
+
+
+class Fill(models.Model):
+    """One execution of an order, as the exchange reported it. Never changed."""
+
+    account = models.ForeignKey(ExchangeAccount, models.PROTECT, related_name="fills")
+    order = models.ForeignKey(Order, models.PROTECT, related_name="fills")
+    external_id = models.CharField(_("exchange id"), max_length=128)
+    symbol = models.CharField(_("symbol"), max_length=64)
+    side = models.CharField(_("side"), max_length=4, choices=order_sides)
+    price = AmountField(_("price"))
+    amount = AmountField(_("amount"))
+    cost = AmountField(_("cost"))
+    fees = models.JSONField(_("fees"), default=list)
+    executed_at = models.DateTimeField(_("executed"), null=True)
+    first_seen_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["executed_at", "pk"]
+        verbose_name = _("fill")
+        verbose_name_plural = _("fills")
+        constraints = [
+            # Trade ids are unique within a symbol only.
+            models.UniqueConstraint(
+                fields=["account", "symbol", "external_id"], name="fill_unique_in_account"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.amount} {self.symbol}"

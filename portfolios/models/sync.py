@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from django.db import models
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from portfolios.models.account import ExchangeAccount
+from portfolios.models.choices import leg_kinds, leg_statuses
+
+
+class SyncRun(models.Model):
+    """One attempt to sync one account.
+
+    QUEUED -> RUNNING -> SUCCEEDED | PARTIAL | FAILED; a run whose worker vanished goes from RUNNING back to QUEUED
+    while attempts are left, else to LOST. `attempts` grows before the work starts, so a task that kills its worker
+    is counted too.
+    """
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", _("Queued")
+        RUNNING = "running", _("Running")
+        SUCCEEDED = "succeeded", _("Succeeded")
+        PARTIAL = "partial", _("Partial")
+        FAILED = "failed", _("Failed")
+        LOST = "lost", _("Lost")
+
+    class Trigger(models.TextChoices):
+        SCHEDULE = "schedule", _("Schedule")
+        MANUAL = "manual", _("Sync now")
+        CLI = "cli", _("Command line")
+        API = "api", _("API")
+        START = "start", _("Start-up")
+
+    class Stage(models.TextChoices):
+        WAITING = "waiting", _("Waiting for a worker")
+        FETCHING = "fetching", _("Reading the exchange")
+        APPLYING = "applying", _("Booking")
+        JUDGING = "judging", _("Comparing")
+        DONE = "done", _("Done")
+
+    account = models.ForeignKey(ExchangeAccount, models.CASCADE, related_name="runs")
+    trigger = models.CharField(_("trigger"), max_length=10, choices=Trigger)
+    status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.QUEUED)
+    stage = models.CharField(max_length=10, choices=Stage, default=Stage.WAITING)
+    progress_done = models.PositiveIntegerField(default=0)
+    progress_total = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    fence = models.PositiveBigIntegerField(null=True, editable=False)
+    queued_at = models.DateTimeField(_("queued"), auto_now_add=True)
+    started_at = models.DateTimeField(_("started"), null=True)
+    finished_at = models.DateTimeField(_("finished"), null=True)
+    http_requests = models.PositiveIntegerField(_("requests"), default=0)
+    orders_checked = models.PositiveIntegerField(_("orders checked"), default=0)
+    orders_changed = models.PositiveIntegerField(_("orders changed"), default=0)
+    message = models.CharField(_("message"), max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name = _("sync run")
+        verbose_name_plural = _("sync runs")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account"],
+                condition=models.Q(status__in=["queued", "running"]),
+                name="one_open_run_per_account",
+            )
+        ]
+        indexes = [models.Index(fields=["account", "-id"], name="run_account_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.account} #{self.pk}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("run", args=[self.pk])
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in (self.Status.QUEUED, self.Status.RUNNING)
+
+
+class LegContent(models.Model):
+    """The rows of a leg as they were read, redacted; stored once however often they are read again."""
+
+    account = models.ForeignKey(ExchangeAccount, models.CASCADE, related_name="leg_contents")
+    digest = models.CharField(max_length=64)
+    rows = models.JSONField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "digest"], name="leg_content_stored_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.digest[:12]
+
+
+class StoredLeg(models.Model):
+    """One kind of read of one account, as it was read in one run."""
+
+    run = models.ForeignKey(SyncRun, models.CASCADE, related_name="legs")
+    content = models.ForeignKey(LegContent, models.PROTECT, null=True, related_name="legs")
+    kind = models.CharField(max_length=12, choices=leg_kinds)
+    subject = models.CharField(max_length=128, blank=True)
+    status = models.CharField(max_length=12, choices=leg_statuses)
+    row_count = models.PositiveIntegerField(default=0)
+    complete = models.BooleanField(default=False)
+    why_incomplete = models.CharField(max_length=200, blank=True)
+    pages = models.PositiveIntegerField(default=0)
+    requested_at = models.DateTimeField()
+    responded_at = models.DateTimeField()
+    error_category = models.CharField(max_length=20, blank=True)
+    error_kind = models.CharField(max_length=100, blank=True)
+    error_message = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.status}"
+
+
+class WorkerBeat(models.Model):
+    """Written by a task, so that it proves the whole way from the schedule to a worker."""
+
+    name = models.CharField(max_length=50, unique=True)
+    beat_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

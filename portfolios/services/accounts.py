@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F, Q
+from django.utils import timezone
+
+from portfolios.models import ExchangeAccount, MarketCredential, SyncRun
+from portfolios.models.choices import Health
+
+
+def lag(account: ExchangeAccount) -> timedelta:
+    """By how much the exchange's reads may trail its trades."""
+    seconds = account.lag_seconds
+    return timedelta(seconds=settings.POSSYNC_LAG_SECONDS if seconds is None else seconds)
+
+
+def grace(account: ExchangeAccount) -> timedelta:
+    """Return what must at least lie between two looks at a difference."""
+    seconds = account.grace_seconds
+    return timedelta(seconds=settings.POSSYNC_GRACE_SECONDS if seconds is None else seconds)
+
+
+def account_health(account: ExchangeAccount, latest_run: SyncRun | None, now: datetime) -> Health:
+    """Name the account's state in one word; `latest_run` is its last finished run, None if there is none yet."""
+    if account.paused:
+        return Health.PAUSED
+    if latest_run is None:
+        return Health.NEW
+    if _is_locked(account):
+        return Health.LOCKED
+    if latest_run.status in (SyncRun.Status.FAILED, SyncRun.Status.LOST):
+        return Health.FAILING
+    # One whole interval and a minute of scheduling beyond its time: late, not merely waiting for the next tick.
+    overdue = timedelta(seconds=account.interval_seconds + 60)
+    if account.next_sync_at is not None and account.next_sync_at + overdue < now:
+        return Health.LATE
+    return Health.OK
+
+
+def _is_locked(account: ExchangeAccount) -> bool:
+    credential = getattr(account, "credential", None)
+    return credential is not None and credential.state == MarketCredential.State.LOCKED
+
+
+def pause(account: ExchangeAccount) -> None:
+    """Keep the schedule from syncing `account`; a run that is under way ends as usual."""
+    ExchangeAccount.objects.filter(pk=account.pk).update(paused=True)
+
+
+def resume(account: ExchangeAccount) -> None:
+    ExchangeAccount.objects.filter(pk=account.pk).update(paused=False, next_sync_at=timezone.now())
+
+
+def due_accounts(now: datetime) -> list[ExchangeAccount]:
+    """Accounts whose time has come, oldest first; one that was never scheduled is due at once."""
+    is_due = Q(next_sync_at=None) | Q(next_sync_at__lte=now)
+    oldest_first = F("next_sync_at").asc(nulls_first=True)
+    return list(ExchangeAccount.objects.filter(is_due, paused=False).order_by(oldest_first, "pk"))
+
+
+def schedule_next(account: ExchangeAccount, now: datetime, *, stay_away: float = 0) -> None:
+    """Set the next sync on the account's own grid: a slow run, or one ahead of its time, does not shift it.
+
+    Parameters
+    ----------
+    stay_away : float
+        Seconds from `now` for which the exchange asked not to be read; more than a day is taken as a day.
+    """
+    interval = timedelta(seconds=account.interval_seconds)
+    slot = next_slot(account.next_sync_at or now, now, interval)
+    account.next_sync_at = max(slot, now + min(timedelta(days=1), _seconds(stay_away)))
+    ExchangeAccount.objects.filter(pk=account.pk).update(next_sync_at=account.next_sync_at)
+
+
+def next_slot(slot: datetime, now: datetime, interval: timedelta) -> datetime:
+    """Return the first time after `now` that is whole intervals from `slot`, which may be past or to come."""
+    return slot + interval * ((now - slot) // interval + 1)
+
+
+def _seconds(value: float) -> timedelta:
+    try:
+        return timedelta(seconds=value)
+    except (OverflowError, ValueError):  # what an exchange sends may be any number
+        return timedelta.max

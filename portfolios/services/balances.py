@@ -1,0 +1,250 @@
+"""Every asset of an account compared: what the exchange holds, what the books expect."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import QuerySet
+
+from portfolios.amounts import difference, exact_sum
+from portfolios.models import AssetBalance, Discrepancy, ExchangeAccount, LedgerEntry, Portfolio
+from portfolios.models.choices import Severity, Verdict
+from portfolios.reconciliation.balances import NEW_ASSET, Judgement, balance_cause, judgement
+from portfolios.services.discrepancies import Finding, record_findings
+from portfolios.services.ledger import append_entries
+from providers.reports import BalanceReport, Leg, LegKind, LegStatus
+
+ZERO = Decimal(0)
+UNREAD = "balances were not read"
+NOT_LISTED = "not listed by an incomplete read"
+NO_BASELINE = "the account has no baseline yet"
+# What each look writes anew.
+JUDGED_FIELDS = (
+    "free",
+    "used",
+    "total",
+    "expected",
+    "residual",
+    "verdict",
+    "reason",
+    "observed_at",
+)
+
+
+@dataclass(slots=True)
+class Look:
+    """One look at an account, and what it found.
+
+    Parameters
+    ----------
+    expected : Mapping of str to Decimal
+        What the books expect of each asset.
+    judged : set of str
+        Keys of the discrepancies that it could judge.
+    is_whole : bool
+        Whether every asset of every wallet could be judged.
+    """
+
+    account: ExchangeAccount
+    seen_at: datetime
+    expected: Mapping[str, Decimal]
+    findings: list[Finding] = field(default_factory=list)
+    judged: set[str] = field(default_factory=set)
+    is_whole: bool = True
+
+
+def observed_balances(leg: Leg) -> dict[str, BalanceReport]:
+    return {row.asset: row for row in leg.rows if isinstance(row, BalanceReport)}
+
+
+def balance_legs(legs: Iterable[Leg]) -> list[Leg]:
+    return [leg for leg in legs if leg.kind is LegKind.BALANCES]
+
+
+def set_baseline(account: ExchangeAccount, leg: Leg, now: datetime) -> None:
+    """Take the account as it is: what no portfolio claims is unassigned, whatever its sign.
+
+    Only later change is judged.
+    """
+    held = observed_balances(leg)
+    claimed = expected_totals(account)
+    entries = []
+    for asset in sorted(held.keys() | claimed.keys()):
+        total = judgement(ZERO, held.get(asset)).total
+        unassigned = None if total is None else difference(total, claimed.get(asset, ZERO))
+        if unassigned:
+            entries.append(
+                LedgerEntry(
+                    account=account,
+                    asset=asset,
+                    amount=unassigned,
+                    cause=LedgerEntry.Cause.BASELINE,
+                    key=f"baseline:{leg.subject}:{asset}",
+                )
+            )
+    append_entries(entries)
+    account.baseline_at = now
+    ExchangeAccount.objects.filter(pk=account.pk).update(baseline_at=now)
+
+
+def expected_totals(account: ExchangeAccount) -> dict[str, Decimal]:
+    """Sum what the account should hold of each asset: the sum of its portfolios and the unassigned part.
+
+    A backtest holds nothing at an exchange.
+    """
+    amounts: defaultdict[str, list[Decimal]] = defaultdict(list)
+    real = account.positions.exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
+    for asset, amount in real.values_list("asset", "amount"):
+        amounts[asset].append(amount)
+    return {asset: exact_sum(values) for asset, values in amounts.items()}
+
+
+def judge_account(
+    account: ExchangeAccount,
+    legs: Iterable[Leg],
+    now: datetime,
+    order_findings: Iterable[Finding] = (),
+    judged_orders: Iterable[str] = (),
+) -> None:
+    """Compare every asset of every wallet and bring verdicts and discrepancies up to date.
+
+    What could not be read keeps its numbers and says that it is not verifiable; it resolves nothing.
+
+    Parameters
+    ----------
+    order_findings, judged_orders : iterables
+        What the same look found of orders, and the keys of those it could judge.
+    """
+    look = Look(account, now, expected_totals(account))
+    read = {leg.subject: leg for leg in balance_legs(legs) if leg.status is LegStatus.OBSERVED}
+    for wallet in account.wallets:
+        if wallet in read:
+            _judge_wallet(look, read[wallet])
+        else:
+            look.is_whole = False
+            _mark_not_verifiable(account.balances.filter(wallet=wallet), UNREAD)
+    if look.is_whole and not look.findings:
+        account.verified_at = now
+        ExchangeAccount.objects.filter(pk=account.pk).update(verified_at=now)
+    _judge_claims(look)
+    look.findings += order_findings
+    look.judged |= set(judged_orders)
+    record_findings(account, look.findings, look.judged, now)
+
+
+def _judge_wallet(look: Look, leg: Leg) -> None:
+    held = observed_balances(leg)
+    of_wallet = look.account.balances.filter(wallet=leg.subject)
+    stored = set(of_wallet.values_list("asset", flat=True))
+    agreed_before = stored - _new_assets(look.account, leg.subject)
+    rows = []
+    for asset in sorted(held.keys() | look.expected.keys() | stored):
+        if asset in held or leg.complete:
+            judged = _judged(look, asset, held.get(asset))
+            rows.append(_balance_row(look, leg.subject, asset, held.get(asset), judged))
+            _note(look, leg.subject, asset, judged, known_before=asset in agreed_before)
+    AssetBalance.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["account", "wallet", "asset"],
+        update_fields=JUDGED_FIELDS,
+    )
+    if not leg.complete:
+        look.is_whole = False
+        _mark_not_verifiable(of_wallet.exclude(asset__in=held), NOT_LISTED)
+
+
+def _judged(look: Look, asset: str, reported: BalanceReport | None) -> Judgement:
+    judged = judgement(look.expected.get(asset, ZERO), reported)
+    if look.account.baseline_at is None:
+        return replace(judged, residual=None, reason=NO_BASELINE)
+    return judged
+
+
+def _balance_row(
+    look: Look, wallet: str, asset: str, reported: BalanceReport | None, judged: Judgement
+) -> AssetBalance:
+    verdict = Verdict.NOT_VERIFIABLE
+    if judged.residual is not None:
+        verdict = Verdict.VERIFIED if judged.agrees else Verdict.DIFFERS
+    return AssetBalance(
+        account=look.account,
+        wallet=wallet,
+        asset=asset,
+        free=reported.free if reported else ZERO,
+        used=reported.used if reported else ZERO,
+        total=judged.total,
+        expected=judged.expected,
+        residual=judged.residual,
+        verdict=verdict,
+        reason=judged.reason,
+        observed_at=look.seen_at,
+    )
+
+
+def _note(look: Look, wallet: str, asset: str, judged: Judgement, *, known_before: bool) -> None:
+    if judged.residual is None:
+        look.is_whole = False
+        return
+    look.judged.add(_key(wallet, asset))
+    if judged.agrees:
+        return
+    is_short = judged.residual < 0
+    look.findings.append(
+        Finding(
+            key=_key(wallet, asset),
+            code=Discrepancy.Code.BALANCE_SHORT if is_short else Discrepancy.Code.BALANCE_SURPLUS,
+            severity=Severity.ERROR if is_short else Severity.WARNING,
+            wallet=wallet,
+            asset=asset,
+            book=judged.expected,
+            exchange=judged.total,
+            difference=judged.residual,
+            cause=balance_cause(judged, known_before=known_before),
+        )
+    )
+
+
+def _new_assets(account: ExchangeAccount, wallet: str) -> set[str]:
+    """Assets that appeared from nowhere and have not agreed since: at the next look they are still new."""
+    appeared = account.discrepancies.filter(
+        state__in=Discrepancy.LIVE, wallet=wallet, cause=NEW_ASSET
+    )
+    return set(appeared.values_list("asset", flat=True))
+
+
+def _mark_not_verifiable(balances: QuerySet[AssetBalance], reason: str) -> None:
+    balances.update(verdict=Verdict.NOT_VERIFIABLE, reason=reason)
+
+
+def _judge_claims(look: Look) -> None:
+    """Find what the portfolios claim beyond what the account holds; a fact of the books, certain at once."""
+    if look.account.baseline_at is None:
+        return
+    unassigned = look.account.positions.filter(portfolio=None).values_list("asset", "amount")
+    for asset, amount in unassigned:
+        key = f"alloc:{asset}"
+        look.judged.add(key)
+        if amount < 0:
+            expected = look.expected[asset]
+            look.findings.append(
+                Finding(
+                    key=key,
+                    code=Discrepancy.Code.ALLOC_OVERCOMMITTED,
+                    severity=Severity.ERROR,
+                    asset=asset,
+                    book=difference(expected, amount),
+                    exchange=expected,
+                    difference=amount,
+                    cause="portfolios claim more than the account holds",
+                    is_certain=True,
+                )
+            )
+
+
+def _key(wallet: str, asset: str) -> str:
+    return f"balance:{wallet}:{asset}"

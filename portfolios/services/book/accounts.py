@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from typing import Any, Final
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from portfolios.models import ExchangeAccount
+from portfolios.services.book.changes import Import, update_row
+from portfolios.services.book.document import BookError, Node, is_writing, shown
+from portfolios.services.credentials import holds_exactly, store_credential
+from portfolios.services.providers import is_served
+from providers import catalogue
+from providers.credentials import CREDENTIAL_NAMES
+from providers.endpoints import allowed_endpoint
+from providers.errors import OperationalException
+from providers.reports import SPOT
+
+IMMUTABLE: Final = ("market", "endpoint", "sandbox", "wallets")
+
+_ENVIRONMENT: Final = "env:"
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}", re.A)
+_LONGEST_SECRET: Final = 10_000
+
+
+def import_account(node: Node, under_way: Import) -> None:
+    label = node.text("label", limit=100)
+    under_way.refuse_twice(node, "label", "account", label)
+    given = _given(node)
+    node.value("credential", None)
+    node.refuse_unknown()
+    account = under_way.accounts.get(label)
+    if account is None:
+        account = ExchangeAccount.objects.create(label=label, **given)
+        under_way.accounts[label] = account
+        _import_credential(node, account)
+        under_way.count_created()
+        return
+    interval = account.interval_seconds
+    is_changed = update_row(node, account, given, IMMUTABLE)
+    if account.interval_seconds != interval:
+        _sync_no_later_than_its_interval(account)
+    is_changed |= _import_credential(node, account)
+    under_way.count_existing(is_changed=is_changed)
+
+
+def _given(node: Node) -> dict[str, Any]:
+    market = node.text("market", limit=50).lower()
+    if not is_served(market):
+        raise node.fail(
+            "market", _("no market of this name is known, was %(value)s"), value=shown(market)
+        )
+    return {
+        "market": market,
+        "endpoint": _endpoint(node),
+        "sandbox": _sandbox(node, market),
+        "wallets": _wallets(node),
+        "interval_seconds": node.whole("interval_seconds", 300, at_least=10),
+        "paused": node.flag("paused"),
+        "lag_seconds": node.whole("lag_seconds", None, at_least=0),
+        "grace_seconds": node.whole("grace_seconds", None, at_least=0),
+    }
+
+
+def _endpoint(node: Node) -> str:
+    url = node.text("endpoint", "", limit=200)
+    if not url:
+        return ""
+    try:
+        return allowed_endpoint(url, settings.POSSYNC_ENDPOINT_ALLOWLIST)
+    except OperationalException as e:
+        raise node.fail("endpoint", str(e)) from None
+
+
+def _sandbox(node: Node, market: str) -> bool:
+    sandbox = node.flag("sandbox")
+    if sandbox and catalogue.is_market(market) and not catalogue.market(market).has_sandbox:
+        raise node.fail("sandbox", _("%(market)s has no test network"), market=market)
+    return sandbox
+
+
+def _wallets(node: Node) -> list[str]:
+    wallets = node.value("wallets", [SPOT])
+    if wallets != [SPOT]:
+        raise node.fail(
+            "wallets",
+            _('only ["spot"] can be read so far, was %(value)s'),
+            value=shown(str(wallets) if isinstance(wallets, list) else wallets),
+        )
+    return [SPOT]
+
+
+def _sync_no_later_than_its_interval(account: ExchangeAccount) -> None:
+    # A day's interval made a minute must not wait for the day to end.
+    latest = timezone.now() + timedelta(seconds=account.interval_seconds)
+    if account.next_sync_at is not None and account.next_sync_at > latest:
+        account.next_sync_at = latest
+        account.save(update_fields=["next_sync_at"])
+
+
+def _import_credential(node: Node, account: ExchangeAccount) -> bool:
+    values = node.value("credential", None)
+    if values is None:
+        return False
+    if not isinstance(values, dict):
+        raise node.fail(
+            "credential", _("expected an object")
+        )  # and no word of what may be a secret
+    credential = Node(f"{node.path}.credential", values)
+    given = {name: _secret(credential, name) for name in CREDENTIAL_NAMES if credential.names(name)}
+    credential.read.update(CREDENTIAL_NAMES)
+    credential.refuse_unknown()
+    if holds_exactly(account, given):
+        return False
+    try:
+        store_credential(account, given, keep_others=False)
+    except OperationalException as e:
+        raise BookError(credential.path, str(e)) from None
+    return bool(given)
+
+
+def _secret(node: Node, name: str) -> str:
+    """Read a secret, or what the environment variable that it names holds; no message quotes either."""
+    value = node.value(name)
+    if not isinstance(value, str):
+        raise node.fail(name, _("expected text"))
+    if value.startswith(_ENVIRONMENT):
+        value = _environment(node, name, value.removeprefix(_ENVIRONMENT))
+    # Only keys in a PEM file have line breaks.
+    if len(value) > _LONGEST_SECRET or not is_writing(value.replace("\n", "").replace("\r", "")):
+        raise node.fail(
+            name,
+            _("expected printable text of at most %(limit)d characters"),
+            limit=_LONGEST_SECRET,
+        )
+    return value
+
+
+def _environment(node: Node, name: str, variable: str) -> str:
+    if not _VARIABLE.fullmatch(variable):
+        raise node.fail(name, _("expected env: and the name of an environment variable"))
+    value = os.environ.get(variable, "")
+    if not value.strip():
+        raise node.fail(
+            name, _("the environment variable %(variable)s is not set"), variable=variable
+        )
+    return value

@@ -1,0 +1,192 @@
+"""The only writer of ledger entries and positions."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from portfolios.amounts import amount, exact_sum
+from portfolios.models import (
+    ExchangeAccount,
+    Fill,
+    LedgerEntry,
+    Order,
+    Portfolio,
+    Position,
+    SyncRun,
+)
+from portfolios.reconciliation.booking import Booked, Pending, cost_and_gain, pending
+from portfolios.reconciliation.execution import (
+    OrderFacts,
+    execution,
+    fees_by_asset,
+    lock,
+)
+from providers.reports import FeeReport, FillReport, OrderSide, OrderStatus
+
+Cause = LedgerEntry.Cause
+ZERO = Decimal(0)
+
+
+def append_entries(entries: Sequence[LedgerEntry]) -> None:
+    """Insert entries and move the positions they belong to; call it inside the transaction of their cause.
+
+    Raises
+    ------
+    django.db.IntegrityError
+        If an entry of that key has been booked before; nothing of the transaction remains.
+    """
+    LedgerEntry.objects.bulk_create(entries)
+    for entry in entries:
+        position = find_position(entry.account, entry.portfolio, entry.asset)
+        position.amount = exact_sum((position.amount, entry.amount))
+        position.cost = exact_sum((position.cost, entry.cost))
+        position.save()
+    _add_gains(entries)
+
+
+def _add_gains(entries: Sequence[LedgerEntry]) -> None:
+    gains: defaultdict[int, list[Decimal]] = defaultdict(list)
+    for entry in entries:
+        if entry.portfolio_id is not None and entry.gain:
+            gains[entry.portfolio_id].append(entry.gain)
+    for portfolio in Portfolio.objects.filter(pk__in=gains):
+        portfolio.realized_gain = exact_sum((portfolio.realized_gain, *gains[portfolio.pk]))
+        portfolio.save(update_fields=["realized_gain"])
+
+
+def find_position(account: ExchangeAccount, portfolio: Portfolio | None, asset: str) -> Position:
+    position, _ = Position.objects.get_or_create(account=account, portfolio=portfolio, asset=asset)
+    return position
+
+
+def book_order(order: Order, run: SyncRun | None, *, out_of_unassigned: bool = False) -> bool:
+    """Bring the ledger to where the order's facts are; whether all that is filled could be priced.
+
+    Safe to call again: what has been booked is not booked twice.
+
+    Parameters
+    ----------
+    out_of_unassigned : bool
+        Take what is booked now out of the unassigned part, which has booked it before the order was claimed.
+    """
+    facts = order_facts(order)
+    moved = execution(facts, [fill_report(fill) for fill in order.fills.all()])
+    series = f"order:{order.pk}:{order.portfolio_id or 0}:"
+    booked = list(LedgerEntry.objects.filter(order=order, key__startswith=series))
+    change = pending(facts, moved, _sums(booked, facts))
+    if change:
+        entries = _entries(order, facts, change, run)
+        for entry in entries:
+            entry.key = f"{series}{len(booked)}:{entry.cause}:{entry.asset}"
+        append_entries(entries)
+        if out_of_unassigned:
+            append_entries([_opposite(entry) for entry in entries if entry.portfolio_id])
+    return not moved.unpriced
+
+
+def _sums(entries: Sequence[LedgerEntry], facts: OrderFacts) -> Booked:
+    traded = [entry for entry in entries if entry.cause == Cause.EXECUTION]
+    fees = (FeeReport(entry.asset, entry.amount) for entry in entries if entry.cause == Cause.FEE)
+    return Booked(
+        base=exact_sum(entry.amount for entry in traded if entry.asset == facts.base),
+        quote=exact_sum(entry.amount for entry in traded if entry.asset == facts.quote),
+        fees=fees_by_asset(fees),
+    )
+
+
+def _entries(
+    order: Order, facts: OrderFacts, change: Pending, run: SyncRun | None
+) -> list[LedgerEntry]:
+    def entry(asset: str, cause: str, amount: Decimal) -> LedgerEntry:
+        return LedgerEntry(
+            account=order.account,
+            portfolio=order.portfolio,
+            asset=asset,
+            amount=amount,
+            cause=cause,
+            order=order,
+            run=run,
+        )
+
+    entries = []
+    if change.base or change.quote:
+        held = find_position(order.account, order.portfolio, facts.base)
+        traded = entry(facts.base, Cause.EXECUTION, change.base)
+        traded.cost, traded.gain = cost_and_gain(facts, change, held.amount, held.cost)
+        entries = [traded, entry(facts.quote, Cause.EXECUTION, change.quote)]
+    for asset, fee in change.fees.items():
+        charged = entry(asset, Cause.FEE, fee)
+        if asset not in (facts.base, facts.quote) and not _holds(order, asset):
+            # A third coin that the portfolio never had is paid out of what nobody claims.
+            charged.portfolio = None
+        entries.append(charged)
+    return entries
+
+
+def _holds(order: Order, asset: str) -> bool:
+    return Position.objects.filter(portfolio=order.portfolio_id, asset=asset).exists()
+
+
+def _opposite(entry: LedgerEntry) -> LedgerEntry:
+    return LedgerEntry(
+        account=entry.account,
+        portfolio=None,
+        asset=entry.asset,
+        amount=entry.amount.copy_negate(),
+        cause=entry.cause,
+        order=entry.order,
+        run=entry.run,
+        key=f"claim:{entry.key}",
+    )
+
+
+def rewrite_reserved(account: ExchangeAccount) -> None:
+    """Set `reserved` of every position of `account` to the locks of its owner's open orders."""
+    locks: defaultdict[tuple[int | None, str], list[Decimal]] = defaultdict(list)
+    open_orders = account.orders.filter(status__in=[OrderStatus.CREATED, OrderStatus.OPEN])
+    for order in open_orders:
+        asset, locked = lock(order_facts(order), order.remaining)
+        locks[order.portfolio_id, asset].append(locked)
+    positions = {(row.portfolio_id, row.asset): row for row in account.positions.all()}
+    for owner, asset in locks.keys() - positions.keys():
+        positions[owner, asset] = Position(account=account, portfolio_id=owner, asset=asset)
+    for key, position in positions.items():
+        reserved = exact_sum(locks.get(key, ()))
+        if position.reserved != reserved:
+            position.reserved = reserved
+            position.save()
+
+
+def order_facts(order: Order) -> OrderFacts:
+    return OrderFacts(
+        base=order.base,
+        quote=order.quote,
+        side=OrderSide(order.side),
+        filled=order.filled,
+        price=order.price,
+        average=order.average,
+        cost=order.cost,
+        fees=stored_fees(order.fees),
+        opening_filled=order.opening_filled,
+        opening_cost=order.opening_cost,
+    )
+
+
+def fill_report(fill: Fill) -> FillReport:
+    return FillReport(
+        external_id=fill.external_id,
+        order_external_id="",
+        symbol=fill.symbol,
+        side=OrderSide(fill.side),
+        price=fill.price,
+        amount=fill.amount,
+        cost=fill.cost,
+        fees=stored_fees(fill.fees),
+        executed_at=fill.executed_at,
+    )
+
+
+def stored_fees(rows: Iterable[dict[str, str]]) -> tuple[FeeReport, ...]:
+    return tuple(FeeReport(row["asset"], amount(row["amount"])) for row in rows)

@@ -1,0 +1,68 @@
+"""What was read, stored as it was read; rows that were read before are referred to, not stored again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import fields
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from portfolios.amounts import plain
+from portfolios.models import ExchangeAccount, LegContent, StoredLeg, SyncRun
+from providers.redaction import one_line
+from providers.reports import FeeReport, Leg, Row
+
+
+def store_legs(run: SyncRun, legs: Iterable[Leg]) -> None:
+    """Store the legs of `run`; call it before anything is concluded from them."""
+    StoredLeg.objects.bulk_create(_stored_leg(run, leg) for leg in legs)
+
+
+def _stored_leg(run: SyncRun, leg: Leg) -> StoredLeg:
+    error = leg.error
+    return StoredLeg(
+        run=run,
+        content=_content(run.account, leg.rows) if leg.rows else None,
+        kind=leg.kind,
+        subject=one_line(leg.subject, 128),
+        status=leg.status,
+        row_count=len(leg.rows),
+        complete=leg.complete,
+        why_incomplete=one_line(leg.why_incomplete, 200),
+        pages=leg.pages,
+        requested_at=leg.requested_at,
+        responded_at=leg.responded_at,
+        error_category=error.category[:20] if error else "",
+        error_kind=error.kind[:100] if error else "",
+        error_message=one_line(error.message, 500) if error else "",
+    )
+
+
+def _content(account: ExchangeAccount, rows: tuple[Row, ...]) -> LegContent:
+    stored = [_plain_row(row) for row in rows]
+    text = json.dumps(stored, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    content, _ = LegContent.objects.get_or_create(
+        account=account, digest=digest, defaults={"rows": stored}
+    )
+    return content
+
+
+def _plain_row(row: Row | FeeReport) -> dict[str, Any]:
+    return {field.name: _plain_value(getattr(row, field.name)) for field in fields(row)}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, tuple):
+        return [_plain_row(item) for item in value]
+    if isinstance(value, str):
+        # Each by itself: what is cut or hidden in the whole text would leave no JSON behind.
+        return one_line(value)
+    return value

@@ -1,0 +1,174 @@
+"""The life of a sync run: opened, claimed under a lease, renewed, closed or lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from portfolios.models import ExchangeAccount, SyncRun
+from portfolios.services.accounts import schedule_next
+from portfolios.services.incidents import record_incident
+from providers.reports import LegError
+
+Status = SyncRun.Status
+OPEN_STATUSES = (Status.QUEUED, Status.RUNNING)
+
+
+class LeaseLost(Exception):
+    """The account was taken from this worker; nothing of it may be written any more."""
+
+
+def open_run(account: ExchangeAccount, trigger: SyncRun.Trigger) -> tuple[SyncRun, bool]:
+    """Return the account's open run, and whether it was opened here: there is at most one."""
+    for _attempt in range(3):
+        run = account.runs.filter(status__in=OPEN_STATUSES).first()
+        if run is not None:
+            return run, False
+        try:
+            with transaction.atomic():
+                return SyncRun.objects.create(account=account, trigger=trigger), True
+        except IntegrityError:
+            continue  # somebody else opened it in between
+    raise IntegrityError(f"No run could be opened for {account}.")
+
+
+@transaction.atomic
+def claim_run(run_id: int) -> SyncRun | None:
+    """Take the run and its account's lease; None if it is not waiting, or the account is held.
+
+    The attempt is counted here, before any work: one that kills its worker counts as well.
+    """
+    now = timezone.now()
+    account = _locked_account_of(run_id)
+    # Read only now: until the account was locked, another worker may have claimed and even closed it.
+    run = SyncRun.objects.filter(pk=run_id, status=Status.QUEUED).first()
+    if account is None or run is None or _is_held(account, now):
+        return None
+    account.lease_fence += 1
+    account.lease_expires_at = now + _lease()
+    account.save(update_fields=["lease_fence", "lease_expires_at"])
+    run.account, run.fence = account, account.lease_fence
+    run.attempts += 1
+    run.status, run.stage, run.started_at = Status.RUNNING, SyncRun.Stage.FETCHING, now
+    run.progress_done = run.progress_total = 0
+    run.save()
+    return run
+
+
+def renew_leases(runs: Iterable[SyncRun]) -> None:
+    """Hold the accounts of `runs` for another lease, as far as they are still ours."""
+    expires_at = timezone.now() + _lease()
+    for run in runs:
+        ExchangeAccount.objects.filter(
+            pk=run.account_id, lease_fence=run.fence or 0, lease_expires_at__isnull=False
+        ).update(lease_expires_at=expires_at)
+
+
+def lock_account(run: SyncRun) -> ExchangeAccount:
+    """Lock the run's account for the transaction that writes to it.
+
+    Raises
+    ------
+    LeaseLost
+        If the account was taken from this run since.
+    """
+    account = ExchangeAccount.objects.select_for_update().get(pk=run.account_id)
+    if account.lease_fence != run.fence or account.lease_expires_at is None:
+        raise LeaseLost(f"{account}: run {run.pk} was taken over")
+    return account
+
+
+def show_progress(run: SyncRun, stage: SyncRun.Stage, done: int = 0, total: int = 0) -> None:
+    """Write how far the run is, for the page that polls it; a run that was taken over is left alone."""
+    run.stage, run.progress_done, run.progress_total = stage, done, total
+    SyncRun.objects.filter(pk=run.pk, fence=run.fence, status=Status.RUNNING).update(
+        stage=stage, progress_done=done, progress_total=total
+    )
+
+
+@transaction.atomic
+def close_run(
+    run: SyncRun, status: SyncRun.Status, message: str = "", *, stay_away: float = 0
+) -> None:
+    """End the run, let go of its account and say when that is due again.
+
+    Parameters
+    ----------
+    stay_away : float
+        Seconds for which the exchange asked not to be read.
+
+    Raises
+    ------
+    LeaseLost
+        If the account was taken from this run since; nothing is written then.
+    """
+    account = lock_account(run)
+    now = timezone.now()
+    run.status, run.stage, run.message = status, SyncRun.Stage.DONE, message[:500]
+    run.finished_at = now
+    run.save()
+    account.lease_expires_at = None
+    account.save(update_fields=["lease_expires_at"])
+    schedule_next(account, now, stay_away=stay_away)
+
+
+def heal_abandoned_runs() -> list[SyncRun]:
+    """Give every run whose worker vanished its next attempt, or close it as lost; return those to be queued again.
+
+    A run is abandoned if it is running without a live lease. One that is queued for longer than a lease has probably
+    lost its task; queueing it twice does no harm.
+    """
+    now = timezone.now()
+    lapsed = Q(account__lease_expires_at=None) | Q(account__lease_expires_at__lte=now)
+    abandoned = SyncRun.objects.filter(lapsed, status=Status.RUNNING)
+    for run_id in abandoned.values_list("pk", flat=True):
+        _take_from_its_worker(run_id, now)
+    waiting = SyncRun.objects.filter(status=Status.QUEUED, queued_at__lt=now - _lease())
+    return list(waiting.select_related("account").order_by("pk"))
+
+
+@transaction.atomic
+def _take_from_its_worker(run_id: int, now: datetime) -> None:
+    account = _locked_account_of(run_id)
+    run = SyncRun.objects.filter(pk=run_id, status=Status.RUNNING).first()
+    if account is None or run is None or _is_held(account, now):
+        return
+    # A worker that only slept must not write into the next attempt.
+    account.lease_fence += 1
+    account.lease_expires_at = None
+    account.save(update_fields=["lease_fence", "lease_expires_at"])
+    if run.attempts < settings.POSSYNC_MAX_ATTEMPTS:
+        run.status, run.stage = Status.QUEUED, SyncRun.Stage.WAITING
+        run.save(update_fields=["status", "stage"])
+    else:
+        _lose(run, account, now)
+
+
+def _lose(run: SyncRun, account: ExchangeAccount, now: datetime) -> None:
+    run.status, run.stage, run.finished_at = Status.LOST, SyncRun.Stage.DONE, now
+    run.message = _("The worker vanished %(count)s times while it synced this account.") % {
+        "count": run.attempts
+    }
+    run.save()
+    error = LegError(category="bug", kind="WorkerVanished", message=run.message)
+    record_incident(account, error, "sync.run", run=run)
+    schedule_next(account, now)
+
+
+def _locked_account_of(run_id: int) -> ExchangeAccount | None:
+    accounts = ExchangeAccount.objects.select_for_update(of=("self",))
+    return accounts.filter(runs=run_id).first()
+
+
+def _is_held(account: ExchangeAccount, now: datetime) -> bool:
+    return account.lease_expires_at is not None and account.lease_expires_at > now
+
+
+def _lease() -> timedelta:
+    return timedelta(seconds=settings.POSSYNC_LEASE_SECONDS)

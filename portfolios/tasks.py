@@ -1,0 +1,218 @@
+"""The border to django-q2: nothing else knows it.
+
+The queue is a wake-up hint: the runs in the database say what is to be done, so a lost, doubled or poisoned task
+changes nothing that the next tick does not heal. Payloads are JSON with ids only, and only the functions named here
+run: django-q2's own pickles would run whatever somebody who can write to its table put there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Any, Final
+
+import structlog
+from django.apps import apps
+from django.conf import settings
+from django.contrib import admin
+from django.core.management import call_command
+from django.db import transaction
+from django.utils import timezone
+from django_q import signing
+from django_q.exceptions import TimeoutException
+from django_q.models import Schedule
+from django_q.status import Stat
+from django_q.tasks import async_task
+
+from portfolios.models import ExchangeAccount, SyncRun, WorkerBeat
+from portfolios.services.accounts import due_accounts
+from portfolios.services.connection_test import execute_connection_test
+from portfolios.services.portfolio_sync import execute_runs
+from portfolios.services.runs import heal_abandoned_runs, open_run
+
+log = structlog.get_logger(__name__)
+DISPATCHER: Final = "dispatch-due"
+ALLOWED_TASKS: Final = frozenset(
+    f"portfolios.tasks.{name}" for name in ("dispatch_due", "sync_accounts", "test_connection")
+)
+# Of these django-q2 needs to be told; whatever else it knows (hooks, chains, caches) could be used to run more.
+ALLOWED_KEYS: Final = frozenset(
+    {"id", "name", "func", "args", "kwargs", "started", "save", "ack_failure", "group", "cluster"}
+)
+MAX_PAYLOAD: Final = 20_000
+# As many as are read at the same time: a task that all of them keep waiting still ends before the queue's timeout.
+MOST_RUNS_OF_A_TASK: Final = 20
+# The schedule's only row: the primary key keeps it from being there twice.
+SCHEDULE_ID: Final = 1
+TICK: Final = timedelta(minutes=1)
+_UNPACK: Final = signing.SignedPackage.loads
+
+
+def enqueue_sync(account: ExchangeAccount, trigger: SyncRun.Trigger) -> SyncRun:
+    """Return the account's open sync run, queueing a task if it is new.
+
+    The queue is a table of the same database: run and task are committed together.
+    """
+    with transaction.atomic():
+        run, is_new = open_run(account, trigger)
+        if is_new:
+            _queue("sync_accounts", [run.pk])
+    return run
+
+
+def enqueue_connection_test(account: ExchangeAccount) -> None:
+    """Have a worker read the account once; the result appears on its credential."""
+    _queue("test_connection", account.pk)
+
+
+def _contained(task: Callable[..., None]) -> Callable[..., None]:
+    """Keep what a task raises out of django-q2's result rows: it is logged, redacted, and healed by the next tick."""
+
+    @wraps(task)
+    def run(*args: Any) -> None:
+        try:
+            task(*args)
+        except (Exception, TimeoutException):  # the latter ends a task that outlives its deadlines
+            log.exception("task_failed", task=task.__name__)
+
+    return run
+
+
+@_contained
+def dispatch_due() -> None:
+    """Queue every account whose time has come, and every run that lost its worker or its task.
+
+    The one schedule of the queue; runs every minute.
+    """
+    now = timezone.now()
+    WorkerBeat.objects.update_or_create(name=DISPATCHER, defaults={"beat_at": now})
+    run_ids = [run.pk for run in heal_abandoned_runs()]
+    for account in due_accounts(now):
+        run, is_new = open_run(account, SyncRun.Trigger.SCHEDULE)
+        if is_new:
+            run_ids.append(run.pk)
+    for ids in shares(run_ids, settings.Q_CLUSTER["workers"]):
+        _queue("sync_accounts", ids)
+
+
+@_contained
+def sync_accounts(run_ids: list[int]) -> None:
+    execute_runs(run_ids)
+
+
+@_contained
+def test_connection(account_id: int) -> None:
+    execute_connection_test(account_id)
+
+
+def ensure_schedule() -> None:
+    """Make sure that the one schedule exists, once and as it should be; one that is runs on as if nothing had been."""
+    now = timezone.now()
+    wanted = {
+        "name": DISPATCHER,
+        "func": "portfolios.tasks.dispatch_due",
+        "schedule_type": Schedule.MINUTES,
+        "minutes": 1,
+        "repeats": -1,
+        "args": None,
+        "kwargs": None,
+        "hook": None,
+        "cron": None,
+        "cluster": None,
+        "intended_date_kwarg": None,
+    }
+    Schedule.objects.exclude(pk=SCHEDULE_ID).delete()
+    Schedule.objects.get_or_create(pk=SCHEDULE_ID, defaults={**wanted, "next_run": now})
+    mine = Schedule.objects.filter(pk=SCHEDULE_ID)
+    mine.update(**wanted)
+    mine.filter(next_run__gt=now + TICK).update(next_run=now)
+
+
+def run_workers() -> None:
+    """Run the queue's workers until SIGTERM."""
+    ensure_schedule()
+    call_command("qcluster")
+
+
+def shares(run_ids: list[int], workers: int) -> list[list[int]]:
+    """Spread runs over tasks: one for each worker, more where that would be more than a task may hold."""
+    tasks = max(workers, math.ceil(len(run_ids) / MOST_RUNS_OF_A_TASK))
+    dealt = (run_ids[start::tasks] for start in range(tasks))
+    return [share for share in dealt if share]
+
+
+def _queue(name: str, *args: Any) -> None:
+    # save=False: no result rows, the run is the record. A constant name: task names show in the process list.
+    async_task(f"portfolios.tasks.{name}", *args, task_name=name, save=False)
+
+
+class JsonSerializer:
+    """What goes into the queue and comes out of it; everything else is a bad signature and is thrown away."""
+
+    @staticmethod
+    def dumps(task: dict[str, Any]) -> bytes:
+        unknown = task.keys() - ALLOWED_KEYS
+        if unknown or task["kwargs"] or task["func"] not in ALLOWED_TASKS:
+            raise ValueError(f"Refused to queue {task.get('func')} with {sorted(unknown)}.")
+        return json.dumps(task, default=_iso).encode()
+
+    @staticmethod
+    def loads(data: bytes) -> dict[str, Any]:
+        try:
+            task: dict[str, Any] = json.loads(data[:MAX_PAYLOAD])
+            is_ours = _is_ours(task)
+            task["args"] = tuple(task["args"])
+            task["started"] = datetime.fromisoformat(task["started"])
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            is_ours = False
+        if not is_ours:
+            raise signing.BadSignature("The queue holds something that is no task of ours.")
+        return task
+
+
+def _is_ours(task: dict[str, Any]) -> bool:
+    """Whether it is a task of ours, with ids for arguments; one that wants its result kept is not."""
+    return (
+        not task.keys() - ALLOWED_KEYS
+        and task["func"] in ALLOWED_TASKS
+        and task["kwargs"] == {}
+        and not task.get("save")
+        and isinstance(task["id"], str)
+        and isinstance(task["name"], str)
+        and all(map(_is_ids, task["args"]))
+    )
+
+
+def _is_ids(value: Any) -> bool:
+    ids = value if isinstance(value, list) else [value]
+    return all(type(id_) is int for id_ in ids)
+
+
+def _iso(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"Refused to queue a {type(value).__name__}.")
+
+
+def _unpacked(payload: str) -> dict[str, Any]:
+    """Read a payload; one that is signed but cannot even be unpacked would end the pusher, again and again."""
+    try:
+        task: dict[str, Any] = _UNPACK(payload)
+    except (ValueError, zlib.error):
+        raise signing.BadSignature("The queue holds what cannot be unpacked.") from None
+    return task
+
+
+def use_json_payloads() -> None:
+    """Put our serializer in django-q2's place, and its raw tables out of the admin."""
+    signing.PickleSerializer = JsonSerializer
+    signing.SignedPackage.loads = staticmethod(_unpacked)
+    # The cluster's own status is a pickle in the cache; nothing here reads it, `WorkerBeat` tells of the workers.
+    Stat.save = lambda _stat: None
+    for model in apps.get_app_config("django_q").get_models(include_auto_created=True):
+        if admin.site.is_registered(model):
+            admin.site.unregister(model)

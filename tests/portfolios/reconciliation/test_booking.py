@@ -1,0 +1,227 @@
+"""Booking differences: however the same facts arrive, the ledger ends where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from itertools import accumulate
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from portfolios.amounts import difference, exact_mul, exact_sum
+from portfolios.reconciliation.booking import Booked, Pending, cost_and_gain, pending
+from portfolios.reconciliation.execution import OrderFacts, execution
+from providers.reports import FeeReport, FillReport, OrderSide
+
+D = Decimal
+ZERO = D(0)
+quick = settings(deadline=None, database=None)
+positive = st.decimals(min_value=D("0.00000001"), max_value=D(1_000_000), places=8)
+sides = st.sampled_from(OrderSide)
+ORDER = OrderFacts(base="ADA", quote="EUR", side=OrderSide.BUY, filled=D(0), price=D(2))
+
+
+def make_fill(amount: Decimal, price: Decimal, fee: Decimal) -> FillReport:
+    return FillReport(
+        external_id="1",
+        order_external_id="7",
+        symbol="ADA/EUR",
+        side=OrderSide.BUY,
+        price=price,
+        amount=amount,
+        cost=exact_mul(amount, price),
+        fees=(FeeReport("BNB", fee), FeeReport("EUR", -fee)),
+    )
+
+
+fills = st.lists(st.builds(make_fill, positive, positive, positive), min_size=1, max_size=6)
+
+
+@dataclass
+class Ledger:
+    """The entries of one order, as the database would keep them."""
+
+    order: OrderFacts
+    bookings: list[Pending] = field(default_factory=list)
+
+    def book(self, order: OrderFacts, known: Sequence[FillReport]) -> Pending:
+        change = pending(order, execution(order, known), self.booked())
+        self.bookings.append(change)
+        return change
+
+    def booked(self) -> Booked:
+        assets = {asset for change in self.bookings for asset in change.fees}
+        return Booked(
+            base=exact_sum(change.base for change in self.bookings),
+            quote=exact_sum(change.quote for change in self.bookings),
+            fees={
+                asset: exact_sum(change.fees.get(asset, D(0)) for change in self.bookings)
+                for asset in assets
+            },
+        )
+
+
+def reported(side: OrderSide, so_far: Sequence[FillReport], *, tells_cost: bool) -> OrderFacts:
+    cost = exact_sum(fill.cost for fill in so_far)
+    return replace(
+        ORDER,
+        side=side,
+        filled=exact_sum(fill.amount for fill in so_far),
+        cost=cost if tells_cost else None,
+    )
+
+
+@st.composite
+def split_reports(draw: st.DrawFn) -> tuple[OrderSide, list[FillReport], list[tuple[int, int]]]:
+    """Give an order's fills and the looks at it: how many have happened, and of how many the details are known."""
+    all_fills = draw(fills)
+    count = len(all_fills)
+    happened = sorted(draw(st.lists(st.integers(1, count), max_size=5)))
+    known = accumulate((draw(st.integers(0, seen)) for seen in happened), max)
+    return draw(sides), all_fills, [*zip(happened, known, strict=True), (count, count)]
+
+
+@quick
+@given(split_reports(), st.booleans())
+def test_booking_in_parts_ends_where_booking_at_once_ends(
+    split: tuple[OrderSide, list[FillReport], list[tuple[int, int]]],
+    tells_cost: bool,
+) -> None:
+    side, all_fills, looks = split
+    in_parts, at_once = Ledger(ORDER), Ledger(ORDER)
+
+    for happened, known in looks:
+        order = reported(side, all_fills[:happened], tells_cost=tells_cost)
+        in_parts.book(order, all_fills[:known])
+    at_once.book(reported(side, all_fills, tells_cost=tells_cost), all_fills)
+
+    assert non_zero(in_parts.booked()) == non_zero(at_once.booked())
+
+
+@quick
+@given(split_reports())
+def test_the_ledger_ends_at_the_exact_sums_of_the_fills(
+    split: tuple[OrderSide, list[FillReport], list[tuple[int, int]]],
+) -> None:
+    side, all_fills, _ = split
+    sign = 1 if side is OrderSide.BUY else -1
+    ledger = Ledger(ORDER)
+
+    ledger.book(reported(side, all_fills, tells_cost=True), all_fills)
+
+    booked = ledger.booked()
+    assert booked.base == sign * exact_sum(fill.amount for fill in all_fills)
+    assert booked.quote == -sign * exact_sum(fill.cost for fill in all_fills)
+    assert (
+        exact_sum((booked.fees or {}).values()) == 0
+    )  # a fee in one coin, as much back in the other
+
+
+@quick
+@given(split_reports())
+def test_the_same_facts_again_book_nothing(
+    split: tuple[OrderSide, list[FillReport], list[tuple[int, int]]],
+) -> None:
+    side, all_fills, _ = split
+    ledger = Ledger(ORDER)
+    order = reported(side, all_fills, tells_cost=True)
+    ledger.book(order, all_fills)
+
+    assert not ledger.book(order, all_fills)
+
+
+@quick
+@given(fills)
+def test_fills_that_come_after_the_totals_correct_them_by_exactly_the_difference(
+    all_fills: list[FillReport],
+) -> None:
+    ledger = Ledger(ORDER)
+    order = reported(OrderSide.BUY, all_fills, tells_cost=False)
+    ledger.book(order, ())  # at the limit price, for want of a better one
+    estimated = exact_mul(D(2), order.filled)
+
+    change = ledger.book(order, all_fills)
+
+    assert change.base == 0
+    assert change.quote == difference(estimated, exact_sum(fill.cost for fill in all_fills))
+
+
+def non_zero(booked: Booked) -> tuple[Decimal, Decimal, dict[str, Decimal]]:
+    fees = {asset: amount for asset, amount in (booked.fees or {}).items() if amount}
+    return booked.base, booked.quote, fees
+
+
+@dataclass
+class Holding:
+    amount: Decimal = ZERO
+    cost: Decimal = ZERO
+    gain: Decimal = ZERO
+    cash: Decimal = ZERO
+
+    def trade(self, side: OrderSide, amount: Decimal, quote: Decimal) -> None:
+        sign = 1 if side is OrderSide.BUY else -1
+        change = Pending(base=sign * amount, quote=-sign * quote, fees={})
+        cost, gain = cost_and_gain(replace(ORDER, side=side), change, self.amount, self.cost)
+        self.amount = exact_sum((self.amount, change.base))
+        self.cost = exact_sum((self.cost, cost))
+        self.gain = exact_sum((self.gain, gain))
+        self.cash = exact_sum((self.cash, change.quote))
+
+
+trades = st.lists(st.tuples(sides, positive, positive), max_size=12)
+
+
+@quick
+@given(trades, positive)
+def test_when_everything_is_sold_no_cost_is_left_and_all_cash_is_gain(
+    life: list[tuple[OrderSide, Decimal, Decimal]], proceeds: Decimal
+) -> None:
+    holding = Holding()
+    for side, amount, quote in life:
+        wanted = amount if side is OrderSide.BUY else min(amount, holding.amount)
+        if wanted:
+            holding.trade(side, wanted, quote)
+    if holding.amount:
+        holding.trade(OrderSide.SELL, holding.amount, proceeds)
+
+    assert (holding.amount, holding.cost) == (D(0), D(0))
+    assert holding.gain == holding.cash
+
+
+@quick
+@given(positive, positive, positive)
+def test_a_correction_after_everything_was_sold_is_gain(
+    amount: Decimal, paid: Decimal, more: Decimal
+) -> None:
+    holding = Holding()
+    holding.trade(OrderSide.BUY, amount, paid)
+    holding.trade(OrderSide.SELL, amount, paid)
+    holding.trade(OrderSide.BUY, D(0), more)
+
+    assert (holding.cost, holding.gain) == (D(0), -more)
+
+
+def test_a_sale_of_a_part_takes_its_part_of_the_cost() -> None:
+    holding = Holding(amount=D(4), cost=D(40))
+
+    holding.trade(OrderSide.SELL, D(1), D(13))
+
+    assert (holding.cost, holding.gain) == (D(30), D(3))
+
+
+def test_what_was_never_bought_costs_nothing() -> None:
+    holding = Holding()
+
+    holding.trade(OrderSide.SELL, D(1), D(13))
+
+    assert (holding.cost, holding.gain) == (D(0), D(13))
+
+
+def test_a_sale_of_more_than_is_held_takes_no_more_than_its_whole_cost() -> None:
+    holding = Holding(amount=D(2), cost=D(20))
+
+    holding.trade(OrderSide.SELL, D(5), D(50))
+
+    assert (holding.cost, holding.gain) == (D(0), D(30))

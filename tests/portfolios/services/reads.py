@@ -1,0 +1,197 @@
+"""What an exchange may have reported, made by hand, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.apps import apps
+from django.utils import timezone
+
+from portfolios.models import ExchangeAccount, SyncRun
+from portfolios.services.book import import_book
+from portfolios.services.portfolio_sync import finish_run, snapshot_request
+from portfolios.services.runs import claim_run, open_run
+from providers.ccxt_provider import CCXTPortfolioProvider
+from providers.reports import (
+    BalanceReport,
+    FillReport,
+    Leg,
+    LegError,
+    LegKind,
+    LegStatus,
+    OrderReport,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+    Row,
+    Snapshot,
+)
+from providers.resilience import Retry
+
+D = Decimal
+
+
+class ImpatientProvider(CCXTPortfolioProvider):
+    """Reads as the product does, but does not pause before it tries again."""
+
+    def __init__(self) -> None:
+        retry = Retry(wait_initial=0, wait_max=0, wait_jitter=0)
+        super().__init__(priority=1, retry=retry, endpoint_allowlist=("127.0.0.1",))
+
+
+def make_books(
+    label: str = "books", positions: dict[str, str] | None = None, **account: Any
+) -> ExchangeAccount:
+    """Write the books of one account with the portfolio `alpha <label>`; differences open at the second look."""
+    row = {"label": label, "market": "binance", "lag_seconds": 0, "grace_seconds": 0}
+    name = f"alpha {label}"
+    import_book(
+        {
+            "accounts": [row | account],
+            "portfolios": [{"name": name, "account": label, "trading_symbol": "EUR"}],
+            "positions": [
+                {"portfolio": name, "asset": asset, "amount": amount, "cost": "1"}
+                for asset, amount in (positions or {}).items()
+            ],
+        }
+    )
+    return ExchangeAccount.objects.get(label=label)
+
+
+def note_order(account: ExchangeAccount, **row: Any) -> None:
+    known = {
+        "portfolio": f"alpha {account.label}",
+        "external_id": "1",
+        "symbol": "ADA/EUR",
+        "side": "buy",
+        "amount": "10",
+        "price": "2",
+    }
+    import_book({"orders": [known | row]})
+
+
+def begin(account: ExchangeAccount) -> SyncRun:
+    """Open a run and claim it, as a worker does."""
+    run = claim_run(open_run(account, SyncRun.Trigger.SCHEDULE)[0].pk)
+    assert run is not None
+    return run
+
+
+def look(account: ExchangeAccount, *legs: Leg, **snapshot: Any) -> SyncRun:
+    """Sync `account` as if its exchange had answered with `legs`."""
+    run = begin(account)
+    finish_run(run, Snapshot(snapshot_request(account), legs, **snapshot))
+    account.refresh_from_db()
+    run.refresh_from_db()
+    return run
+
+
+def let_the_lease_lapse(run: SyncRun) -> None:
+    lapsed = timezone.now() - timedelta(seconds=1)
+    ExchangeAccount.objects.filter(pk=run.account_id).update(lease_expires_at=lapsed)
+
+
+def balances(*unread: str, complete: bool = True, **totals: str | BalanceReport) -> Leg:
+    """Report the total of each asset, all of it free; those of `unread` without any number."""
+    rows = [
+        total
+        if isinstance(total, BalanceReport)
+        else BalanceReport(asset, D(total), D(0), D(total))
+        for asset, total in totals.items()
+    ]
+    rows += [BalanceReport(asset, None, None, None) for asset in unread]
+    return observed(LegKind.BALANCES, rows, subject="spot", complete=complete)
+
+
+def open_orders(*orders: OrderReport) -> Leg:
+    return observed(LegKind.OPEN_ORDERS, orders)
+
+
+def order_leg(order: OrderReport) -> Leg:
+    return observed(LegKind.ORDER, [order], subject=order.external_id)
+
+
+def fills_leg(*fills: FillReport) -> Leg:
+    return observed(LegKind.FILLS, fills, subject=fills[0].order_external_id)
+
+
+def observed(kind: LegKind, rows: Iterable[Row], **leg: Any) -> Leg:
+    return _leg(kind, LegStatus.OBSERVED, rows=tuple(rows), **{"complete": True} | leg)
+
+
+def failed(kind: LegKind, category: str = "transport", **leg: Any) -> Leg:
+    error = LegError(category, "ExchangeUnavailable", "The exchange does not answer.")
+    return _leg(kind, LegStatus.FAILED, **{"error": error} | leg)
+
+
+def skipped(kind: LegKind, **leg: Any) -> Leg:
+    return _leg(kind, LegStatus.SKIPPED, **leg)
+
+
+def unsupported(kind: LegKind, **leg: Any) -> Leg:
+    error = LegError("unsupported", "CapabilityMissing", "The market has no such read.")
+    return _leg(kind, LegStatus.UNSUPPORTED, **{"error": error} | leg)
+
+
+def _leg(kind: LegKind, status: LegStatus, **leg: Any) -> Leg:
+    now = timezone.now()
+    defaults: dict[str, Any] = {"subject": "spot" if kind is LegKind.BALANCES else "", "pages": 1}
+    return Leg(kind, status, now, now, **defaults | leg)
+
+
+def make_order_report(external_id: str = "1", **kwargs: Any) -> OrderReport:
+    defaults: dict[str, Any] = {
+        "symbol": "ADA/EUR",
+        "side": OrderSide.BUY,
+        "type": OrderType.LIMIT,
+        "status": OrderStatus.OPEN,
+        "raw_status": "NEW",
+        "amount": D(10),
+        "filled": D(0),
+        "price": D(2),
+    }
+    return OrderReport(external_id, **defaults | kwargs)
+
+
+def make_fill_report(
+    amount: str, price: str, *, order: str = "1", external_id: str = "f-1", **kwargs: Any
+) -> FillReport:
+    defaults: dict[str, Any] = {
+        "order_external_id": order,
+        "symbol": "ADA/EUR",
+        "side": OrderSide.BUY,
+        "price": D(price),
+        "amount": D(amount),
+        "cost": D(price) * D(amount),
+    }
+    return FillReport(external_id, **defaults | kwargs)
+
+
+# Of these a sync writes new rows, or when it happened.
+OF_THE_RUN = {"SyncRun", "StoredLeg"}
+TIMES = {
+    "next_sync_at",
+    "verified_at",
+    "observed_at",
+    "tested_at",
+    "lease_fence",
+    "lease_expires_at",
+}
+
+
+def everything_stored() -> dict[str, list[dict[str, Any]]]:
+    models = [
+        model
+        for model in apps.get_app_config("portfolios").get_models()
+        if model.__name__ not in OF_THE_RUN
+    ]
+    return {
+        model.__name__: [
+            {name: value for name, value in row.items() if name not in TIMES}
+            for row in model._default_manager.order_by("pk").values()
+        ]
+        for model in models
+    }

@@ -1,0 +1,215 @@
+"""Claims, leases and fences: one worker at a time writes to an account, and none works on it for ever."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from portfolios.models import ExchangeAccount, Incident, SyncRun
+from portfolios.services.runs import (
+    LeaseLost,
+    claim_run,
+    close_run,
+    heal_abandoned_runs,
+    lock_account,
+    open_run,
+    renew_leases,
+    show_progress,
+)
+from tests.builders import make_account, make_run
+from tests.portfolios.services.reads import begin, let_the_lease_lapse
+
+Status = SyncRun.Status
+Trigger = SyncRun.Trigger
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def account() -> ExchangeAccount:
+    return make_account(interval_seconds=300)
+
+
+def test_ten_clicks_open_one_run(account: ExchangeAccount) -> None:
+    opened = [open_run(account, Trigger.MANUAL) for _click in range(10)]
+
+    assert len({run.pk for run, _is_new in opened}) == 1
+    assert [is_new for _run, is_new in opened] == [True] + [False] * 9
+
+
+def test_the_database_refuses_a_second_open_run_of_an_account(account: ExchangeAccount) -> None:
+    make_run(account, status=Status.RUNNING)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        make_run(account, status=Status.QUEUED)
+
+
+def test_a_finished_run_does_not_stand_in_the_way_of_the_next(account: ExchangeAccount) -> None:
+    make_run(account, status=Status.FAILED)
+
+    _run, is_new = open_run(account, Trigger.MANUAL)
+
+    assert is_new
+
+
+def test_a_claim_counts_the_attempt_before_any_work(account: ExchangeAccount) -> None:
+    begin(account)
+
+    run = SyncRun.objects.get()
+    assert (run.status, run.attempts, run.stage) == (Status.RUNNING, 1, "fetching")
+
+
+def test_of_two_workers_one_gets_the_run(account: ExchangeAccount) -> None:
+    run = begin(account)
+
+    assert claim_run(run.pk) is None
+
+
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.LOST, Status.RUNNING])
+def test_a_run_that_does_not_wait_is_not_claimed(account: ExchangeAccount, status: Status) -> None:
+    assert claim_run(make_run(account, status=status).pk) is None
+
+
+def test_a_run_that_is_gone_is_not_claimed() -> None:
+    assert claim_run(424242) is None
+
+
+def test_a_waiting_run_is_not_claimed_while_another_holds_the_account(
+    account: ExchangeAccount,
+) -> None:
+    account.lease_expires_at = timezone.now() + timedelta(seconds=10)
+    account.save()
+
+    assert claim_run(open_run(account, Trigger.MANUAL)[0].pk) is None
+
+
+def test_a_renewed_lease_is_held_longer(account: ExchangeAccount) -> None:
+    run = begin(account)
+    let_the_lease_lapse(run)
+
+    renew_leases([run])
+
+    assert heal_abandoned_runs() == []
+    assert SyncRun.objects.get().status == Status.RUNNING
+
+
+def test_a_lease_that_was_taken_away_is_not_renewed(account: ExchangeAccount) -> None:
+    run = begin(account)
+    let_the_lease_lapse(run)
+    heal_abandoned_runs()
+
+    renew_leases([run])
+
+    account.refresh_from_db()
+    assert account.lease_expires_at is None
+
+
+def test_the_run_of_a_vanished_worker_waits_again(account: ExchangeAccount) -> None:
+    run = begin(account)
+    let_the_lease_lapse(run)
+    SyncRun.objects.update(queued_at=timezone.now() - timedelta(minutes=2))
+
+    healed = heal_abandoned_runs()
+
+    assert [(x.pk, x.status, x.attempts) for x in healed] == [(run.pk, Status.QUEUED, 1)]
+
+
+def test_a_late_worker_may_not_write_once_its_run_waits_again(account: ExchangeAccount) -> None:
+    late = begin(account)
+    let_the_lease_lapse(late)
+    heal_abandoned_runs()
+
+    with pytest.raises(LeaseLost), transaction.atomic():
+        lock_account(late)
+
+
+def test_what_a_late_worker_writes_is_refused_and_the_new_ones_stands(
+    account: ExchangeAccount,
+) -> None:
+    late = begin(account)
+    let_the_lease_lapse(late)
+    heal_abandoned_runs()
+    new = claim_run(late.pk)
+    assert new is not None
+
+    with pytest.raises(LeaseLost):
+        close_run(late, Status.FAILED, "too late")
+    show_progress(late, SyncRun.Stage.APPLYING, 7, 9)
+    close_run(new, Status.SUCCEEDED, "in time")
+
+    stored = SyncRun.objects.get()
+    assert (stored.status, stored.message, stored.attempts) == (Status.SUCCEEDED, "in time", 2)
+    assert stored.progress_total == 0
+
+
+def test_a_run_cannot_be_closed_twice(account: ExchangeAccount) -> None:
+    run = begin(account)
+    close_run(run, Status.SUCCEEDED)
+
+    with pytest.raises(LeaseLost):
+        close_run(run, Status.FAILED)
+
+
+def test_a_closed_run_lets_go_of_its_account(account: ExchangeAccount) -> None:
+    close_run(begin(account), Status.SUCCEEDED)
+
+    assert begin(account).attempts == 1
+
+
+def test_a_run_whose_worker_lives_is_left_alone(account: ExchangeAccount) -> None:
+    begin(account)
+
+    assert heal_abandoned_runs() == []
+    assert SyncRun.objects.get().status == Status.RUNNING
+
+
+def test_a_run_that_vanished_as_often_as_is_allowed_is_lost(
+    account: ExchangeAccount, settings: Settings
+) -> None:
+    settings.POSSYNC_MAX_ATTEMPTS = 2
+    for _attempt in range(2):
+        let_the_lease_lapse(begin(account))
+        heal_abandoned_runs()
+
+    run = SyncRun.objects.get()
+    assert (run.status, run.attempts) == (Status.LOST, 2)
+    assert run.message == "The worker vanished 2 times while it synced this account."
+
+
+def test_a_lost_run_is_an_incident(account: ExchangeAccount) -> None:
+    run = begin(account)
+    SyncRun.objects.update(attempts=3)
+    let_the_lease_lapse(run)
+
+    heal_abandoned_runs()
+
+    incident = Incident.objects.get()
+    assert (incident.account, incident.type, incident.category) == (
+        account,
+        "WorkerVanished",
+        "bug",
+    )
+    assert incident.occurrences.get().run == run
+
+
+def test_after_a_lost_run_the_account_waits_for_its_next_turn(account: ExchangeAccount) -> None:
+    run = begin(account)
+    SyncRun.objects.update(attempts=3)
+    let_the_lease_lapse(run)
+
+    heal_abandoned_runs()
+
+    account.refresh_from_db()
+    assert account.next_sync_at is not None
+    assert account.next_sync_at > timezone.now() + timedelta(seconds=290)
+
+
+def test_a_run_that_waited_longer_than_a_lease_is_queued_again(account: ExchangeAccount) -> None:
+    waiting, _ = open_run(account, Trigger.MANUAL)
+    SyncRun.objects.update(queued_at=timezone.now() - timedelta(minutes=1))
+    open_run(make_account(), Trigger.MANUAL)
+
+    assert heal_abandoned_runs() == [waiting]
