@@ -18,6 +18,8 @@ class FaultKind(StrEnum):
     UNAVAILABLE = "unavailable"
     GATEWAY = "gateway"
     CODE_524 = "code_524"
+    TIMED_OUT = "timed_out"
+    OVERLOADED = "overloaded"
     HTML_OK = "html_ok"
     EMPTY_OK = "empty_ok"
     NULL_OK = "null_ok"

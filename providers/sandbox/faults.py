@@ -213,6 +213,8 @@ PLAIN: Final[dict[FaultKind, tuple[int, str, str]]] = {
     FaultKind.UNAVAILABLE: (503, PAGE.format("Service Unavailable"), "text/html"),
     FaultKind.GATEWAY: (502, PAGE.format("Bad Gateway"), "text/html"),
     FaultKind.CODE_524: (524, PAGE.format("A timeout occurred"), "text/html"),
+    FaultKind.TIMED_OUT: (504, PAGE.format("Gateway Timeout"), "text/html"),
+    FaultKind.OVERLOADED: (503, PAGE.format("Service Overloaded"), "text/html"),
     FaultKind.HTML_OK: (200, PAGE.format("We will be back soon"), "text/html"),
     FaultKind.EMPTY_OK: (200, "", "application/json"),
     FaultKind.NULL_OK: (200, "null", "application/json"),

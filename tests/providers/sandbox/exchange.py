@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -109,7 +109,9 @@ def ask(server: SandboxServer, question: Callable[[Any], Awaitable[Any]], **conf
         async with client(server, **config) as exchange:
             return await question(exchange)
 
-    return asyncio.run(answer())
+    # ccxt's rounding changes the context of whoever calls it.
+    with localcontext():
+        return asyncio.run(answer())
 
 
 def milliseconds(moment: datetime) -> int:

@@ -1,0 +1,323 @@
+"""The practice exchange in Kraken's words: the reads of its spot REST API.
+
+A secret is entered as `kraken_names.shown_secret` spells it, an order named as `txid` does.
+
+Source: "Kraken Spot REST API".
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from aiohttp import web
+
+from providers.sandbox import kraken_payloads as payloads
+from providers.sandbox.books import ApiKey, Fill, Order, Permission
+from providers.sandbox.dialect import CLOCK_SHIFT, FaultKind
+from providers.sandbox.engine import Engine
+from providers.sandbox.errors import UnknownKey, UnknownOrder
+from providers.sandbox.kraken_call import (
+    ApiError,
+    Call,
+    Entry,
+    check_permission,
+    invalid_arguments,
+    params_of,
+    verify,
+)
+from providers.sandbox.kraken_ledger import ledger
+from providers.sandbox.kraken_names import (
+    DEPOSIT,
+    ORDER,
+    TRADE,
+    WITHDRAWAL,
+    altname,
+    asset_id,
+    number_of,
+    pair_id,
+    pair_name,
+    txid,
+)
+
+JSON = Any
+MOST_IDS: Final = 20
+MOST_ORDER_IDS: Final = 50
+KEY_HEADER: Final = "API-Key"
+SIGNATURE_HEADER: Final = "API-Sign"
+PRIVATE: Final = "/0/private/"
+
+# What Kraken says with HTTP status 200; the gateway before it has pages and statuses of its own.
+FAULT_ERRORS: Final = {
+    FaultKind.RATE_LIMITED: "EAPI:Rate limit exceeded",
+    FaultKind.BANNED: "EGeneral:Temporary lockout",
+    FaultKind.UNAVAILABLE: "EService:Unavailable",
+    FaultKind.TIMED_OUT: "EService:Timeout",
+    FaultKind.OVERLOADED: "EService:Deadline elapsed",
+    FaultKind.EXPIRED_KEY: "EAPI:Invalid key",
+    FaultKind.MAINTENANCE: "EService:Market in cancel_only mode",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A route.
+
+    Parameters
+    ----------
+    permission : Permission or None
+        What the key must be allowed; None if any key will do, or none is asked for.
+    """
+
+    method: str
+    path: str
+    answer: str
+    permission: Permission | None = None
+
+    @property
+    def is_private(self) -> bool:
+        return self.path.startswith(PRIVATE)
+
+
+READ: Final = Permission.READ
+ENDPOINTS: Final = (
+    Endpoint("GET", "/0/public/Time", "time"),
+    Endpoint("GET", "/0/public/Assets", "assets"),
+    Endpoint("GET", "/0/public/AssetPairs", "pairs"),
+    Endpoint("POST", "/0/private/Balance", "balance", READ),
+    Endpoint("POST", "/0/private/BalanceEx", "extended_balance", READ),
+    Endpoint("POST", "/0/private/OpenOrders", "open_orders", READ),
+    Endpoint("POST", "/0/private/ClosedOrders", "closed_orders", READ),
+    Endpoint("POST", "/0/private/QueryOrders", "query_orders", READ),
+    Endpoint("POST", "/0/private/TradesHistory", "trades", READ),
+    Endpoint("POST", "/0/private/QueryTrades", "query_trades", READ),
+    Endpoint("POST", "/0/private/Ledgers", "ledgers", READ),
+    Endpoint("POST", "/0/private/DepositStatus", "deposits", READ),
+    Endpoint("POST", "/0/private/WithdrawStatus", "withdrawals", READ),
+    Endpoint("POST", "/0/private/GetApiKeyInfo", "key_info"),
+)
+
+
+class Kraken:
+    """The dialect; see `ENDPOINTS` for what it knows.
+
+    Parameters
+    ----------
+    clock_offset : timedelta
+        How far this exchange's clock is ahead of the engine's.
+    """
+
+    # Kraken's signature is a header, and its parameters are in the body: neither is recorded.
+    unrecorded: frozenset[str] = frozenset()
+
+    def __init__(self, engine: Engine, clock_offset: timedelta = timedelta(0)) -> None:
+        self.engine = engine
+        self.clock_offset = clock_offset
+        self._nonces: dict[str, int] = {}
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.route(endpoint.method, endpoint.path, self._handler(endpoint))
+            for endpoint in ENDPOINTS
+        ]
+
+    def account_of(self, request: web.Request) -> str:
+        return request.headers.get(KEY_HEADER, "")
+
+    def refusal(self, kind: FaultKind) -> web.Response | None:
+        if kind not in FAULT_ERRORS:
+            return None
+        return ApiError(FAULT_ERRORS[kind]).response()
+
+    # Security
+
+    def _handler(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.Response]]:
+        answer: Callable[[Call], JSON] = getattr(self, endpoint.answer)
+
+        async def handle(request: web.Request) -> web.Response:
+            call = self._call(request, await request.text())
+            try:
+                if endpoint.is_private:
+                    self._verify(call, endpoint.permission)
+                return web.json_response({"error": [], "result": answer(call)})
+            except ApiError as e:
+                return e.response()
+
+        return handle
+
+    def _call(self, request: web.Request, body: str) -> Call:
+        query = request.raw_path.partition("?")[2]
+        return Call(
+            params=params_of(query, body),
+            now=self.engine.clock() + self.clock_offset + request.get(CLOCK_SHIFT, timedelta(0)),
+            path=request.path,
+            body=body,
+            key=self.account_of(request),
+            signature=request.headers.get(SIGNATURE_HEADER, ""),
+        )
+
+    def _verify(self, call: Call, permission: Permission | None) -> None:
+        api_key = self._api_key(call.key)
+        self._nonces[call.key] = verify(call, api_key, self._nonces.get(call.key, 0))
+        check_permission(api_key, permission)
+
+    def _api_key(self, key: str) -> ApiKey:
+        try:
+            return self.engine.api_key(key)
+        except UnknownKey:
+            raise ApiError("EAPI:Invalid key") from None
+
+    # Market data
+
+    def time(self, call: Call) -> JSON:
+        return {
+            "unixtime": payloads.seconds(call.now),
+            "rfc1123": call.now.strftime("%a, %d %b %y %H:%M:%S +0000"),
+        }
+
+    def assets(self, call: Call) -> JSON:
+        instruments = self.engine.instruments()
+        listed = {asset for x in instruments for asset in (x.base, x.quote)}
+        found = {
+            asset_id(asset): payloads.asset_row(asset)
+            for asset in sorted(listed)
+            if call.accepts("asset", (asset_id(asset), altname(asset)))
+        }
+        if not found:
+            raise ApiError("EQuery:Unknown asset")
+        return found
+
+    def pairs(self, call: Call) -> JSON:
+        found = {
+            pair_id(x.symbol): payloads.pair_row(x)
+            for x in self.engine.instruments()
+            if call.accepts("pair", (pair_id(x.symbol), pair_name(x.symbol)))
+        }
+        if not found:
+            raise ApiError("EQuery:Invalid asset pair")
+        return found
+
+    # Account
+
+    def balance(self, call: Call) -> JSON:
+        return payloads.balance_rows(self.engine.balances(call.key))
+
+    def extended_balance(self, call: Call) -> JSON:
+        return payloads.extended_balance_rows(self.engine.balances(call.key))
+
+    def ledgers(self, call: Call) -> JSON:
+        engine, key = self.engine, call.key
+        with engine.lock:
+            entries = ledger(
+                engine.balances(key),
+                engine.deposits(key),
+                engine.withdrawals(key),
+                engine.fills(key),
+            )
+        rows, count = call.page(
+            [
+                entry
+                for entry in entries
+                if call.accepts("asset", (entry.row["asset"],))
+                and call.accepts("type", (entry.row["type"],))
+            ]
+        )
+        return {"ledger": rows, "count": count}
+
+    def deposits(self, call: Call) -> JSON:
+        entries = [
+            Entry(txid(DEPOSIT, x.id), x.credited_at, payloads.deposit_row(x))
+            for x in self.engine.deposits(call.key)
+        ]
+        return _funding(entries, call)
+
+    def withdrawals(self, call: Call) -> JSON:
+        entries = [
+            Entry(txid(WITHDRAWAL, x.id), x.requested_at, payloads.withdrawal_row(x))
+            for x in self.engine.withdrawals(call.key)
+        ]
+        return _funding(entries, call)
+
+    def key_info(self, call: Call) -> JSON:
+        return payloads.key_row(self._api_key(call.key), call.text("nonce"), call.now)
+
+    # Orders and trades
+
+    def open_orders(self, call: Call) -> JSON:
+        orders = self.engine.open_orders(call.key)
+        entries = self._order_entries(call, _named_by_client(orders, call))
+        return {"open": {entry.id: entry.row for entry in reversed(entries)}}
+
+    def closed_orders(self, call: Call) -> JSON:
+        orders = [order for order in self.engine.orders(call.key) if not order.is_open]
+        rows, count = call.page(self._order_entries(call, _named_by_client(orders, call)))
+        return {"closed": rows, "count": count}
+
+    def query_orders(self, call: Call) -> JSON:
+        orders = [self._order(call.key, spelled) for spelled in call.names("txid", MOST_ORDER_IDS)]
+        entries = self._order_entries(call, _named_by_client(orders, call))
+        return {entry.id: entry.row for entry in entries}
+
+    def trades(self, call: Call) -> JSON:
+        rows, count = call.page(self._trade_entries(call.key))
+        return {"trades": rows, "count": count}
+
+    def query_trades(self, call: Call) -> JSON:
+        wanted = call.names("txid", MOST_IDS)
+        known = {entry.id: entry.row for entry in self._trade_entries(call.key)}
+        if not known.keys() >= set(wanted):
+            raise invalid_arguments()
+        return {spelled: known[spelled] for spelled in wanted}
+
+    # Inside
+
+    def _order_entries(self, call: Call, orders: Sequence[Order]) -> list[Entry]:
+        with_trades = call.flag("trades")
+        fills_of: dict[str, list[Fill]] = defaultdict(list)
+        for fill in self.engine.fills(call.key):
+            fills_of[fill.order_id].append(fill)
+        return [
+            Entry(
+                txid(ORDER, order.id),
+                order.created_at if order.is_open else order.updated_at,
+                payloads.order_row(
+                    order,
+                    self.engine.instrument(order.symbol),
+                    fills_of[order.id],
+                    with_trades=with_trades,
+                ),
+            )
+            for order in orders
+        ]
+
+    def _trade_entries(self, key: str) -> list[Entry]:
+        with self.engine.lock:
+            return [
+                Entry(
+                    txid(TRADE, fill.id),
+                    fill.executed_at,
+                    payloads.trade_row(fill, self.engine.order(key, fill.order_id)),
+                )
+                for fill in self.engine.fills(key)
+            ]
+
+    def _order(self, key: str, spelled: str) -> Order:
+        order_id = number_of(ORDER, spelled)
+        if order_id is None:
+            raise ApiError("EOrder:Invalid order")
+        try:
+            return self.engine.order(key, order_id)
+        except UnknownOrder:
+            raise ApiError("EOrder:Unknown order") from None
+
+
+def _named_by_client(orders: Sequence[Order], call: Call) -> list[Order]:
+    wanted = {call.params[name] for name in ("userref", "cl_ord_id") if name in call.params}
+    return [order for order in orders if not wanted or order.client_order_id in wanted]
+
+
+def _funding(entries: Sequence[Entry], call: Call) -> list[JSON]:
+    return [x.row for x in call.window(entries) if call.accepts("asset", (x.row["asset"],))]
