@@ -19,12 +19,12 @@ import structlog
 from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
-from django.core.management import call_command
-from django.db import transaction
+from django.db import DatabaseError, close_old_connections, connections, transaction
 from django.utils import timezone
 from django_q import signing
+from django_q.cluster import Cluster
 from django_q.exceptions import TimeoutException
-from django_q.models import Schedule
+from django_q.models import OrmQ, Schedule
 from django_q.status import Stat
 from django_q.tasks import async_task
 
@@ -49,6 +49,8 @@ MOST_RUNS_OF_A_TASK: Final = 20
 # The schedule's only row: the primary key keeps it from being there twice.
 SCHEDULE_ID: Final = 1
 TICK: Final = timedelta(minutes=1)
+# Seconds between two looks for due accounts.
+LOOK_SECONDS: Final = 5.0
 _UNPACK: Final = signing.SignedPackage.loads
 
 
@@ -133,9 +135,28 @@ def ensure_schedule() -> None:
 
 
 def run_workers() -> None:
-    """Run the queue's workers until SIGTERM."""
+    """Run the queue's workers until SIGTERM.
+
+    The queue looks at its schedule every 30 s only, so this process looks for due accounts in between.
+    """
     ensure_schedule()
-    call_command("qcluster")
+    connections.close_all()  # a fork must not share them
+    cluster = Cluster()
+    cluster.start()
+    while cluster.sentinel.is_alive():
+        cluster.sentinel.join(timeout=LOOK_SECONDS)
+        if cluster.sentinel.is_alive():
+            _look_for_due_accounts()
+
+
+def _look_for_due_accounts() -> None:
+    try:
+        close_old_connections()
+        # With something in the queue the workers are busy: one more task would not be sooner.
+        if not OrmQ.objects.exists() and due_accounts(timezone.now()):
+            _queue("dispatch_due")
+    except DatabaseError:
+        log.exception("look_failed")
 
 
 def shares(run_ids: list[int], workers: int) -> list[list[int]]:

@@ -6,6 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from providers.credentials import Credentials
 from providers.errors import OperationalException, OrderUnknown
@@ -91,13 +92,15 @@ class PortfolioProvider(ABC):
 
     def _positions_leg(self, request: SnapshotRequest) -> Leg:
         def read() -> tuple[Row, ...]:
-            rows = (
-                self.get_position(request, asset, request.credentials) for asset in request.assets
-            )
-            return tuple(row for row in rows if row is not None)
+            return tuple(self._position(request, asset) for asset in request.assets)
 
-        # Only what was asked for is known, so an asset outside `assets` may exist.
-        return read_leg(LegKind.BALANCES, request.wallets[0], read, why_incomplete="asked by asset")
+        # Such a provider cannot be asked what else there is: the assets of the books are its whole world.
+        return read_leg(LegKind.BALANCES, request.wallets[0], read)
+
+    def _position(self, request: SnapshotRequest, asset: str) -> BalanceReport:
+        zero = Decimal(0)
+        held = self.get_position(request, asset, request.credentials)
+        return held or BalanceReport(asset, free=zero, used=zero, total=zero)
 
     def _order_leg(self, request: SnapshotRequest, order: KnownOrder) -> Leg:
         def read() -> tuple[Row, ...]:
@@ -112,9 +115,7 @@ class PortfolioProvider(ABC):
         return read_leg(LegKind.ORDER, order.external_id, read)
 
 
-def read_leg(
-    kind: LegKind, subject: str, read: Callable[[], tuple[Row, ...]], *, why_incomplete: str = ""
-) -> Leg:
+def read_leg(kind: LegKind, subject: str, read: Callable[[], tuple[Row, ...]]) -> Leg:
     requested_at = datetime.now(UTC)
     try:
         rows = read()
@@ -133,8 +134,7 @@ def read_leg(
         subject=subject,
         status=LegStatus.OBSERVED,
         rows=rows,
-        complete=not why_incomplete,
-        why_incomplete=why_incomplete,
+        complete=True,
         requested_at=requested_at,
         responded_at=datetime.now(UTC),
         pages=1,

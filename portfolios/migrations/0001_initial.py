@@ -183,7 +183,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=100, unique=True, verbose_name='name')),
-                ('trading_symbol', models.CharField(help_text='Its cash asset, such as USDT.', max_length=20, verbose_name='trading symbol')),
+                ('trading_symbol', models.CharField(help_text='Its cash asset, such as USDT.', max_length=64, verbose_name='trading symbol')),
                 ('initial_balance', portfolios.fields.AmountField(blank=True, help_text='Cash including what its open orders lock; empty: all that is there.', null=True, verbose_name='initial balance')),
                 ('mode', models.CharField(choices=[('live', 'Live'), ('backtest', 'Backtest')], default='live', max_length=10, verbose_name='mode')),
                 ('initialized', models.BooleanField(default=False, editable=False, verbose_name='opened')),
@@ -213,7 +213,7 @@ class Migration(migrations.Migration):
                 ('severity', models.CharField(choices=[('info', 'Info'), ('notice', 'Notice'), ('warning', 'Warning'), ('error', 'Error'), ('critical', 'Critical')], max_length=10, verbose_name='severity')),
                 ('state', models.CharField(choices=[('SUSPECTED', 'Suspected'), ('OPEN', 'Open'), ('ACKNOWLEDGED', 'Acknowledged'), ('RESOLVED', 'Resolved'), ('DISMISSED', 'Dismissed')], default='SUSPECTED', max_length=12, verbose_name='state')),
                 ('wallet', models.CharField(blank=True, max_length=20, verbose_name='wallet')),
-                ('asset', models.CharField(blank=True, max_length=20, verbose_name='asset')),
+                ('asset', models.CharField(blank=True, max_length=64, verbose_name='asset')),
                 ('symbol', models.CharField(blank=True, max_length=64, verbose_name='symbol')),
                 ('book', portfolios.fields.AmountField(null=True, verbose_name='book')),
                 ('exchange', portfolios.fields.AmountField(null=True, verbose_name='exchange')),
@@ -238,7 +238,7 @@ class Migration(migrations.Migration):
             name='Position',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('asset', models.CharField(max_length=20, verbose_name='asset')),
+                ('asset', models.CharField(max_length=64, verbose_name='asset')),
                 ('amount', portfolios.fields.AmountField(default=Decimal('0'), verbose_name='amount')),
                 ('reserved', portfolios.fields.AmountField(default=Decimal('0'), verbose_name='reserved')),
                 ('cost', portfolios.fields.AmountField(default=Decimal('0'), verbose_name='cost')),
@@ -319,7 +319,7 @@ class Migration(migrations.Migration):
             name='LedgerEntry',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('asset', models.CharField(max_length=20, verbose_name='asset')),
+                ('asset', models.CharField(max_length=64, verbose_name='asset')),
                 ('amount', portfolios.fields.AmountField(verbose_name='amount')),
                 ('cost', portfolios.fields.AmountField(default=Decimal('0'), verbose_name='cost')),
                 ('gain', portfolios.fields.AmountField(default=Decimal('0'), verbose_name='realised gain')),
@@ -342,7 +342,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('wallet', models.CharField(max_length=20, verbose_name='wallet')),
-                ('asset', models.CharField(max_length=20, verbose_name='asset')),
+                ('asset', models.CharField(max_length=64, verbose_name='asset')),
                 ('free', portfolios.fields.AmountField(null=True, verbose_name='free')),
                 ('used', portfolios.fields.AmountField(null=True, verbose_name='used')),
                 ('total', portfolios.fields.AmountField(null=True, verbose_name='total')),

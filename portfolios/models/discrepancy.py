@@ -42,7 +42,7 @@ class Discrepancy(models.Model):
     severity = models.CharField(_("severity"), max_length=10, choices=Severity)
     state = models.CharField(_("state"), max_length=12, choices=State, default=State.SUSPECTED)
     wallet = models.CharField(_("wallet"), max_length=20, blank=True)
-    asset = models.CharField(_("asset"), max_length=20, blank=True)
+    asset = models.CharField(_("asset"), max_length=64, blank=True)
     symbol = models.CharField(_("symbol"), max_length=64, blank=True)
     book = AmountField(_("book"), null=True)
     exchange = AmountField(_("exchange"), null=True)

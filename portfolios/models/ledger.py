@@ -28,7 +28,7 @@ class LedgerEntry(models.Model):
     portfolio = models.ForeignKey(
         Portfolio, models.PROTECT, null=True, blank=True, related_name="ledger_entries"
     )
-    asset = models.CharField(_("asset"), max_length=20)
+    asset = models.CharField(_("asset"), max_length=64)
     amount = AmountField(_("amount"))
     # Change of the position's cost, in the quote asset of what caused it.
     cost = AmountField(_("cost"), default=Decimal(0))
@@ -67,7 +67,7 @@ class AssetBalance(models.Model):
 
     account = models.ForeignKey(ExchangeAccount, models.CASCADE, related_name="balances")
     wallet = models.CharField(_("wallet"), max_length=20)
-    asset = models.CharField(_("asset"), max_length=20)
+    asset = models.CharField(_("asset"), max_length=64)
     free = AmountField(_("free"), null=True)
     used = AmountField(_("used"), null=True)
     total = AmountField(_("total"), null=True)

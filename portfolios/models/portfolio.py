@@ -23,7 +23,7 @@ class Portfolio(models.Model):
         ExchangeAccount, models.PROTECT, related_name="portfolios", verbose_name=_("account")
     )
     trading_symbol = models.CharField(
-        _("trading symbol"), max_length=20, help_text=_("Its cash asset, such as USDT.")
+        _("trading symbol"), max_length=64, help_text=_("Its cash asset, such as USDT.")
     )
     initial_balance = AmountField(
         _("initial balance"),
@@ -68,7 +68,7 @@ class Position(models.Model):
     portfolio = models.ForeignKey(
         Portfolio, models.PROTECT, null=True, blank=True, related_name="positions"
     )
-    asset = models.CharField(_("asset"), max_length=20)
+    asset = models.CharField(_("asset"), max_length=64)
     amount = AmountField(_("amount"), default=Decimal(0))
     reserved = AmountField(_("reserved"), default=Decimal(0))
     cost = AmountField(_("cost"), default=Decimal(0))

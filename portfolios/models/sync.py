@@ -11,9 +11,9 @@ from portfolios.models.choices import leg_kinds, leg_statuses
 class SyncRun(models.Model):
     """One attempt to sync one account.
 
-    QUEUED -> RUNNING -> SUCCEEDED | PARTIAL | FAILED; a run whose worker vanished goes from RUNNING back to QUEUED
-    while attempts are left, else to LOST. `attempts` grows before the work starts, so a task that kills its worker
-    is counted too.
+    QUEUED -> RUNNING -> SUCCEEDED | PARTIAL | FAILED, or LOST if its worker vanished; another run then tries again.
+    `attempts` counts this run and the lost ones before it; it grows before the work starts, so an attempt that kills
+    its worker is counted too.
     """
 
     class Status(models.TextChoices):

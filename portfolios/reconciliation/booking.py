@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from portfolios.amounts import exact, ratio_of
+from portfolios.amounts import exact
 from portfolios.reconciliation.execution import Execution, OrderFacts
 from providers.reports import OrderSide
 
@@ -54,17 +54,14 @@ def pending(order: OrderFacts, moved: Execution, booked: Booked) -> Pending:
 
 
 def cost_and_gain(
-    order: OrderFacts, change: Pending, held: Decimal, cost: Decimal
+    order: OrderFacts, change: Pending, *, held: Decimal, sold_cost: Decimal
 ) -> tuple[Decimal, Decimal]:
-    """Change of the position's cost and the realised gain of booking `change`, at average cost, in quote units.
+    """Change of the position's cost and the realised gain of booking `change`, in quote units.
 
-    A buy adds what was paid; a sale takes the part of the cost that the sold part is of what is held (all of it when
-    everything is sold, so nothing is left by rounding), and the rest of the proceeds is gain. What a buy is corrected
-    by after all of it was sold is gain too: nothing is left whose cost it could be.
+    A buy adds what was paid. A sale takes `sold_cost`, what the sold units had cost, and the rest of its proceeds is
+    gain. What a buy is corrected by after all of it was sold is gain too: nothing is left whose cost it could be.
     """
     with exact():
         if order.side is OrderSide.BUY:
             return (-change.quote, ZERO) if change.base or held else (ZERO, change.quote)
-        sold = min(-change.base, held)
-        taken = ratio_of(cost, sold, held) if held > 0 and sold > 0 else ZERO
-        return -taken, change.quote - taken
+        return -sold_cost, change.quote - sold_cost

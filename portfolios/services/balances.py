@@ -41,8 +41,8 @@ class Look:
 
     Parameters
     ----------
-    expected : Mapping of str to Decimal
-        What the books expect of each asset.
+    expected : Mapping of str to Mapping of str to Decimal
+        What the books expect of each asset, by wallet.
     judged : set of str
         Keys of the discrepancies that it could judge.
     is_whole : bool
@@ -51,7 +51,7 @@ class Look:
 
     account: ExchangeAccount
     seen_at: datetime
-    expected: Mapping[str, Decimal]
+    expected: Mapping[str, Mapping[str, Decimal]]
     findings: list[Finding] = field(default_factory=list)
     judged: set[str] = field(default_factory=set)
     is_whole: bool = True
@@ -66,12 +66,12 @@ def balance_legs(legs: Iterable[Leg]) -> list[Leg]:
 
 
 def set_baseline(account: ExchangeAccount, leg: Leg, now: datetime) -> None:
-    """Take the account as it is: what no portfolio claims is unassigned, whatever its sign.
+    """Take a wallet as it is: what no portfolio claims is unassigned, whatever its sign.
 
     Only later change is judged.
     """
     held = observed_balances(leg)
-    claimed = expected_totals(account)
+    claimed = expected_by_wallet(account).get(leg.subject, {})
     entries = []
     for asset in sorted(held.keys() | claimed.keys()):
         total = judgement(ZERO, held.get(asset)).total
@@ -83,7 +83,7 @@ def set_baseline(account: ExchangeAccount, leg: Leg, now: datetime) -> None:
                     asset=asset,
                     amount=unassigned,
                     cause=LedgerEntry.Cause.BASELINE,
-                    key=f"baseline:{leg.subject}:{asset}",
+                    key=f"{_baseline(leg.subject)}{asset}",
                 )
             )
     append_entries(entries)
@@ -96,11 +96,38 @@ def expected_totals(account: ExchangeAccount) -> dict[str, Decimal]:
 
     A backtest holds nothing at an exchange.
     """
-    amounts: defaultdict[str, list[Decimal]] = defaultdict(list)
     real = account.positions.exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
-    for asset, amount in real.values_list("asset", "amount"):
+    return _sums(real.values_list("asset", "amount"))
+
+
+def expected_by_wallet(account: ExchangeAccount) -> dict[str, dict[str, Decimal]]:
+    """Tell what each wallet should hold: books are kept of the first one, the others stay as their baseline was."""
+    trading, *others = account.wallets
+    expected = {wallet: _sums(_baseline_of(account, wallet)) for wallet in others}
+    aside = _sums(pair for wallet in others for pair in expected[wallet].items())
+    expected[trading] = {
+        asset: difference(total, aside.get(asset, ZERO))
+        for asset, total in expected_totals(account).items()
+    }
+    return expected
+
+
+def _sums(pairs: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
+    amounts: defaultdict[str, list[Decimal]] = defaultdict(list)
+    for asset, amount in pairs:
         amounts[asset].append(amount)
     return {asset: exact_sum(values) for asset, values in amounts.items()}
+
+
+def _baseline_of(account: ExchangeAccount, wallet: str) -> Iterable[tuple[str, Decimal]]:
+    entries = account.ledger_entries.filter(
+        cause=LedgerEntry.Cause.BASELINE, key__startswith=_baseline(wallet)
+    )
+    return entries.values_list("asset", "amount")
+
+
+def _baseline(wallet: str) -> str:
+    return f"baseline:{wallet}:"
 
 
 def judge_account(
@@ -119,7 +146,7 @@ def judge_account(
     order_findings, judged_orders : iterables
         What the same look found of orders, and the keys of those it could judge.
     """
-    look = Look(account, now, expected_totals(account))
+    look = Look(account, now, expected_by_wallet(account))
     read = {leg.subject: leg for leg in balance_legs(legs) if leg.status is LegStatus.OBSERVED}
     for wallet in account.wallets:
         if wallet in read:
@@ -137,14 +164,14 @@ def judge_account(
 
 
 def _judge_wallet(look: Look, leg: Leg) -> None:
-    held = observed_balances(leg)
+    held, expected = observed_balances(leg), look.expected[leg.subject]
     of_wallet = look.account.balances.filter(wallet=leg.subject)
     stored = set(of_wallet.values_list("asset", flat=True))
     agreed_before = stored - _new_assets(look.account, leg.subject)
     rows = []
-    for asset in sorted(held.keys() | look.expected.keys() | stored):
+    for asset in sorted(held.keys() | expected.keys() | stored):
         if asset in held or leg.complete:
-            judged = _judged(look, asset, held.get(asset))
+            judged = _judged(look, expected.get(asset, ZERO), held.get(asset))
             rows.append(_balance_row(look, leg.subject, asset, held.get(asset), judged))
             _note(look, leg.subject, asset, judged, known_before=asset in agreed_before)
     AssetBalance.objects.bulk_create(
@@ -158,8 +185,8 @@ def _judge_wallet(look: Look, leg: Leg) -> None:
         _mark_not_verifiable(of_wallet.exclude(asset__in=held), NOT_LISTED)
 
 
-def _judged(look: Look, asset: str, reported: BalanceReport | None) -> Judgement:
-    judged = judgement(look.expected.get(asset, ZERO), reported)
+def _judged(look: Look, expected: Decimal, reported: BalanceReport | None) -> Judgement:
+    judged = judgement(expected, reported)
     if look.account.baseline_at is None:
         return replace(judged, residual=None, reason=NO_BASELINE)
     return judged
@@ -225,20 +252,20 @@ def _judge_claims(look: Look) -> None:
     """Find what the portfolios claim beyond what the account holds; a fact of the books, certain at once."""
     if look.account.baseline_at is None:
         return
+    held = expected_totals(look.account)
     unassigned = look.account.positions.filter(portfolio=None).values_list("asset", "amount")
     for asset, amount in unassigned:
         key = f"alloc:{asset}"
         look.judged.add(key)
         if amount < 0:
-            expected = look.expected[asset]
             look.findings.append(
                 Finding(
                     key=key,
                     code=Discrepancy.Code.ALLOC_OVERCOMMITTED,
                     severity=Severity.ERROR,
                     asset=asset,
-                    book=difference(expected, amount),
-                    exchange=expected,
+                    book=difference(held[asset], amount),
+                    exchange=held[asset],
                     difference=amount,
                     cause="portfolios claim more than the account holds",
                     is_certain=True,

@@ -23,6 +23,7 @@ from portfolios.reconciliation.execution import (
     fees_by_asset,
     lock,
 )
+from portfolios.reconciliation.lots import Change, cost_of_sold
 from providers.reports import FeeReport, FillReport, OrderSide, OrderStatus
 
 Cause = LedgerEntry.Cause
@@ -114,7 +115,10 @@ def _entries(
     if change.base or change.quote:
         held = find_position(order.account, order.portfolio, facts.base)
         traded = entry(facts.base, Cause.EXECUTION, change.base)
-        traded.cost, traded.gain = cost_and_gain(facts, change, held.amount, held.cost)
+        if order.portfolio_id is not None:  # what nobody claims has no cost that anybody asks for
+            traded.cost, traded.gain = cost_and_gain(
+                facts, change, held=held.amount, sold_cost=_sold_cost(held, facts, change)
+            )
         entries = [traded, entry(facts.quote, Cause.EXECUTION, change.quote)]
     for asset, fee in change.fees.items():
         charged = entry(asset, Cause.FEE, fee)
@@ -123,6 +127,17 @@ def _entries(
             charged.portfolio = None
         entries.append(charged)
     return entries
+
+
+def _sold_cost(held: Position, facts: OrderFacts, change: Pending) -> Decimal:
+    if facts.side is OrderSide.BUY or not change.base:
+        return ZERO
+    entries = LedgerEntry.objects.filter(
+        account=held.account_id, portfolio=held.portfolio_id, asset=held.asset
+    )
+    rows = entries.order_by("pk").values_list("amount", "cost", "cause")
+    history = (Change(amount, cost, is_trade=cause != Cause.FEE) for amount, cost, cause in rows)
+    return cost_of_sold(history, change.base.copy_negate())
 
 
 def _holds(order: Order, asset: str) -> bool:

@@ -27,7 +27,8 @@ def sync_now(
 ) -> list[SyncRun]:
     """Sync `accounts` here and now and return their closed runs.
 
-    A run that a worker has begun is waited for; if that worker vanishes, the run is taken over when its lease lapses.
+    A run that a worker has begun is waited for; if that worker vanishes, another run takes its place as soon as its
+    lease lapses.
     """
     opened = {open_run(account, SyncRun.Trigger.CLI)[0].pk for account in accounts}
     waiting = set(opened)
@@ -37,12 +38,21 @@ def sync_now(
             execute_runs(sorted(waiting))
         for run in _rows(waiting):
             if not run.is_open:
-                waiting.discard(run.pk)
                 say(f"{run.account}: {run.get_status_display()}")
+                waiting.discard(run.pk)
+                _follow(run, opened, waiting)
         if waiting:
             time.sleep(POLL)  # what is left belongs to another process
             heal_abandoned_runs()
     return _rows(opened)
+
+
+def _follow(run: SyncRun, opened: set[int], waiting: set[int]) -> None:
+    """Go on with the run that tries again in the place of a lost one."""
+    again = run.account.runs.filter(status=Status.QUEUED, pk__gt=run.pk).first()
+    if run.status == Status.LOST and again is not None:
+        opened ^= {run.pk, again.pk}
+        waiting.add(again.pk)
 
 
 def _rows(run_ids: Iterable[int]) -> list[SyncRun]:

@@ -56,7 +56,8 @@ def open_portfolio(
 ) -> None:
     """Book what a portfolio holds of `asset` from the start.
 
-    An account that has its baseline holds this amount already: it is then taken out of the unassigned part.
+    An account that has its baseline holds this amount already: it is then taken out of the unassigned part. A backtest
+    holds nothing at an exchange.
     """
     if not amount and not cost:
         return
@@ -71,7 +72,7 @@ def open_portfolio(
         key=f"opening:{portfolio.pk}:{asset}",
     )
     entries = [opening]
-    if portfolio.account.baseline_at is not None:
+    if portfolio.account.baseline_at is not None and portfolio.mode == Portfolio.Mode.LIVE:
         entries.append(
             LedgerEntry(
                 account=portfolio.account,

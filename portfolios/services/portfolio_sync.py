@@ -54,6 +54,8 @@ from providers.reports import (
 )
 
 log = structlog.get_logger(__name__)
+# Without a key that can be opened, nothing was asked of the exchange.
+NOT_THE_EXCHANGES_WORD = ("CredentialMissing", "CredentialUnreadable")
 Status = SyncRun.Status
 Stage = SyncRun.Stage
 
@@ -231,12 +233,15 @@ def _add(total: OrdersOutcome, part: OrdersOutcome) -> None:
 
 
 def _open_portfolios(portfolios: Iterable[Portfolio], legs: Iterable[Leg], run: SyncRun) -> int:
-    complete = [leg for leg in balance_legs(legs) if leg.status is LegStatus.OBSERVED]
-    if not complete:
+    trading = run.account.wallets[0]
+    read = {leg.subject: leg for leg in balance_legs(legs) if leg.status is LegStatus.OBSERVED}
+    if trading not in read:
         return 0
-    held = observed_balances(complete[0])
+    held = observed_balances(read[trading])
     refused = 0
     for portfolio in portfolios:
+        if not read[trading].complete and portfolio.trading_symbol not in held:
+            continue  # unread is not absent
         try:
             with transaction.atomic():
                 sync_unallocated(portfolio, held.get(portfolio.trading_symbol), run)
@@ -322,7 +327,7 @@ def _note_credential(account: ExchangeAccount, legs: Sequence[Leg]) -> None:
 
 def _note_rejection(account: ExchangeAccount, errors: Iterable[LegError]) -> None:
     for error in errors:
-        if error.category == "auth" and error.kind != "CredentialUnreadable":
+        if error.category == "auth" and error.kind not in NOT_THE_EXCHANGES_WORD:
             note_credential_state(account, MarketCredential.State.REJECTED, error.message)
 
 

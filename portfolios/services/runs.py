@@ -119,46 +119,39 @@ def close_run(
 
 
 def heal_abandoned_runs() -> list[SyncRun]:
-    """Give every run whose worker vanished its next attempt, or close it as lost; return those to be queued again.
+    """Close every run whose worker vanished as lost, and return the runs that are to be queued.
 
-    A run is abandoned if it is running without a live lease. One that is queued for longer than a lease has probably
-    lost its task; queueing it twice does no harm.
+    A run is abandoned if it is running without a live lease; another run tries again in its place, as often as is
+    allowed. One that is queued for longer than a lease has probably lost its task; queueing it twice does no harm.
     """
     now = timezone.now()
     lapsed = Q(account__lease_expires_at=None) | Q(account__lease_expires_at__lte=now)
-    abandoned = SyncRun.objects.filter(lapsed, status=Status.RUNNING)
-    for run_id in abandoned.values_list("pk", flat=True):
-        _take_from_its_worker(run_id, now)
+    abandoned = SyncRun.objects.filter(lapsed, status=Status.RUNNING).values_list("pk", flat=True)
+    tried_again = [run for run_id in abandoned if (run := _lose(run_id, now)) is not None]
     waiting = SyncRun.objects.filter(status=Status.QUEUED, queued_at__lt=now - _lease())
-    return list(waiting.select_related("account").order_by("pk"))
+    return [*waiting.select_related("account").order_by("pk"), *tried_again]
 
 
 @transaction.atomic
-def _take_from_its_worker(run_id: int, now: datetime) -> None:
+def _lose(run_id: int, now: datetime) -> SyncRun | None:
+    """Close an abandoned run, and open the one that tries again; None if it is not to be tried again."""
     account = _locked_account_of(run_id)
     run = SyncRun.objects.filter(pk=run_id, status=Status.RUNNING).first()
     if account is None or run is None or _is_held(account, now):
-        return
+        return None
     # A worker that only slept must not write into the next attempt.
     account.lease_fence += 1
     account.lease_expires_at = None
     account.save(update_fields=["lease_fence", "lease_expires_at"])
-    if run.attempts < settings.POSSYNC_MAX_ATTEMPTS:
-        run.status, run.stage = Status.QUEUED, SyncRun.Stage.WAITING
-        run.save(update_fields=["status", "stage"])
-    else:
-        _lose(run, account, now)
-
-
-def _lose(run: SyncRun, account: ExchangeAccount, now: datetime) -> None:
     run.status, run.stage, run.finished_at = Status.LOST, SyncRun.Stage.DONE, now
-    run.message = _("The worker vanished %(count)s times while it synced this account.") % {
-        "count": run.attempts
-    }
+    run.message = _("The worker vanished while it synced this account.")
     run.save()
     error = LegError(category="bug", kind="WorkerVanished", message=run.message)
     record_incident(account, error, "sync.run", run=run)
+    if run.attempts < settings.POSSYNC_MAX_ATTEMPTS:
+        return SyncRun.objects.create(account=account, trigger=run.trigger, attempts=run.attempts)
     schedule_next(account, now)
+    return None
 
 
 def _locked_account_of(run_id: int) -> ExchangeAccount | None:

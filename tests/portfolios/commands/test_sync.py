@@ -224,5 +224,7 @@ def test_a_run_whose_process_has_vanished_is_taken_over(desk: Desk, settings: Se
 
     [run] = sync_now([desk.account])
 
-    assert (run.pk, run.status, run.attempts) == (vanished.pk, Status.SUCCEEDED, 2)
+    assert (run.status, run.attempts) == (Status.SUCCEEDED, 2)
+    vanished.refresh_from_db()
+    assert vanished.status == Status.LOST
     assert timezone.now() - started > timedelta(seconds=0.9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -285,3 +286,21 @@ def test_a_debt_is_kept_with_its_sign() -> None:
 
     found = [(x.code, x.asset, x.difference) for x in live(account) if x.wallet]
     assert found == [("BALANCE_SHORT", "USDT", D(-10))]
+
+
+def test_another_wallet_is_compared_with_what_it_held_at_its_baseline() -> None:
+    account = make_books(positions={"BTC": "2"})
+    account.wallets = ["spot", "funding"]
+    account.save()
+    spot = balances(EUR="1000", BTC="2")
+    look(account, open_orders(), spot, replace(balances(BTC="7"), subject="funding"))
+
+    look(account, open_orders(), spot, replace(balances(BTC="6"), subject="funding"))
+
+    [found] = live(account)
+    assert (found.wallet, found.asset, found.book, found.difference) == (
+        "funding",
+        "BTC",
+        D(7),
+        D(-1),
+    )

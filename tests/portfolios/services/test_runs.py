@@ -107,17 +107,23 @@ def test_a_lease_that_was_taken_away_is_not_renewed(account: ExchangeAccount) ->
     assert account.lease_expires_at is None
 
 
-def test_the_run_of_a_vanished_worker_waits_again(account: ExchangeAccount) -> None:
+def test_the_run_of_a_vanished_worker_is_lost_and_another_tries_again(
+    account: ExchangeAccount,
+) -> None:
     run = begin(account)
     let_the_lease_lapse(run)
-    SyncRun.objects.update(queued_at=timezone.now() - timedelta(minutes=2))
 
-    healed = heal_abandoned_runs()
+    [again] = heal_abandoned_runs()
 
-    assert [(x.pk, x.status, x.attempts) for x in healed] == [(run.pk, Status.QUEUED, 1)]
+    assert (again.status, again.trigger, again.attempts) == (Status.QUEUED, run.trigger, 1)
+    run.refresh_from_db()
+    assert (run.status, run.message) == (
+        Status.LOST,
+        "The worker vanished while it synced this account.",
+    )
 
 
-def test_a_late_worker_may_not_write_once_its_run_waits_again(account: ExchangeAccount) -> None:
+def test_a_late_worker_may_not_write_once_its_run_is_lost(account: ExchangeAccount) -> None:
     late = begin(account)
     let_the_lease_lapse(late)
     heal_abandoned_runs()
@@ -131,8 +137,8 @@ def test_what_a_late_worker_writes_is_refused_and_the_new_ones_stands(
 ) -> None:
     late = begin(account)
     let_the_lease_lapse(late)
-    heal_abandoned_runs()
-    new = claim_run(late.pk)
+    [again] = heal_abandoned_runs()
+    new = claim_run(again.pk)
     assert new is not None
 
     with pytest.raises(LeaseLost):
@@ -140,9 +146,9 @@ def test_what_a_late_worker_writes_is_refused_and_the_new_ones_stands(
     show_progress(late, SyncRun.Stage.APPLYING, 7, 9)
     close_run(new, Status.SUCCEEDED, "in time")
 
-    stored = SyncRun.objects.get()
+    lost, stored = SyncRun.objects.order_by("pk")
     assert (stored.status, stored.message, stored.attempts) == (Status.SUCCEEDED, "in time", 2)
-    assert stored.progress_total == 0
+    assert (lost.status, lost.progress_total) == (Status.LOST, 0)
 
 
 def test_a_run_cannot_be_closed_twice(account: ExchangeAccount) -> None:
@@ -166,17 +172,18 @@ def test_a_run_whose_worker_lives_is_left_alone(account: ExchangeAccount) -> Non
     assert SyncRun.objects.get().status == Status.RUNNING
 
 
-def test_a_run_that_vanished_as_often_as_is_allowed_is_lost(
+def test_an_account_whose_workers_vanish_is_not_tried_for_ever(
     account: ExchangeAccount, settings: Settings
 ) -> None:
     settings.POSSYNC_MAX_ATTEMPTS = 2
-    for _attempt in range(2):
-        let_the_lease_lapse(begin(account))
-        heal_abandoned_runs()
+    let_the_lease_lapse(begin(account))
+    [again] = heal_abandoned_runs()
+    second = claim_run(again.pk)
+    assert second is not None
+    let_the_lease_lapse(second)
 
-    run = SyncRun.objects.get()
-    assert (run.status, run.attempts) == (Status.LOST, 2)
-    assert run.message == "The worker vanished 2 times while it synced this account."
+    assert heal_abandoned_runs() == []
+    assert [run.status for run in SyncRun.objects.all()] == [Status.LOST, Status.LOST]
 
 
 def test_a_lost_run_is_an_incident(account: ExchangeAccount) -> None:

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portfolios.amounts import exact_sum
+from portfolios.reconciliation.lots import Change, cost_of_sold
+
+D = Decimal
+amounts = st.decimals(min_value="0.000001", max_value="1000000", places=8)
+
+
+def bought(amount: str, cost: str) -> Change:
+    return Change(D(amount), D(cost))
+
+
+def sold(amount: str) -> Change:
+    return Change(D(f"-{amount}"), D(0))
+
+
+def test_what_was_bought_first_is_sold_first() -> None:
+    assert cost_of_sold([bought("5", "5"), bought("5", "10")], D(5)) == D(5)
+
+
+def test_a_sale_may_reach_into_the_next_lot() -> None:
+    assert cost_of_sold([bought("5", "5"), bought("5", "10")], D(7)) == D(9)
+
+
+def test_an_earlier_sale_has_taken_the_oldest() -> None:
+    assert cost_of_sold([bought("5", "5"), bought("5", "10"), sold("5")], D(5)) == D(10)
+
+
+def test_a_fee_in_the_asset_makes_the_rest_dearer_and_no_cost_is_lost() -> None:
+    fee = Change(D("-0.5"), D(0), is_trade=False)
+
+    assert cost_of_sold([bought("5", "5"), fee], D("4.5")) == D(5)
+
+
+def test_a_price_that_comes_later_is_part_of_the_cost() -> None:
+    correction = Change(D(0), D("0.25"))
+
+    assert cost_of_sold([bought("5", "5"), correction], D(5)) == D("5.25")
+
+
+def test_more_than_is_held_costs_what_is_held() -> None:
+    assert cost_of_sold([bought("5", "5")], D(6)) == D(5)
+
+
+def test_what_nothing_was_paid_for_costs_nothing() -> None:
+    assert cost_of_sold([], D(1)) == D(0)
+
+
+@given(st.lists(st.tuples(amounts, amounts), min_size=1, max_size=6), st.lists(amounts, max_size=6))
+def test_selling_everything_takes_every_cost_whatever_was_sold_before(
+    buys: list[tuple[Decimal, Decimal]], sales: list[Decimal]
+) -> None:
+    history = [Change(amount, cost) for amount, cost in buys]
+    taken = []
+    for sale in [*sales, D("1e12")]:
+        taken.append(cost_of_sold(history, sale))
+        history.append(Change(sale.copy_negate(), D(0)))
+
+    assert exact_sum(taken) == exact_sum(cost for _, cost in buys)

@@ -1,0 +1,300 @@
+"""The queue: it wakes, it decides nothing, and it runs nothing but our own tasks (rows F41, F42)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django_q.brokers.orm import ORM
+from django_q.models import OrmQ, Schedule, Task
+from django_q.scheduler import scheduler
+from django_q.signing import SignedPackage
+
+from portfolios import tasks
+from portfolios.models import ExchangeAccount, SyncRun, WorkerBeat
+from portfolios.services.accounts import pause
+from portfolios.services.runs import claim_run, open_run
+from portfolios.tasks import dispatch_due, enqueue_sync, ensure_schedule, shares
+from tests.builders import make_account
+from tests.desk import Desk
+
+Trigger = SyncRun.Trigger
+Status = SyncRun.Status
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def account() -> ExchangeAccount:
+    return make_account()
+
+
+def queued() -> list[dict[str, Any]]:
+    return [SignedPackage.loads(row.payload) for row in OrmQ.objects.order_by("pk")]
+
+
+def queued_runs() -> list[list[int]]:
+    return [task["args"][0] for task in queued()]
+
+
+def work_off_the_queue() -> None:
+    """Do what pusher and worker do, in this process."""
+    for row in OrmQ.objects.order_by("pk"):
+        task = SignedPackage.loads(row.payload)
+        getattr(tasks, task["func"].rpartition(".")[2])(*task["args"], **task["kwargs"])
+        row.delete()
+
+
+# --- Sync now -------------------------------------------------------------------------------------
+
+
+def test_f42_sync_now_opens_a_run_and_queues_its_id(account: ExchangeAccount) -> None:
+    run = enqueue_sync(account, Trigger.MANUAL)
+
+    assert (run.status, run.trigger) == (Status.QUEUED, "manual")
+    assert queued_runs() == [[run.pk]]
+
+
+def test_f42_ten_clicks_queue_one_task(account: ExchangeAccount) -> None:
+    joined = {enqueue_sync(account, Trigger.MANUAL).pk for _click in range(10)}
+
+    assert len(joined) == len(queued()) == 1
+
+
+def test_f42_a_click_joins_the_run_that_a_worker_is_busy_with(account: ExchangeAccount) -> None:
+    busy = claim_run(open_run(account, Trigger.SCHEDULE)[0].pk)
+
+    assert enqueue_sync(account, Trigger.MANUAL) == busy
+    assert queued() == []
+
+
+def test_run_and_task_are_committed_together_or_not_at_all(account: ExchangeAccount) -> None:
+    with transaction.atomic():
+        enqueue_sync(account, Trigger.MANUAL)
+        transaction.set_rollback(True)
+
+    assert (SyncRun.objects.count(), OrmQ.objects.count()) == (0, 0)
+
+
+def test_a_queued_sync_is_carried_out_by_whoever_takes_it(desk: Desk) -> None:
+    desk.deposit("EUR", "1000")
+    desk.open_portfolio("1000")
+    run = enqueue_sync(desk.account, Trigger.MANUAL)
+
+    work_off_the_queue()
+
+    run.refresh_from_db()
+    assert run.status == Status.SUCCEEDED
+    assert desk.unallocated() == 1000
+
+
+def test_a_task_that_is_delivered_twice_syncs_once(desk: Desk) -> None:
+    run = enqueue_sync(desk.account, Trigger.MANUAL)
+    tasks.sync_accounts([run.pk])
+    asked = len(desk.requests())
+
+    tasks.sync_accounts([run.pk])
+
+    assert len(desk.requests()) == asked
+    assert SyncRun.objects.get().attempts == 1
+
+
+# --- the tick -------------------------------------------------------------------------------------
+
+
+def test_f41_a_tick_queues_the_accounts_whose_time_has_come() -> None:
+    due = make_account(next_sync_at=timezone.now() - timedelta(seconds=1))
+    make_account(next_sync_at=timezone.now() + timedelta(minutes=1))
+
+    dispatch_due()
+
+    run = SyncRun.objects.get()
+    assert (run.account, run.trigger) == (due, "schedule")
+    assert queued_runs() == [[run.pk]]
+
+
+def test_f41_a_second_tick_queues_nothing_again(account: ExchangeAccount) -> None:
+    dispatch_due()
+    dispatch_due()
+
+    assert (SyncRun.objects.count(), OrmQ.objects.count()) == (1, 1)
+
+
+def test_f43_a_tick_leaves_paused_accounts_alone(account: ExchangeAccount) -> None:
+    pause(account)
+
+    dispatch_due()
+
+    assert (SyncRun.objects.count(), OrmQ.objects.count()) == (0, 0)
+
+
+def test_a_tick_heals_a_task_that_was_lost(account: ExchangeAccount) -> None:
+    run = enqueue_sync(account, Trigger.MANUAL)
+    OrmQ.objects.all().delete()
+    SyncRun.objects.update(queued_at=timezone.now() - timedelta(minutes=1))
+
+    dispatch_due()
+
+    assert queued_runs() == [[run.pk]]
+
+
+def test_a_tick_tries_again_what_a_vanished_worker_left(account: ExchangeAccount) -> None:
+    run = claim_run(open_run(account, Trigger.SCHEDULE)[0].pk)
+    assert run is not None
+    past = timezone.now() - timedelta(minutes=1)
+    ExchangeAccount.objects.update(lease_expires_at=past, next_sync_at=past)
+
+    dispatch_due()
+
+    again = SyncRun.objects.get(status=Status.QUEUED)
+    assert queued_runs() == [[again.pk]]
+
+
+def test_a_tick_is_a_sign_of_life() -> None:
+    dispatch_due()
+
+    assert timezone.now() - WorkerBeat.objects.get().beat_at < timedelta(seconds=5)
+
+
+def test_runs_are_spread_over_the_workers() -> None:
+    assert shares([1, 2, 3, 4, 5], 2) == [[1, 3, 5], [2, 4]]
+
+
+def test_with_fewer_runs_than_workers_nobody_gets_an_empty_task() -> None:
+    assert shares([1], 2) == [[1]]
+    assert shares([], 2) == []
+
+
+def test_no_task_holds_more_runs_than_are_read_at_the_same_time() -> None:
+    dealt = shares([*range(1001)], 2)
+
+    assert max(map(len, dealt)) <= 20
+    assert sorted(run for share in dealt for run in share) == [*range(1001)]
+
+
+def test_thousands_of_due_accounts_fit_into_payloads_that_are_read_again() -> None:
+    ExchangeAccount.objects.bulk_create(
+        ExchangeAccount(label=f"account {number}", market="binance") for number in range(500)
+    )
+
+    dispatch_due()
+
+    assert len([run for share in queued_runs() for run in share]) == 500
+
+
+def test_an_error_of_a_task_is_kept_out_of_the_queues_own_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def break_off(_ids: list[int]) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(tasks, "execute_runs", break_off)
+
+    assert tasks.sync_accounts([1]) is None
+
+
+# --- the one schedule -----------------------------------------------------------------------------
+
+
+def test_there_is_exactly_one_schedule_however_often_workers_start() -> None:
+    for _start in range(3):
+        ensure_schedule()
+
+    schedule = Schedule.objects.get()
+    assert (schedule.func, schedule.minutes) == ("portfolios.tasks.dispatch_due", 1)
+    assert (schedule.schedule_type, schedule.repeats) == (Schedule.MINUTES, -1)
+
+
+@pytest.mark.parametrize("seconds", [-3600, -1, 30])
+def test_a_restart_does_not_set_the_next_tick_anew(seconds: int) -> None:
+    ensure_schedule()
+    due = timezone.now() + timedelta(seconds=seconds)
+    Schedule.objects.update(next_run=due)
+
+    ensure_schedule()
+
+    assert Schedule.objects.get().next_run == due
+
+
+def test_a_tick_that_was_put_off_too_far_is_brought_back() -> None:
+    ensure_schedule()
+    Schedule.objects.update(next_run=timezone.now() + timedelta(days=365))
+
+    ensure_schedule()
+
+    assert Schedule.objects.get().next_run <= timezone.now()
+
+
+def test_a_schedule_that_somebody_changed_is_mended() -> None:
+    ensure_schedule()
+    Schedule.objects.update(func="os.system", args="'true'", repeats=0, hook="os.system")
+
+    ensure_schedule()
+
+    schedule = Schedule.objects.get()
+    assert (schedule.func, schedule.args, schedule.repeats, schedule.hook) == (
+        "portfolios.tasks.dispatch_due",
+        None,
+        -1,
+        None,
+    )
+
+
+def test_schedules_of_others_are_removed() -> None:
+    Schedule.objects.create(pk=1, func="os.system", args="'true'")
+    Schedule.objects.create(pk=9, func="os.system", args="'true'")
+
+    ensure_schedule()
+
+    assert [schedule.func for schedule in Schedule.objects.all()] == [
+        "portfolios.tasks.dispatch_due"
+    ]
+
+
+# The scheduler closes its connection, which would end the transaction of a common test.
+@pytest.mark.django_db(transaction=True)
+def test_the_queues_own_scheduler_queues_our_tick() -> None:
+    ensure_schedule()
+    Schedule.objects.update(next_run=timezone.now() - timedelta(seconds=1))
+
+    scheduler(ORM("possync"))
+
+    assert [task["func"] for task in queued()] == ["portfolios.tasks.dispatch_due"]
+    assert Schedule.objects.get().next_run > timezone.now()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_schedule_of_somebody_elses_function_queues_nothing() -> None:
+    Schedule.objects.create(
+        func="os.system", args="'true'", next_run=timezone.now() - timedelta(seconds=1)
+    )
+
+    scheduler(ORM("possync"))
+
+    assert not OrmQ.objects.exists()
+
+
+# --- django-q2's own tables -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", ["schedule", "ormq", "success", "failure", "task"])
+def test_the_admin_has_no_page_for_the_queues_tables(model: str) -> None:
+    with pytest.raises(NoReverseMatch):
+        reverse(f"admin:django_q_{model}_changelist")
+
+
+def test_the_admin_has_no_section_for_the_queue(admin_client: Client) -> None:
+    assert admin_client.get("/admin/django_q/").status_code == 404
+
+
+def test_the_queue_keeps_no_results(desk: Desk) -> None:
+    enqueue_sync(desk.account, Trigger.MANUAL)
+    tasks.enqueue_connection_test(desk.account)
+
+    work_off_the_queue()
+
+    assert not Task.objects.exists()
