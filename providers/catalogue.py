@@ -53,6 +53,13 @@ class Market:
         Rows of a page at most; None if ccxt knows none.
     open_orders_need_symbol : bool
         Whether open orders are listed for one symbol at a time only.
+    has_trigger_orders_apart : bool
+        Whether conditional orders are no part of the open orders, but a list of their own.
+    ended_orders_seconds, canceled_orders_seconds, fills_seconds : int or None
+        How long ago an order may have ended, been cancelled without a fill, or a fill have been made, to be still
+        told; None if ccxt knows no limit.
+    fills_window_seconds : int or None
+        Length of time that one read of fills may ask for; None if ccxt knows no limit.
     non_get_reads : frozenset of str
         The requests other than GET that only read, such as ``private POST OpenOrders``.
     """
@@ -65,6 +72,11 @@ class Market:
     open_orders_limit: int | None
     fills_limit: int | None
     open_orders_need_symbol: bool
+    has_trigger_orders_apart: bool
+    ended_orders_seconds: int | None
+    canceled_orders_seconds: int | None
+    fills_seconds: int | None
+    fills_window_seconds: int | None
     non_get_reads: frozenset[str]
 
 
@@ -97,9 +109,15 @@ def catalogue_text(rows: Mapping[str, Mapping[str, Any]]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
+def catalogue_rows() -> dict[str, dict[str, Any]]:
+    """Read the catalogue as it is stored."""
+    rows: dict[str, dict[str, Any]] = json.loads(CATALOGUE_FILE.read_text(encoding="utf-8"))
+    return rows
+
+
 @cache
 def _markets() -> Mapping[str, Market]:
-    rows = json.loads(CATALOGUE_FILE.read_text(encoding="utf-8"))
+    rows = catalogue_rows()
     return MappingProxyType({key: _market(key, row) for key, row in rows.items()})
 
 
@@ -114,5 +132,10 @@ def _market(key: str, row: Mapping[str, Any]) -> Market:
         open_orders_limit=row["open_orders_limit"],
         fills_limit=row["fills_limit"],
         open_orders_need_symbol=row["open_orders_need_symbol"],
+        has_trigger_orders_apart=row["trigger_orders_apart"],
+        ended_orders_seconds=row["ended_orders_seconds"],
+        canceled_orders_seconds=row["canceled_orders_seconds"],
+        fills_seconds=row["fills_seconds"],
+        fills_window_seconds=row["fills_window_seconds"],
         non_get_reads=frozenset(row["non_get_reads"]),
     )

@@ -9,17 +9,23 @@ from __future__ import annotations
 import json
 import logging
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import Context, localcontext
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import ccxt.async_support as ccxt
 
 from providers.catalogue import CAPABILITIES, Market
 from providers.ccxt_errors import ReplyFacts, translated
+from providers.census import Abilities
+from providers.corrections.balances import has_nameless_balance, untold_balances
+from providers.corrections.fills import corrected_fill
+from providers.corrections.orders import corrected_order, sums_of_trades
 from providers.credentials import CREDENTIAL_NAMES, Credentials
 from providers.errors import (
     OperationalException,
@@ -61,6 +67,8 @@ class HardenedExchange(ccxt.Exchange):  # type: ignore[misc]  # ccxt is untyped
     logger = _silent
     timeout_on_exit = 0  # ccxt waits 250 ms for sockets that are not its own here
     catalogue_id = ""
+    # The market and those whose class it inherits, nearest first.
+    family: tuple[str, ...] = ()
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.failed_requests: list[OperationalException] = []
@@ -133,30 +141,38 @@ class HardenedExchange(ccxt.Exchange):  # type: ignore[misc]  # ccxt is untyped
 
     def parse_order(self, order: Any, market: Any = None) -> Any:
         try:
-            return super().parse_order(order, market)
+            told = super().parse_order(order, market)
+            return corrected_order(self.family, order, told)
         except Exception as e:  # one row that no parser can read must not cost the others
             return _unreadable(order, market, e)
 
     def parse_trade(self, trade: Any, market: Any = None) -> Any:
         try:
-            return super().parse_trade(trade, market)
+            told = super().parse_trade(trade, market)
+            return corrected_fill(self.family, trade, told) if isinstance(trade, dict) else told
         except Exception as e:  # as above
             return _unreadable(trade, market, e)
 
     def safe_balance(self, balance: dict[Any, Any]) -> dict[Any, Any]:
         """Leave out of ccxt's arithmetic what is no number; `mapping` refuses it by name."""
+        for asset_id, name in untold_balances(self.family, balance.get("info")):
+            row = balance.get(self.safe_currency_code(asset_id))
+            if isinstance(row, dict):
+                row[name] = None
         unreadable = {asset: row for asset, row in balance.items() if not has_numbers(row)}
         readable = {asset: row for asset, row in balance.items() if asset not in unreadable}
         told: dict[Any, Any] = super().safe_balance(readable)
+        if has_nameless_balance(self.family, balance.get("info")):
+            told[None] = {}
         return told | unreadable
 
     def safe_order(self, order: Any, market: Any = None) -> dict[str, Any]:
-        """Undo what ccxt makes up: that a closed order is a filled one, and a cost at the limit."""
+        """Undo what ccxt makes up: that a closed order is a filled one, a cost at the limit or the average of fills."""
         reported = dict(order or {})
         told: dict[str, Any] = super().safe_order(order, market)
         missing = {name for name in _AMOUNTS if reported.get(name) in (None, "")}
         if reported.get("trades"):
-            return told
+            return told | sums_of_trades(told["trades"], reported)
         if {"filled", "remaining"} <= missing:
             return told | dict.fromkeys(missing)
         if {"cost", "average"} <= missing and told["filled"] and float(told["filled"]):
@@ -166,6 +182,7 @@ class HardenedExchange(ccxt.Exchange):  # type: ignore[misc]  # ccxt is untyped
 
 # What exchanges call the id of an order or a fill.
 _ID_NAMES: Final = ("id", "orderId", "ordId", "order_id", "execId", "tradeId", "trade_id", "uuid")
+_HTTP_METHODS: Final = frozenset({"get", "post", "put", "patch", "delete"})
 _AMOUNTS: Final = ("filled", "remaining", "cost", "average")
 
 
@@ -173,7 +190,8 @@ _AMOUNTS: Final = ("filled", "remaining", "cost", "average")
 def exchange_class(market_id: str) -> type[HardenedExchange]:
     """Harden ccxt's class of `market_id`; made once, as each class costs memory for ever."""
     ccxt_class = getattr(ccxt, market_id)
-    members = {"catalogue_id": market_id}
+    family = (base.__name__ for base in ccxt_class.__mro__ if base.__name__ in ccxt.exchanges)
+    members = {"catalogue_id": market_id, "family": tuple(family)}
     return type(f"Hardened_{market_id}", (HardenedExchange, ccxt_class), members)
 
 
@@ -233,18 +251,65 @@ def generate_catalogue() -> dict[str, dict[str, Any]]:
 
 def _catalogue_row(market_id: str) -> dict[str, Any]:
     exchange = getattr(ccxt, market_id)()
-    spot = (exchange.features or {}).get("spot") or {}
+    open_orders, fills = _feature(exchange, "fetchOpenOrders"), _feature(exchange, "fetchMyTrades")
+    ended = _feature(exchange, "fetchClosedOrders")
     required = tuple(name for name in CREDENTIAL_NAMES if exchange.requiredCredentials.get(name))
     return {
         "name": exchange.name,
         "required_credentials": list(credentials_to_read(market_id, required)),
         "sandbox": bool(exchange.urls.get("test")),
         "has": [name for name in CAPABILITIES if _has(exchange, name)],
-        "open_orders_limit": (spot.get("fetchOpenOrders") or {}).get("limit"),
-        "fills_limit": (spot.get("fetchMyTrades") or {}).get("limit"),
+        "open_orders_limit": open_orders.get("limit"),
+        "fills_limit": fills.get("limit"),
         "open_orders_need_symbol": market_id in OPEN_ORDERS_NEED_SYMBOL,
+        "trigger_orders_apart": bool(open_orders.get("trigger")),
+        "ended_orders_seconds": _seconds(ended.get("daysBack")),
+        "canceled_orders_seconds": _seconds(ended.get("daysBackCanceled")),
+        "fills_seconds": _seconds(fills.get("daysBack")),
+        "fills_window_seconds": _seconds(fills.get("untilDays")),
         "non_get_reads": sorted(NON_GET_READS.get(market_id, ())),
     }
+
+
+def read_abilities() -> dict[str, Abilities]:
+    """Tell what the census compares with the tables, of every market of the installed ccxt."""
+    return {market_id: _abilities(market_id) for market_id in ccxt.exchanges}
+
+
+def _abilities(market_id: str) -> Abilities:
+    exchange = getattr(ccxt, market_id)()
+    modules = {base.__module__ for base in type(exchange).__mro__}
+    return Abilities(
+        row=_catalogue_row(market_id),
+        words=frozenset().union(*map(_words, modules)),
+        requests=frozenset(_requests(exchange.api)),
+        claims_symbol_required=bool(_feature(exchange, "fetchOpenOrders").get("symbolRequired")),
+    )
+
+
+@cache
+def _words(module: str) -> frozenset[str]:
+    # Read as text: `inspect.getsource` of a class parses its module first, which takes half a second.
+    source = getattr(sys.modules[module], "__file__", "") if module.startswith("ccxt.") else ""
+    text = Path(source).read_text(encoding="utf-8") if source else ""
+    return frozenset(re.findall(r"'(\w+)'", text))
+
+
+def _requests(api: Mapping[str, Any], access: tuple[str, ...] = ()) -> Iterator[str]:
+    for key, value in api.items():
+        if key in _HTTP_METHODS:
+            yield from (f"{'.'.join(access)} {key.upper()} {path}" for path in value)
+        elif isinstance(value, dict):
+            yield from _requests(value, (*access, key))
+
+
+def _feature(exchange: Any, method: str) -> Mapping[str, Any]:
+    spot = (exchange.features or {}).get("spot") or {}
+    return spot.get(method) or {}
+
+
+def _seconds(days: float | None) -> int | None:
+    return None if days is None else round(days * 86_400)
 
 
 def _has(exchange: Any, capability: str) -> bool:

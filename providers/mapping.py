@@ -51,7 +51,17 @@ _STATUSES: Final[Mapping[str, OrderStatus]] = {
     "rejected": OrderStatus.REJECTED,
     "failed": OrderStatus.REJECTED,
 }
-_TYPES: Final = {kind.value: kind for kind in OrderType}
+# Spaces, dashes and underscores apart: every exchange has its own.
+_TYPES: Final[Mapping[str, OrderType]] = {
+    "limit": OrderType.LIMIT,
+    "limitmaker": OrderType.LIMIT,
+    "market": OrderType.MARKET,
+    "stop": OrderType.STOP,
+    "stoploss": OrderType.STOP,
+    "stopmarket": OrderType.STOP,
+    "stoplimit": OrderType.STOP_LIMIT,
+    "stoplosslimit": OrderType.STOP_LIMIT,
+}
 _SIDES: Final = {side.value: side for side in OrderSide}
 
 
@@ -87,7 +97,7 @@ def order_report(raw: Raw) -> OrderReport:
         If it has no id or symbol, or holds what cannot be a number.
     """
     _refuse_unreadable(raw)
-    kind = _TYPES.get(_word(raw.get("type")))
+    kind = _TYPES.get(re.sub(r"[\s_-]", "", _word(raw.get("type"))))
     return OrderReport(
         external_id=_identifier(raw.get("id"), "id", MAX_ID),
         client_order_id=_optional_identifier(raw.get("clientOrderId")),
@@ -141,7 +151,7 @@ def fill_report(raw: Raw, order_id: str) -> FillReport:
 
 
 def balance_reports(raw: Raw, wallet: str = SPOT) -> Reports[BalanceReport]:
-    """Tell every asset of a wallet, but those of which nothing but zero is reported."""
+    """Tell every asset of a wallet, but those of which the account is known to hold nothing."""
     assets = {key: value for key, value in raw.items() if key not in _NOT_ASSETS}
     named = ({"id": asset, "row": row} for asset, row in assets.items())
     reports = _reports(named, lambda item: _balance_report(item["id"], item["row"], wallet))
@@ -235,8 +245,8 @@ def _balance_report(asset: Any, row: Any, wallet: str) -> BalanceReport:
 
 
 def _is_zero(row: BalanceReport) -> bool:
-    reported = [part for part in (row.free, row.used, row.total) if part is not None]
-    return bool(reported) and not any(reported)
+    is_whole = row.total is not None or None not in (row.free, row.used)
+    return is_whole and not any((row.free, row.used, row.total))
 
 
 def _quantity(raw: Raw, name: str) -> Decimal | None:

@@ -93,6 +93,7 @@ class SymbolStore:
             return None
         holder = make_exchange(site.market, None, Credentials(), sandbox=site.sandbox)
         try:
+            holder.options.update(content["options"])
             with translated_errors(site.market.id):
                 holder.set_markets(content["markets"], content["currencies"])
             return Symbols(holder, dict(content["options"]), float(content["loaded_at"]))

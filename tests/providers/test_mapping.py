@@ -166,7 +166,7 @@ def test_the_words_for_a_status(word: str | None, status: OrderStatus | None) ->
 
 
 # F31
-@pytest.mark.parametrize("word", ["stop_loss_limit", "take_profit", "", None, 7])
+@pytest.mark.parametrize("word", ["trailing_stop", "take_profit", "", None, 7])
 def test_an_unknown_type_or_side_is_not_guessed(word: object) -> None:
     report = order_report(raw_order(type=word, side=word))
 
@@ -368,6 +368,7 @@ def test_balances_tell_what_is_known_of_each_asset() -> None:
         BalanceReport("BTC", Decimal(1), Decimal(2), Decimal(3), "funding"),
         BalanceReport("DEBT", Decimal("-1.5"), None, Decimal("-1.5"), "funding"),
         BalanceReport("UNKNOWN", None, None, None, "funding"),
+        BalanceReport("FREE_IS_ZERO", Decimal(0), None, None, "funding"),
     )
 
 
