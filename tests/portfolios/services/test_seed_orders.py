@@ -396,3 +396,20 @@ def test_an_entry_cannot_be_booked_twice(desk: Desk) -> None:
     ledger.book_order(desk.order(order), None)
 
     assert LedgerEntry.objects.filter(asset="ADA").count() == 1
+
+
+def test_f50_a_run_keeps_what_it_did_and_what_went_wrong(desk: Desk) -> None:
+    desk.note("424242", "buy", "1", "1", "ADA/EUR")
+    desk.buy("100", "1")
+
+    run = desk.sync()
+
+    assert (run.trigger, run.status) == (SyncRun.Trigger.CLI, SyncRun.Status.PARTIAL)
+    assert run.started_at is not None
+    assert run.finished_at is not None
+    assert run.started_at <= run.finished_at
+    assert (run.http_requests, run.orders_checked, run.orders_changed) == (4, 1, 1)
+    [occurrence] = run.occurrences.all()
+    assert occurrence.incident.type == "OrderNotFound"
+    assert "424242" in occurrence.message
+    assert occurrence.trace
