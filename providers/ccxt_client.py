@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from decimal import Context, localcontext
+from decimal import Context, Decimal, localcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -175,7 +175,7 @@ class HardenedExchange(ccxt.Exchange):  # type: ignore[misc]  # ccxt is untyped
             return told | sums_of_trades(told["trades"], reported)
         if {"filled", "remaining"} <= missing:
             return told | dict.fromkeys(missing)
-        if {"cost", "average"} <= missing and told["filled"] and float(told["filled"]):
+        if {"cost", "average"} <= missing and Decimal(told["filled"] or 0):
             return told | {"cost": None}
         return told
 

@@ -81,6 +81,8 @@ _OVERLAY: Final[tuple[tuple[str, str, type[OperationalException]], ...]] = (
 )
 _CLOCK: Final = re.compile(r"timestamp|recv_?window|clock|expired", re.I)
 _URL: Final = re.compile(r"(https?://[^\s?#\"'<>]*)[^\s\"'<>]*")
+# A maintenance page says nothing that its status does not.
+_PAGE: Final = re.compile(r"\s*<(?:!doctype|html)\b.*", re.I | re.S)
 _MAX_TEXT: Final = 400
 _SERVER_ERROR: Final = 500
 
@@ -118,7 +120,8 @@ def translated(market: str, error: Exception, reply: ReplyFacts) -> OperationalE
     if "BaseError" not in names:
         message = f"{market}: the answer could not be read ({kind}: {text})"
         return UnexpectedReport(one_line(message, _MAX_TEXT), kind=kind)
-    message = one_line(f"{market}: {text.removeprefix(market).strip() or kind}", _MAX_TEXT)
+    said = _PAGE.sub(" with an HTML page", text.removeprefix(market)).strip()
+    message = one_line(f"{market}: {said or kind}", _MAX_TEXT)
     meaning = _meaning(market, names, text, reply.status)
     if issubclass(meaning, SlowDown):
         return meaning(message, kind=kind, retry_after=reply.retry_after)

@@ -136,9 +136,9 @@ def test_the_order_id_of_another_market_means_nothing_here() -> None:
 def test_a_message_carries_no_query_and_no_markup_of_lines() -> None:
     url = "https://api.huobi.pro/v1/a?AccessKeyId=canary&Signature=canary"
 
-    message = str(told(ccxt.ExchangeNotAvailable(f"htx GET {url} 502 \n<html>\n"), "htx"))
+    message = str(told(ccxt.ExchangeNotAvailable(f"htx GET {url} 502 \n{{}}\n"), "htx"))
 
-    assert message == "htx: GET https://api.huobi.pro/v1/a 502 <html>"
+    assert message == "htx: GET https://api.huobi.pro/v1/a 502 {}"
 
 
 def test_a_message_is_bounded() -> None:
@@ -169,3 +169,13 @@ def test_a_retry_after_that_cannot_be_read_is_none(text: str) -> None:
 
     assert isinstance(error, SlowDown)
     assert error.retry_after is None
+
+
+def test_a_page_is_told_by_its_status_not_quoted() -> None:
+    text = "kraken GET https://api.kraken.com/0/private/Balance 503 Service Unavailable <!DOCTYPE html><html>\n<p>x"
+
+    error = told(ccxt.ExchangeNotAvailable(text), status=503)
+
+    assert str(error) == (
+        "kraken: GET https://api.kraken.com/0/private/Balance 503 Service Unavailable with an HTML page"
+    )
