@@ -13,6 +13,8 @@ from portfolios.models import SyncRun
 register = template.Library()
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+# Seconds: what a worker needs to notice and begin.
+_AT_ONCE = 10
 
 
 @register.filter
@@ -33,6 +35,8 @@ def due(moment: datetime | None) -> SafeString:
     if moment is None:
         return format_html("{}", _("at once"))
     seconds = (moment - timezone.now()).total_seconds()
+    if abs(seconds) < _AT_ONCE:
+        return _time(moment, _("due now"))
     words = _("in %(span)s") if seconds >= 0 else _("due for %(span)s")
     return _time(moment, words % {"span": span(abs(seconds))})
 
