@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Context, Decimal, localcontext
 from typing import Any, Final
@@ -18,7 +18,13 @@ from providers.mapping import (
     order_report,
     order_reports,
 )
-from providers.market_options import BALANCE_PARAMS, FILLS_OF_ACCOUNT, FILLS_OF_ORDER_PARAM
+from providers.market_options import (
+    BALANCE_PARAMS,
+    BY_CLIENT_ID,
+    FILLS_OF_ACCOUNT,
+    FILLS_OF_ORDER_PARAM,
+    ByClientId,
+)
 from providers.paging import MAX_PAGES, Page, Paging, Params, fills_paging, open_orders_paging
 from providers.reports import SPOT, FillReport, KnownOrder, OrderReport, Row
 from providers.shapes import BARE_LIST_OF_BALANCES
@@ -79,32 +85,31 @@ class AccountReads:
             found = await self._open_orders(symbol)
         return _reading(found, order_reports(found.rows))
 
+    def can_ask_for(self, known: KnownOrder) -> bool:
+        """Whether the order has an id, or a client id by which its market can be asked."""
+        return bool(known.external_id) or self._way_to(known) is not None
+
     async def order(self, known: KnownOrder) -> OrderReport:
-        """Read one order.
+        """Read one order by its id or, if it has none yet, by its client id.
 
         Raises
         ------
         OrderUnknown
             If the exchange says that it has none of that id.
         """
+        read = self._order if known.external_id else self._order_of_client_id
         try:
-            raw = await self._order(known)
-            report = order_report(_asked_for(raw, known))
+            report = order_report(_asked_for(await read(known), known))
         except OrderUnknown as e:
             raise OrderUnknown(
-                f"External order not found for order {known.external_id} at market "
+                f"External order not found for order {_name(known)} at market "
                 f"{self._market.id}. It stays as it is in the books.",
                 kind=e.kind,
             ) from None
         except UnexpectedReport as e:
-            message = f"{self._market.id}: order {known.external_id}: {e}"
+            message = f"{self._market.id}: order {_name(known)}: {e}"
             raise UnexpectedReport(message, kind=e.kind) from None
-        if report.external_id != known.external_id:
-            raise UnexpectedReport(
-                f"{self._market.id} was asked for order {known.external_id} and answered with "
-                f"{report.external_id}."
-            )
-        return report
+        return self._checked(report, known)
 
     async def fills(self, known: KnownOrder, report: OrderReport) -> Reading:
         """Read the fills of one order, until they add up to what the exchange says is filled."""
@@ -162,6 +167,46 @@ class AccountReads:
             f"Market service {self._market.id} does not support functionality get_order, and "
             f"order {known.external_id} is not among the latest that it lists."
         )
+
+    def _way_to(self, known: KnownOrder) -> ByClientId | None:
+        return BY_CLIENT_ID.get(self._market.id) if known.client_order_id else None
+
+    async def _order_of_client_id(self, known: KnownOrder) -> Any:
+        way = self._way_to(known)
+        if way is None:
+            raise CapabilityMissing(
+                f"Market service {self._market.id} does not support functionality get_order by a "
+                "client id"
+            )
+        read, symbol = self._connection.read, known.symbol or None
+        params: Params = {way.param: known.client_order_id}
+        try:
+            if way.from_list:
+                return _latest(_rows(await read(way.from_list, symbol, None, None, params)))
+            return await read("fetch_order", "", symbol, params)
+        except OrderUnknown:
+            if not way.forgets:
+                raise
+        raise CapabilityMissing(
+            f"{self._market.id} finds no order {_name(known)}, and would not find every one that "
+            "has ended."
+        )
+
+    def _checked(self, report: OrderReport, known: KnownOrder) -> OrderReport:
+        """Refuse another order than the one that was asked for."""
+        asked, told = known.external_id, report.external_id
+        if not asked:
+            way = BY_CLIENT_ID[self._market.id]
+            asked, told = known.client_order_id, report.client_order_id
+            if told == way.prefix + asked:
+                told = asked
+            report = replace(report, client_order_id=told)
+        if asked != told:
+            raise UnexpectedReport(
+                f"{self._market.id} was asked for order {_name(known)} and answered with "
+                f"{told or report.external_id}."
+            )
+        return report
 
     def _fetch_fills(self, known: KnownOrder, report: OrderReport) -> tuple[_Fetch, int | None]:
         market, read = self._market, self._connection.read
@@ -234,6 +279,18 @@ def _rows(answer: Any) -> Sequence[Raw]:
     if not isinstance(answer, list) or not all(isinstance(row, Mapping) for row in answer):
         raise UnexpectedReport(f"Expected a list of rows, was {type(answer).__name__}.")
     return answer
+
+
+def _latest(rows: Sequence[Raw]) -> Raw:
+    """Choose one row: a client id may have been used again for a later order."""
+    if not rows:
+        raise OrderUnknown("The exchange lists no order of that client id.")
+    # Of the same millisecond the first: such lists begin with the newest.
+    return max(rows, key=lambda row: row.get("timestamp") or 0)
+
+
+def _name(known: KnownOrder) -> str:
+    return known.external_id or f"with client id {known.client_order_id}"
 
 
 def _asked_for(raw: Any, known: KnownOrder) -> Raw:

@@ -77,9 +77,11 @@ class PortfolioProvider(ABC):
     async def fetch_snapshot(self, request: SnapshotRequest, on_progress: OnProgress) -> Snapshot:
         """Read the whole account; what fails is a leg that says so, never an exception."""
         legs = [await asyncio.to_thread(self._positions_leg, request)]
-        for done, order in enumerate(request.known_orders, start=1):
+        # Such a provider is asked by the exchange's id, and cannot be asked for fills.
+        orders = [order for order in request.known_orders if order.external_id and order.is_open]
+        for done, order in enumerate(orders, start=1):
             legs.append(await asyncio.to_thread(self._order_leg, request, order))
-            on_progress(Progress(request.account, LegKind.ORDER, done, len(request.known_orders)))
+            on_progress(Progress(request.account, LegKind.ORDER, done, len(orders)))
         return Snapshot(request=request, legs=tuple(legs), http_requests=sum(x.pages for x in legs))
 
     async def test_connection(self, request: SnapshotRequest) -> ConnectionReport:

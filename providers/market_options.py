@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any, Final
 
 # On 11 markets ccxt's default is swap: bybit would list no spot order.
@@ -98,6 +99,46 @@ FILLS_OF_ORDER_PARAM: Final[Mapping[str, str]] = {"bitget": "orderId"}
 # ccxt's method for the fills of an order wants their ids here, and its list for one symbol would
 # hide how long a page was: the fills of the whole account are read instead.
 FILLS_OF_ACCOUNT: Final = frozenset({"kraken"})
+
+
+@dataclass(frozen=True, slots=True)
+class ByClientId:
+    """How a market is asked for the order of a client id.
+
+    Parameters
+    ----------
+    param : str
+        Where ccxt's method takes the id.
+    from_list : str
+        ccxt's list that is narrowed to the id; empty where a single order can be read by it.
+    prefix : str
+        What ccxt puts before an id on its way to the exchange, which tells it back.
+    forgets : bool
+        Whether the exchange may deny an order that it has: not finding it then proves nothing.
+    """
+
+    param: str
+    from_list: str = ""
+    prefix: str = ""
+    forgets: bool = False
+
+
+# Two of the ten largest are left out. coinbase reads by its own id only, and no list of it takes
+# another. bitvavo takes a client id, but ccxt drops it from the answer, which could be of any order.
+BY_CLIENT_ID: Final[Mapping[str, ByClientId]] = {
+    "binance": ByClientId("origClientOrderId"),
+    # Its read of one order wants its own id; what is open was listed before.
+    "kraken": ByClientId("clientOrderId", from_list="fetch_closed_orders"),
+    "okx": ByClientId("clOrdId"),
+    # ccxt's read of one order always sends its own id, which outranks the client's; its list
+    # of ended orders goes back some days only.
+    "bybit": ByClientId("orderLinkId", from_list="fetch_canceled_and_closed_orders", forgets=True),
+    "kucoin": ByClientId("clientOid"),
+    # Soon after an order has ended gate finds it by its own id only.
+    "gate": ByClientId("text", prefix="t-", forgets=True),
+    "bitget": ByClientId("clientOrderId"),
+    "bitstamp": ByClientId("client_order_id"),
+}
 
 
 def market_options(market: str) -> dict[str, Any]:

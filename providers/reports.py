@@ -208,12 +208,18 @@ class Leg:
 
 @dataclass(frozen=True, slots=True)
 class KnownOrder:
-    """An order that the books hold open.
+    """An order that the books hold open, or whose fills they lack.
 
     Parameters
     ----------
+    external_id : str
+        Empty if the exchange has not acknowledged it yet; it is then known by its client id.
     filled : Decimal
-        What the books have booked of it, base units: fills are read only when the exchange reports more.
+        What the books know to be filled, base units: fills are read when the exchange reports more.
+    is_open : bool
+        False for one that has ended and is asked about for its fills alone.
+    wants_fills : bool
+        Whether its fills are to be read whatever `filled` says.
     """
 
     external_id: str
@@ -221,6 +227,8 @@ class KnownOrder:
     filled: Decimal
     client_order_id: str = ""
     created_at: datetime | None = None
+    is_open: bool = True
+    wants_fills: bool = False
 
 
 @dataclass(frozen=True, slots=True)

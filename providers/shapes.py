@@ -47,6 +47,7 @@ _SHAPES: Final[Mapping[str, Sequence[Shape]]] = {
     "kraken": (
         Shape(r".*", "result", _EITHER),
         Shape(r"private OpenOrders", "result.open", _DICT),
+        Shape(r"private ClosedOrders", "result.closed", _DICT),
         Shape(r"private TradesHistory", "result.trades", _DICT),
     ),
     "okx": (Shape(r".*", "data", _LIST),),

@@ -28,6 +28,9 @@ _ALL: Final = ""
 # Seconds; a longer one is the next run's to wait for.
 _LONGEST_PAUSE: Final = 5.0
 
+# External id, client id: the latter only of an order that has no external id.
+_Key = tuple[str, str]
+
 
 class SnapshotReader:
     """Reads open orders, then the orders that left them, then fills, then balances.
@@ -53,9 +56,9 @@ class SnapshotReader:
         self._request = request
         self._on_progress = on_progress
         self._by_symbol = by_symbol
-        self._known = {order.external_id: order for order in request.known_orders}
-        self._known.pop("", None)
-        self._reports: dict[str, OrderReport] = {}
+        self._known = {_key(order): order for order in request.known_orders}
+        self._known.pop(("", ""), None)
+        self._reports: dict[_Key, OrderReport] = {}
         # Ids that are open by symbol; None where the list was not read whole.
         self._open: dict[str, frozenset[str] | None] = {}
         self._is_slowed = False
@@ -63,7 +66,7 @@ class SnapshotReader:
 
     async def read(self) -> tuple[Leg, ...]:
         await self._read_open_orders()
-        await self._read_orders([order for order in self._known.values() if self._has_left(order)])
+        await self._read_orders([order for order in self._known.values() if self._is_asked(order)])
         await self._read_fills()
         for done, wallet in enumerate(self._request.wallets, start=1):
             await self._leg(LegKind.BALANCES, wallet, partial(self._reads.balances, wallet))
@@ -88,40 +91,47 @@ class SnapshotReader:
                 self._open[symbol] = frozenset()
             return
         orders = [row for row in reading.rows if isinstance(row, OrderReport)]
-        self._reports |= {order.external_id: order for order in orders}
+        self._reports |= {("", order.client_order_id): order for order in orders}
+        self._reports |= {(order.external_id, ""): order for order in orders}
         if reading.hidden_ids is not None:
             self._open[symbol] = reading.hidden_ids | {order.external_id for order in orders}
 
+    def _is_asked(self, order: KnownOrder) -> bool:
+        if not self._reads.can_ask_for(order):
+            return False
+        if not order.is_open:
+            return order.wants_fills and _key(order) not in self._reports
+        return self._has_left(order)
+
     def _has_left(self, order: KnownOrder) -> bool:
         still_open = self._open.get(order.symbol if self._by_symbol else _ALL)
-        return still_open is not None and order.external_id not in still_open
+        if still_open is None:
+            return False
+        return order.external_id not in still_open and _key(order) not in self._reports
 
     async def _read_orders(self, orders: list[KnownOrder]) -> None:
         for done, order in enumerate(orders, start=1):
-            await self._leg(LegKind.ORDER, order.external_id, partial(self._order, order))
+            subject = order.external_id or order.client_order_id
+            await self._leg(LegKind.ORDER, subject, partial(self._order, order))
             self._progress(LegKind.ORDER, done, len(orders))
 
     async def _order(self, order: KnownOrder) -> Reading:
         report = await self._reads.order(order)
-        self._reports[order.external_id] = report
+        self._reports[_key(order)] = report
         return Reading((report,), 1)
 
     async def _read_fills(self) -> None:
-        moved = [
-            (order, report)
-            for id_, report in self._reports.items()
-            if (order := self._known.get(id_)) is not None and _has_moved(order, report)
-        ]
-        for done, (order, report) in enumerate(moved, start=1):
-            await self._leg(
-                LegKind.FILLS,
-                order.external_id,
-                partial(self._reads.fills, order, report),
-            )
-            self._progress(LegKind.FILLS, done, len(moved))
+        wanted = {
+            report.external_id: (replace(order, external_id=report.external_id), report)
+            for key, order in self._known.items()
+            if (report := self._reports.get(key)) is not None and _wants_fills(order, report)
+        }
+        for done, (id_, (order, report)) in enumerate(wanted.items(), start=1):
+            await self._leg(LegKind.FILLS, id_, partial(self._reads.fills, order, report))
+            self._progress(LegKind.FILLS, done, len(wanted))
 
     def _symbols(self) -> list[str]:
-        known = {order.symbol for order in self._known.values()}
+        known = {order.symbol for order in self._known.values() if order.is_open}
         return sorted({*self._request.symbols, *known} - {_ALL})
 
     async def _leg(
@@ -160,8 +170,14 @@ class SnapshotReader:
         self._on_progress(Progress(self._request.account, kind, done, total))
 
 
-def _has_moved(known: KnownOrder, report: OrderReport) -> bool:
+def _key(order: KnownOrder) -> _Key:
+    return order.external_id, "" if order.external_id else order.client_order_id
+
+
+def _wants_fills(known: KnownOrder, report: OrderReport) -> bool:
     """Whether something was executed that the books do not have, or may have been."""
+    if known.wants_fills:
+        return True
     if report.filled is None:
         return report.status is not None and report.status.is_terminal
     return report.filled > known.filled
