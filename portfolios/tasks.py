@@ -49,19 +49,22 @@ MOST_RUNS_OF_A_TASK: Final = 20
 # The schedule's only row: the primary key keeps it from being there twice.
 SCHEDULE_ID: Final = 1
 TICK: Final = timedelta(minutes=1)
+PATIENCE: Final = timedelta(seconds=5)
 # Seconds between two looks for due accounts.
 LOOK_SECONDS: Final = 5.0
 _UNPACK: Final = signing.SignedPackage.loads
 
 
 def enqueue_sync(account: ExchangeAccount, trigger: SyncRun.Trigger) -> SyncRun:
-    """Return the account's open sync run, queueing a task if it is new.
+    """Return the account's open sync run, queueing a task if it is new or seems to have lost its own.
 
     The queue is a table of the same database: run and task are committed together.
     """
     with transaction.atomic():
         run, is_new = open_run(account, trigger)
-        if is_new:
+        # The task of one that has waited for a while may be lost; two of them do no harm.
+        waits = run.status == SyncRun.Status.QUEUED and timezone.now() - run.queued_at > PATIENCE
+        if is_new or waits:
             _queue("sync_accounts", [run.pk])
     return run
 
@@ -77,11 +80,18 @@ def _contained(task: Callable[..., None]) -> Callable[..., None]:
     @wraps(task)
     def run(*args: Any) -> None:
         try:
+            _beat()
             task(*args)
         except (Exception, TimeoutException):  # the latter ends a task that outlives its deadlines
             log.exception("task_failed", task=task.__name__)
 
     return run
+
+
+def _beat() -> None:
+    """Leave a sign of life: a task that begins has come all the way from the queue to a worker."""
+    beat = {"beat_at": timezone.now()}
+    WorkerBeat.objects.update_or_create(name=DISPATCHER, defaults=beat)
 
 
 @_contained
@@ -91,7 +101,6 @@ def dispatch_due() -> None:
     The one schedule of the queue; runs every minute.
     """
     now = timezone.now()
-    WorkerBeat.objects.update_or_create(name=DISPATCHER, defaults={"beat_at": now})
     run_ids = [run.pk for run in heal_abandoned_runs()]
     for account in due_accounts(now):
         run, is_new = open_run(account, SyncRun.Trigger.SCHEDULE)
@@ -143,6 +152,7 @@ def run_workers() -> None:
     connections.close_all()  # a fork must not share them
     cluster = Cluster()
     cluster.start()
+    _queue("dispatch_due")
     while cluster.sentinel.is_alive():
         cluster.sentinel.join(timeout=LOOK_SECONDS)
         if cluster.sentinel.is_alive():

@@ -187,18 +187,6 @@ def open_sealed(key_ring: KeyRing, sealed: str, binding: Binding) -> Secret:
     return Secret(value.decode())
 
 
-def seal_key_id(sealed: str) -> str:
-    """Name the key that opens `sealed`.
-
-    Raises
-    ------
-    CredentialUnreadable
-        If `sealed` is nothing that `seal` made.
-    """
-    key_id, _ = _taken_apart(sealed)
-    return key_id
-
-
 def _taken_apart(sealed: str) -> tuple[str, bytes]:
     version, _, rest = sealed.partition(".")
     key_id, _, encoded = rest.partition(".")

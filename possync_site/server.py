@@ -15,3 +15,5 @@ graceful_timeout = 5
 loglevel = "warning"
 # Its default place is a file in the home folder, shared by all gunicorns of a user.
 control_socket_disable = True
+# Whether to believe X-Forwarded-Proto is Django's to decide (POSSYNC_BEHIND_PROXY); gunicorn believes it from loopback.
+secure_scheme_headers: dict[str, str] = {}

@@ -56,9 +56,10 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    # First, so that redirects and static files carry the headers too.
+    "portfolios.middleware.security_headers",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "portfolios.middleware.security_headers",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -138,7 +139,7 @@ Q_CLUSTER = {
     # The same for every process: it salts the signature of the payloads.
     "name": "possync",
     "orm": "default",
-    "workers": env.int("POSSYNC_WORKERS", 2),
+    "workers": env.int("POSSYNC_WORKERS", 4),
     # Few prefetched tasks: their retry clock runs from the moment they are fetched, not started.
     "queue_limit": 2,
     "bulk": 1,
@@ -199,7 +200,8 @@ STORAGES = {
 }
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
+# One until another is complete: half a translation is worse than none.
+LANGUAGES = [("en", _("English"))]
 LOCALE_PATHS = [BASE_DIR / "portfolios" / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True

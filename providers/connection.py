@@ -50,6 +50,8 @@ class Connection:
 
     Attributes
     ----------
+    account : str
+        Label of the account.
     ends_at : float
         When the last answer has to be there, on the event loop's clock.
     clock_offset : float or None
@@ -62,10 +64,11 @@ class Connection:
         exchange: HardenedExchange,
         session: AccountSession,
         connector: Connector,
-        ends_at: float,
+        request: SnapshotRequest,
     ) -> None:
         self.market = site.market
-        self.ends_at = ends_at
+        self.account = request.account
+        self.ends_at = asyncio.get_running_loop().time() + request.deadline
         self.clock_offset: float | None = None
         self._site = site
         self._exchange = exchange
@@ -144,7 +147,7 @@ class Connection:
         self._exchange.options["timeDifference"] = round(-offset * 1000)
 
     async def close(self) -> None:
-        self._connector.remember_modes(self._site, self._exchange)
+        self._connector.remember_modes(self._site, self.account, self._exchange)
         self._exchange.last_request_headers = None
         await self._exchange.close()
 
@@ -182,33 +185,33 @@ class Connector:
     def connect(self, site: Site, request: SnapshotRequest) -> Connection:
         session = self._transport.session(site.endpoint)
         exchange = make_exchange(site.market, session, request.credentials, sandbox=site.sandbox)
-        exchange.options.update(self._modes(site, exchange))
-        ends_at = asyncio.get_running_loop().time() + request.deadline
-        connection = Connection(site, exchange, session, self, ends_at)
+        exchange.options.update(self._modes(site, request.account))
+        connection = Connection(site, exchange, session, self, request)
         offset = self.memory.clock_offsets.get(site.key)
         if offset is not None:
             connection.use_clock_offset(offset)
         return connection
 
-    def remember_modes(self, site: Site, exchange: HardenedExchange) -> None:
+    def remember_modes(self, site: Site, account: str, exchange: HardenedExchange) -> None:
         names = ACCOUNT_MODES.get(site.market.id, ())
         modes = {name: exchange.options.get(name) for name in names}
-        if names and None not in modes.values() and modes != self._modes(site, exchange):
-            self.memory.files.save(_modes_file(site, exchange), modes)
+        if names and None not in modes.values() and modes != self._modes(site, account):
+            self.memory.files.save(_modes_file(site, account), modes)
 
     async def close(self) -> None:
         await self.loader.close()
         await self._transport.close()
 
-    def _modes(self, site: Site, exchange: HardenedExchange) -> dict[str, Any]:
+    def _modes(self, site: Site, account: str) -> dict[str, Any]:
         if site.market.id not in ACCOUNT_MODES:
             return {}
-        return self.memory.files.load(_modes_file(site, exchange), _MODES_MAX_AGE) or {}
+        return self.memory.files.load(_modes_file(site, account), _MODES_MAX_AGE) or {}
 
 
-def _modes_file(site: Site, exchange: HardenedExchange) -> str:
-    owner = hashlib.sha256(f"{site.key} {exchange.apiKey} {exchange.secret}".encode())
-    return f"mode-{owner.hexdigest()[:24]}.json.z"
+def _modes_file(site: Site, account: str) -> str:
+    # A label may hold what no file name can, and be longer.
+    label = hashlib.sha256(account.encode()).hexdigest()[:16]
+    return f"mode-{site.key}-{label}.json.z"
 
 
 def _too_late(market_id: str) -> ExchangeTimeout:

@@ -18,6 +18,8 @@ from portfolios import tasks
 from portfolios.forms import ExchangeAccountForm
 from portfolios.models import ExchangeAccount, SyncRun
 
+IMMUTABLE = ("market", "wallets", "sandbox", "endpoint")
+
 
 @admin.register(ExchangeAccount)
 class ExchangeAccountAdmin(admin.ModelAdmin[ExchangeAccount]):
@@ -72,6 +74,12 @@ class ExchangeAccountAdmin(admin.ModelAdmin[ExchangeAccount]):
     def test_connection_button(self, request: HttpRequest, pk: int) -> HttpResponse:
         self.test_connection(request, self._one(request, pk))
         return redirect("admin:portfolios_exchangeaccount_change", pk)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: ExchangeAccount | None = None
+    ) -> tuple[str, ...]:
+        # Facts are keyed by the account: those of one exchange must not become those of another.
+        return IMMUTABLE if obj is not None and obj.runs.exists() else ()
 
     def _one(self, request: HttpRequest, pk: int) -> QuerySet[ExchangeAccount]:
         account = get_object_or_404(ExchangeAccount, pk=pk)

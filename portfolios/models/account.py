@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import uuid
 
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from providers import catalogue
+
+# A year: beyond it, an interval or a bound on time is a mistake.
+LONGEST_SECONDS = 31_536_000
 
 
 def market_choices() -> list[tuple[str, str]]:
@@ -38,24 +41,31 @@ class ExchangeAccount(models.Model):
     )
     wallets = models.JSONField(_("wallets"), default=default_wallets)
     interval_seconds = models.PositiveIntegerField(
-        _("interval"), default=300, validators=[MinValueValidator(10)], help_text=_("Seconds.")
+        _("interval"),
+        default=300,
+        validators=[MinValueValidator(10), MaxValueValidator(LONGEST_SECONDS)],
+        help_text=_("Seconds."),
     )
     lag_seconds = models.PositiveIntegerField(
         _("lag"),
         null=True,
         blank=True,
+        validators=[MaxValueValidator(LONGEST_SECONDS)],
         help_text=_("Seconds by which the exchange's reads may trail its trades; empty: default."),
     )
     grace_seconds = models.PositiveIntegerField(
         _("grace"),
         null=True,
         blank=True,
+        validators=[MaxValueValidator(LONGEST_SECONDS)],
         help_text=_("Seconds that must lie between two looks at a difference; empty: default."),
     )
     paused = models.BooleanField(_("paused"), default=False)
 
     baseline_at = models.DateTimeField(null=True, editable=False)
     verified_at = models.DateTimeField(null=True, editable=False)
+    # Until then the exchange asked not to be read; no sync asks it anything, not even one by hand.
+    stay_away_until = models.DateTimeField(null=True, editable=False)
     next_sync_at = models.DateTimeField(null=True, editable=False, db_index=True)
     # Whoever holds the lease writes; a late worker is recognised by its older fence.
     lease_fence = models.PositiveBigIntegerField(default=0, editable=False)
@@ -72,7 +82,8 @@ class ExchangeAccount(models.Model):
                 condition=models.Q(market=Lower("market")), name="account_market_is_lower_case"
             ),
             models.CheckConstraint(
-                condition=models.Q(interval_seconds__gte=10), name="account_interval_at_least_10_s"
+                condition=models.Q(interval_seconds__range=(10, LONGEST_SECONDS)),
+                name="account_interval_from_10_s_to_a_year",
             ),
         ]
 

@@ -39,10 +39,13 @@ class Order(models.Model):
     # What was filled before the books took the order over; never booked.
     opening_filled = AmountField(default=Decimal(0), editable=False)
     opening_cost = AmountField(default=Decimal(0), editable=False)
+    # How many more syncs ask for the order's fills, which do not add up to `filled` yet.
+    fills_wanted = models.PositiveSmallIntegerField(default=0, editable=False)
     # The row as its book gave it: an equal one may be imported again, another one is refused.
     book_values = models.JSONField(default=dict, editable=False)
     # Since when the exchange, asked for this order, has not known it.
     missing_since = models.DateTimeField(null=True, editable=False)
+    joined_at = models.DateTimeField(auto_now_add=True)
     created_at = models.DateTimeField(_("created"), null=True)
     updated_at = models.DateTimeField(_("updated"), null=True)
 
@@ -96,16 +99,15 @@ class Fill(models.Model):
     cost = AmountField(_("cost"))
     fees = models.JSONField(_("fees"), default=list)
     executed_at = models.DateTimeField(_("executed"), null=True)
-    first_seen_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["executed_at", "pk"]
         verbose_name = _("fill")
         verbose_name_plural = _("fills")
         constraints = [
-            # Trade ids are unique within a symbol only.
+            # Trade ids are unique within a symbol only, and two own orders that met share one.
             models.UniqueConstraint(
-                fields=["account", "symbol", "external_id"], name="fill_unique_in_account"
+                fields=["account", "symbol", "side", "external_id"], name="fill_unique_in_account"
             )
         ]
 

@@ -52,6 +52,7 @@ class SyncRun(models.Model):
     http_requests = models.PositiveIntegerField(_("requests"), default=0)
     orders_checked = models.PositiveIntegerField(_("orders checked"), default=0)
     orders_changed = models.PositiveIntegerField(_("orders changed"), default=0)
+    balances_read = models.BooleanField(default=False, editable=False)
     message = models.CharField(_("message"), max_length=500, blank=True)
 
     class Meta:

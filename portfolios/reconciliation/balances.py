@@ -46,6 +46,6 @@ def balance_cause(judged: Judgement, *, known_before: bool) -> str:
     """
     if not known_before and not judged.expected:
         return NEW_ASSET
-    if judged.expected and not judged.total:
+    if judged.expected > 0 and not judged.total:
         return VANISHED
     return UNEXPLAINED

@@ -72,7 +72,7 @@ def execution(order: OrderFacts, fills: Sequence[FillReport]) -> Execution:
     base = exact_sum(fill.amount for fill in taken)
     quote = exact_sum(fill.cost for fill in taken)
     rest = difference(due, base)
-    fees = _fees(order, taken)
+    fees = _fees(order, taken, is_whole=rest == 0)
     if rest == 0:
         return Execution(base, quote, fees)
     rest_quote = _quote_of_rest(order, rest, quote)
@@ -92,10 +92,16 @@ def _latest(fills: Sequence[FillReport], due: Decimal) -> list[FillReport]:
     return taken
 
 
-def _fees(order: OrderFacts, taken: Iterable[FillReport]) -> dict[str, Decimal]:
-    """Sum the fees of the fills; where these tell none, take the order's own, which count from its beginning."""
+def _fees(order: OrderFacts, taken: Iterable[FillReport], *, is_whole: bool) -> dict[str, Decimal]:
+    """Sum the fees of the fills; where these are not all, or tell none, the order's own count, from its beginning."""
     of_fills = fees_by_asset(fee for fill in taken for fee in fill.fees)
-    return of_fills or (fees_by_asset(order.fees) if order.opening_filled == 0 else {})
+    of_order = fees_by_asset(order.fees) if order.opening_filled == 0 else {}
+    return of_fills if of_fills and is_whole else of_order or of_fills
+
+
+def covers(fills: Decimal, opening: Decimal, filled: Decimal) -> bool:
+    """Whether fills of this amount are all that was filled beyond the opening."""
+    return fills >= difference(filled, opening)
 
 
 def _part(fill: FillReport, amount: Decimal) -> FillReport:

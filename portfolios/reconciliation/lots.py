@@ -42,14 +42,14 @@ def cost_of_sold(history: Iterable[Change], sold: Decimal) -> Decimal:
     The cost of a part of a lot is rounded to 18 decimals and the rest stays with the lot, so nothing is lost: selling
     everything takes the whole cost.
     """
-    lots = _open_lots(history)
+    lots = open_lots(history)
     held = exact_sum(lot.amount for lot in lots)
     if sold >= held:
         return exact_sum(lot.cost for lot in lots)
     return _consume(lots, sold)
 
 
-def _open_lots(history: Iterable[Change]) -> list[Lot]:
+def open_lots(history: Iterable[Change]) -> list[Lot]:
     lots: list[Lot] = []
     for change in history:
         if change.is_trade and change.amount < 0:

@@ -17,7 +17,7 @@ STAGES = (
 @dataclass(frozen=True, slots=True)
 class Step:
     word: str
-    state: str  # "done", "now" or "next"
+    state: str  # "done", "now", "next" or, where a run has ended too early, "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,9 @@ class RunProgress:
     @property
     def steps(self) -> list[Step]:
         here = _position(self.run)
-        return [Step(str(stage.label), _step_state(i, here)) for i, stage in enumerate(STAGES)]
+        broke_off = not self.run.is_open and here < len(STAGES)
+        words = [str(stage.label) for stage in STAGES]
+        return [Step(word, _step_state(i, here, broke_off)) for i, word in enumerate(words)]
 
     @property
     def token(self) -> str:
@@ -52,10 +54,11 @@ def run_progress(run: SyncRun, now: datetime, *, refresh_url: str = "") -> RunPr
 
 
 def _position(run: SyncRun) -> int:
-    return len(STAGES) if not run.is_open else STAGES.index(SyncRun.Stage(run.stage))
+    stage = SyncRun.Stage(run.stage)
+    return STAGES.index(stage) if stage in STAGES else len(STAGES)
 
 
-def _step_state(index: int, here: int) -> str:
-    if index < here:
-        return "done"
-    return "now" if index == here else "next"
+def _step_state(index: int, here: int, broke_off: bool) -> str:
+    if index != here:
+        return "done" if index < here else "next"
+    return "failed" if broke_off else "now"

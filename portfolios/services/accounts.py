@@ -30,7 +30,8 @@ def account_health(account: ExchangeAccount, latest_run: SyncRun | None, now: da
         return Health.NEW
     if _is_locked(account):
         return Health.LOCKED
-    if latest_run.status in (SyncRun.Status.FAILED, SyncRun.Status.LOST):
+    is_blind = latest_run.status == SyncRun.Status.PARTIAL and not latest_run.balances_read
+    if is_blind or latest_run.status in (SyncRun.Status.FAILED, SyncRun.Status.LOST):
         return Health.FAILING
     # One whole interval and a minute of scheduling beyond its time: late, not merely waiting for the next tick.
     overdue = timedelta(seconds=account.interval_seconds + 60)
@@ -70,8 +71,10 @@ def schedule_next(account: ExchangeAccount, now: datetime, *, stay_away: float =
     """
     interval = timedelta(seconds=account.interval_seconds)
     slot = next_slot(account.next_sync_at or now, now, interval)
-    account.next_sync_at = max(slot, now + min(timedelta(days=1), _seconds(stay_away)))
-    ExchangeAccount.objects.filter(pk=account.pk).update(next_sync_at=account.next_sync_at)
+    asked = now + min(timedelta(days=1), _seconds(stay_away))
+    account.next_sync_at = max(slot, asked)
+    account.stay_away_until = asked if stay_away > 0 else None
+    account.save(update_fields=["next_sync_at", "stay_away_until"])
 
 
 def next_slot(slot: datetime, now: datetime, interval: timedelta) -> datetime:

@@ -65,7 +65,7 @@ def balance_legs(legs: Iterable[Leg]) -> list[Leg]:
     return [leg for leg in legs if leg.kind is LegKind.BALANCES]
 
 
-def set_baseline(account: ExchangeAccount, leg: Leg, now: datetime) -> None:
+def set_baseline(account: ExchangeAccount, leg: Leg) -> None:
     """Take a wallet as it is: what no portfolio claims is unassigned, whatever its sign.
 
     Only later change is judged.
@@ -87,8 +87,8 @@ def set_baseline(account: ExchangeAccount, leg: Leg, now: datetime) -> None:
                 )
             )
     append_entries(entries)
-    account.baseline_at = now
-    ExchangeAccount.objects.filter(pk=account.pk).update(baseline_at=now)
+    account.baseline_at = leg.requested_at
+    account.save(update_fields=["baseline_at"])
 
 
 def expected_totals(account: ExchangeAccount) -> dict[str, Decimal]:

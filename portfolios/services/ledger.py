@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from portfolios.amounts import amount, exact_sum
@@ -83,7 +84,9 @@ def book_order(order: Order, run: SyncRun | None, *, out_of_unassigned: bool = F
             entry.key = f"{series}{len(booked)}:{entry.cause}:{entry.asset}"
         append_entries(entries)
         if out_of_unassigned:
-            append_entries([_opposite(entry) for entry in entries if entry.portfolio_id])
+            append_entries([_opposite(entry, "claim") for entry in entries])
+        elif not booked and _joined_after_baseline(order):
+            append_entries(_counted_in_baseline(order, facts, run))
     return not moved.unpriced
 
 
@@ -113,13 +116,11 @@ def _entries(
 
     entries = []
     if change.base or change.quote:
-        held = find_position(order.account, order.portfolio, facts.base)
         traded = entry(facts.base, Cause.EXECUTION, change.base)
-        if order.portfolio_id is not None:  # what nobody claims has no cost that anybody asks for
-            traded.cost, traded.gain = cost_and_gain(
-                facts, change, held=held.amount, sold_cost=_sold_cost(held, facts, change)
-            )
-        entries = [traded, entry(facts.quote, Cause.EXECUTION, change.quote)]
+        paid = entry(facts.quote, Cause.EXECUTION, change.quote)
+        if order.portfolio is not None:  # what nobody claims has no cost that anybody asks for
+            _set_costs(order.portfolio, facts, change, traded, paid)
+        entries = [traded, paid]
     for asset, fee in change.fees.items():
         charged = entry(asset, Cause.FEE, fee)
         if asset not in (facts.base, facts.quote) and not _holds(order, asset):
@@ -129,22 +130,60 @@ def _entries(
     return entries
 
 
-def _sold_cost(held: Position, facts: OrderFacts, change: Pending) -> Decimal:
-    if facts.side is OrderSide.BUY or not change.base:
+def _set_costs(
+    portfolio: Portfolio,
+    facts: OrderFacts,
+    change: Pending,
+    traded: LedgerEntry,
+    paid: LedgerEntry,
+) -> None:
+    """Set what the change adds to the costs, all in the portfolio's trading symbol, and its gain.
+
+    Paid in another asset, nothing is gained yet: the cost of what is given away goes over to what is got for it.
+    """
+    if facts.quote == portfolio.trading_symbol:
+        held = find_position(portfolio.account, portfolio, facts.base).amount
+        sold_cost = _cost_of_given(portfolio, traded) if facts.side is OrderSide.SELL else ZERO
+        traded.cost, traded.gain = cost_and_gain(facts, change, held=held, sold_cost=sold_cost)
+        return
+    given, got = (paid, traded) if facts.side is OrderSide.BUY else (traded, paid)
+    got.cost = _cost_of_given(portfolio, given)
+    given.cost = got.cost.copy_negate()
+
+
+def _cost_of_given(portfolio: Portfolio, given: LedgerEntry) -> Decimal:
+    if given.amount >= 0:
         return ZERO
-    entries = LedgerEntry.objects.filter(
-        account=held.account_id, portfolio=held.portfolio_id, asset=held.asset
-    )
+    entries = portfolio.ledger_entries.filter(asset=given.asset)
     rows = entries.order_by("pk").values_list("amount", "cost", "cause")
     history = (Change(amount, cost, is_trade=cause != Cause.FEE) for amount, cost, cause in rows)
-    return cost_of_sold(history, change.base.copy_negate())
+    return cost_of_sold(history, given.amount.copy_negate())
 
 
 def _holds(order: Order, asset: str) -> bool:
     return Position.objects.filter(portfolio=order.portfolio_id, asset=asset).exists()
 
 
-def _opposite(entry: LedgerEntry) -> LedgerEntry:
+def _joined_after_baseline(order: Order) -> bool:
+    baseline_at = order.account.baseline_at
+    is_owned = order.portfolio_id is not None
+    return is_owned and baseline_at is not None and order.joined_at > baseline_at
+
+
+def _counted_in_baseline(order: Order, facts: OrderFacts, run: SyncRun | None) -> list[LedgerEntry]:
+    """Take what the order had moved before the account's baseline out of the unassigned part, which holds it."""
+    fills = order.fills.filter(executed_at__lte=order.account.baseline_at)
+    reports = [fill_report(fill) for fill in fills]
+    filled = exact_sum((facts.opening_filled, *(report.amount for report in reports)))
+    then = replace(facts, filled=filled, cost=None, average=None, fees=())
+    change = pending(then, execution(then, reports), Booked())
+    entries = _entries(order, then, change, run)
+    for entry in entries:
+        entry.key = f"order:{order.pk}:{entry.cause}:{entry.asset}"
+    return [_opposite(entry, "before") for entry in entries]
+
+
+def _opposite(entry: LedgerEntry, why: str) -> LedgerEntry:
     return LedgerEntry(
         account=entry.account,
         portfolio=None,
@@ -153,7 +192,7 @@ def _opposite(entry: LedgerEntry) -> LedgerEntry:
         cause=entry.cause,
         order=entry.order,
         run=entry.run,
-        key=f"claim:{entry.key}",
+        key=f"{why}:{entry.key}",
     )
 
 

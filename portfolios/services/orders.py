@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
 from django.db import transaction
+from django.db.models import Q
 
-from portfolios.amounts import plain
+from portfolios.amounts import exact_sum, plain
 from portfolios.models import Discrepancy, ExchangeAccount, Fill, Order, Portfolio, SyncRun
 from portfolios.models.choices import Severity
-from portfolios.reconciliation.execution import opening_cost
+from portfolios.reconciliation.execution import covers, fees_by_asset, opening_cost
 from portfolios.reconciliation.orders import OrderState, merged_order
 from portfolios.services.discrepancies import Finding
 from portfolios.services.incidents import record_incident
-from portfolios.services.ledger import book_order, stored_fees
+from portfolios.services.ledger import book_order, fill_report, stored_fees
 from providers.errors import UnexpectedReport
 from providers.redaction import leg_error
 from providers.reports import (
@@ -27,12 +27,15 @@ from providers.reports import (
     KnownOrder,
     Leg,
     LegKind,
+    LegStatus,
     OrderReport,
     OrderStatus,
     OrderType,
 )
 
 OPEN_STATUSES = (OrderStatus.CREATED, OrderStatus.OPEN)
+# Syncs that ask for an order's fills until they add up: an exchange may list them a little later than the order.
+FILL_READS = 10
 STATE_FIELDS = (
     "external_id",
     "client_order_id",
@@ -53,7 +56,7 @@ class OrderReads:
 
     reports: Mapping[str, OrderReport]
     by_client_id: Mapping[str, OrderReport]
-    fills: Mapping[str, Sequence[FillReport]]
+    fills: Mapping[str, Leg]
     unknown_at_exchange: frozenset[str]
 
 
@@ -67,8 +70,11 @@ class OrdersOutcome:
 
 
 def known_orders(account: ExchangeAccount) -> tuple[KnownOrder, ...]:
-    """List the open orders that a provider is asked about, oldest first; a backtest has none there."""
-    rows = account.orders.exclude(portfolio__mode=Portfolio.Mode.BACKTEST).exclude(external_id="")
+    """List the orders that a provider is asked about, oldest first: open ones, and those whose fills are wanted.
+
+    A backtest has none at an exchange.
+    """
+    rows = account.orders.exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
     return tuple(
         KnownOrder(
             external_id=order.external_id,
@@ -76,22 +82,24 @@ def known_orders(account: ExchangeAccount) -> tuple[KnownOrder, ...]:
             filled=order.filled,
             client_order_id=order.client_order_id,
             created_at=order.created_at,
+            is_open=order.is_open,
+            wants_fills=order.fills_wanted > 0,
         )
-        for order in rows.filter(status__in=OPEN_STATUSES)
+        for order in rows.filter(Q(status__in=OPEN_STATUSES) | Q(fills_wanted__gt=0))
     )
 
 
 def order_reads(legs: Iterable[Leg]) -> OrderReads:
     """Sort the legs of one snapshot; of two reports of one order the one read later counts."""
     reports: dict[str, OrderReport] = {}
-    fills: defaultdict[str, list[FillReport]] = defaultdict(list)
+    fills: dict[str, Leg] = {}
     unknown = set()
     for leg in legs:
         for row in leg.rows:
             if isinstance(row, OrderReport):
                 reports[row.external_id] = row
-            elif isinstance(row, FillReport):
-                fills[row.order_external_id or leg.subject].append(row)
+        if leg.kind is LegKind.FILLS:
+            fills[leg.subject] = leg
         if leg.kind is LegKind.ORDER and leg.error and leg.error.category == "not_found":
             unknown.add(leg.subject)
     by_client_id = {row.client_order_id: row for row in reports.values() if row.client_order_id}
@@ -123,9 +131,12 @@ def _sync_order(order: Order, reads: OrderReads, run: SyncRun, outcome: OrdersOu
     if report is None:
         return
     outcome.checked += 1
+    fills = reads.fills.get(report.external_id)
+    if _tells_nothing_new(order, report, fills):
+        return
     try:
         with transaction.atomic():
-            changed = apply_report(order, report, reads.fills.get(report.external_id, ()), run)
+            changed = apply_report(order, report, fills, run)
     except Exception as e:  # whatever is wrong with one order stays with that order
         record_incident(
             order.account, leg_error(e), "orders.apply", run=run, subject=report.external_id
@@ -136,10 +147,20 @@ def _sync_order(order: Order, reads: OrderReads, run: SyncRun, outcome: OrdersOu
     outcome.problems += _report_unknown_status(order, report, run)
 
 
-def apply_report(
-    order: Order, report: OrderReport, fills: Sequence[FillReport], run: SyncRun | None
-) -> bool:
+def _tells_nothing_new(order: Order, report: OrderReport, fills: Leg | None) -> bool:
+    """Whether the books know all of it: most orders of most syncs, and so without a question to the database."""
+    known = _state(order)
+    is_settled = order.missing_since is None and not order.fills_wanted and fills is None
+    return is_settled and report.status is not None and merged_order(known, report) == known
+
+
+def apply_report(order: Order, report: OrderReport, fills: Leg | None, run: SyncRun | None) -> bool:
     """Join one report into `order` and book what it moved; whether anything changed.
+
+    Parameters
+    ----------
+    fills : Leg or None
+        The read of the order's fills; None if there was none.
 
     Raises
     ------
@@ -147,10 +168,13 @@ def apply_report(
         If the report is of another symbol or side than the order, or what it filled has no price.
     """
     _refuse_another_order(order, report)
-    known = _state(order)
-    merged = merged_order(known, report)
-    new_fills = _store_fills(order, fills)
+    known, was_wanted = _state(order), order.fills_wanted
+    new_fills = _store_fills(order, fill_rows(fills))
+    merged = _with_fills(merged_order(known, report), order)
+    order.fills_wanted = _fills_wanted(order, merged, fills)
     if merged == known and not new_fills and order.missing_since is None:
+        if order.fills_wanted != was_wanted:
+            order.save(update_fields=["fills_wanted"])
         return False
     _write_state(order, merged)
     if not book_order(order, run):
@@ -159,6 +183,36 @@ def apply_report(
             "Nothing was booked; it is tried again at the next sync."
         )
     return True
+
+
+def fill_rows(leg: Leg | None) -> list[FillReport]:
+    return [] if leg is None else [row for row in leg.rows if isinstance(row, FillReport)]
+
+
+def _with_fills(state: OrderState, order: Order) -> OrderState:
+    """Add what the fills know better than the order's own report: fees, and an amount that it does not tell."""
+    fills = [fill_report(fill) for fill in order.fills.all()]
+    filled = exact_sum(fill.amount for fill in fills)
+    fees = fees_by_asset(fee for fill in fills for fee in fill.fees)
+    if not covers(filled, order.opening_filled, state.filled):
+        fees = {}
+    return replace(
+        state,
+        filled=max(state.filled, filled),
+        fees=tuple(FeeReport(*pair) for pair in sorted(fees.items())) or state.fees,
+    )
+
+
+def _fills_wanted(order: Order, state: OrderState, fills: Leg | None) -> int:
+    """How many more syncs ask for the fills. A failed read is none; a market that lists no fills is not asked again."""
+    known = exact_sum(order.fills.values_list("amount", flat=True))
+    if covers(known, order.opening_filled, state.filled):
+        return 0
+    if fills is None or fills.status in (LegStatus.FAILED, LegStatus.SKIPPED):
+        return order.fills_wanted or FILL_READS
+    if fills.status is LegStatus.UNSUPPORTED:
+        return 0
+    return max((order.fills_wanted or FILL_READS) - 1, 0)
 
 
 def _refuse_another_order(order: Order, report: OrderReport) -> None:
@@ -260,11 +314,16 @@ def _store_external_order(account: ExchangeAccount, report: OrderReport, run: Sy
         amount=report.amount,
         filled=already_counted,
         opening_filled=already_counted,
-        opening_cost=report.cost
-        or opening_cost(already_counted, average=report.average, price=report.price),
+        opening_cost=_cost_of(already_counted, report),
         created_at=report.created_at,
     )
     return True
+
+
+def _cost_of(counted: Decimal, report: OrderReport) -> Decimal:
+    if counted == report.filled and report.cost is not None:
+        return report.cost
+    return opening_cost(counted, average=report.average, price=report.price)
 
 
 def _filled_before_baseline(account: ExchangeAccount, report: OrderReport) -> Decimal:

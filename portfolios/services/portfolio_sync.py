@@ -40,7 +40,7 @@ from portfolios.services.orders import (
 )
 from portfolios.services.providers import provider_lookup
 from providers.base import PortfolioProvider
-from providers.errors import CredentialUnreadable, OpeningRefused
+from providers.errors import CredentialUnreadable, OpeningRefused, RateLimited
 from providers.fetching import fetch_snapshots
 from providers.redaction import leg_error, secrets_in_use
 from providers.reports import (
@@ -54,6 +54,8 @@ from providers.reports import (
 )
 
 log = structlog.get_logger(__name__)
+# What booking a row may take on a slow machine, generously.
+SECONDS_A_ROW = 0.1
 # Without a key that can be opened, nothing was asked of the exchange.
 NOT_THE_EXCHANGES_WORD = ("CredentialMissing", "CredentialUnreadable")
 Status = SyncRun.Status
@@ -105,6 +107,9 @@ def _take(event: Progress | Snapshot | None, waiting: dict[str, SyncRun]) -> Non
     if isinstance(event, Progress):
         runs.show_progress(waiting[event.account], Stage.FETCHING, event.done, event.total)
     elif isinstance(event, Snapshot):
+        rows = sum(len(leg.rows) for leg in event.legs)
+        # Nobody renews while a large account is booked.
+        runs.renew_leases(waiting.values(), beyond=rows * SECONDS_A_ROW)
         finish_run(waiting.pop(event.request.account), event)
 
 
@@ -120,6 +125,7 @@ def _job(run: SyncRun, secrets: ExitStack) -> tuple[PortfolioProvider, SnapshotR
             message = _("Every portfolio of this account is a backtest.")
             runs.close_run(run, Status.SUCCEEDED, message)
             return None
+        _stay_away_as_asked(account)
         provider = provider_lookup().for_market(account.market)
         request = snapshot_request(account)
     except Exception as e:  # of whatever kind: it belongs to this account alone
@@ -130,6 +136,16 @@ def _job(run: SyncRun, secrets: ExitStack) -> tuple[PortfolioProvider, SnapshotR
         return None
     secrets.enter_context(secrets_in_use(request.credentials))
     return provider, request
+
+
+def _stay_away_as_asked(account: ExchangeAccount) -> None:
+    until = account.stay_away_until
+    if until is not None and until > timezone.now():
+        raise RateLimited(
+            f"{account.market} asked not to be read before {until:%H:%M:%S} UTC. Nothing was sent; "
+            "the account is synced after that.",
+            retry_after=(until - timezone.now()).total_seconds(),
+        )
 
 
 def _is_offline(account: ExchangeAccount) -> bool:
@@ -218,7 +234,7 @@ def apply_snapshot(run: SyncRun, legs: Sequence[Leg]) -> Outcome:
     outcome.openings_refused = _open_portfolios(portfolios, legs, run)
     if account.baseline_at is None and _can_be_baseline(legs):
         for leg in balance_legs(legs):
-            set_baseline(account, leg, timezone.now())
+            set_baseline(account, leg)
     rewrite_reserved(account)
     run.account = account
     return outcome
@@ -278,6 +294,7 @@ def _close(run: SyncRun, legs: Sequence[Leg], outcome: Outcome) -> None:
     for leg in troubled:
         _record(run, leg)
     _note_credential(run.account, legs)
+    run.balances_read = any(leg.status is LegStatus.OBSERVED for leg in balance_legs(legs))
     run.orders_checked, run.orders_changed = outcome.orders.checked, outcome.orders.changed
     status = _status(legs, is_whole=not (troubled or outcome.has_problems))
     message = _message(status, troubled, outcome)

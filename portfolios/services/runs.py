@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -16,6 +17,7 @@ from portfolios.services.accounts import schedule_next
 from portfolios.services.incidents import record_incident
 from providers.reports import LegError
 
+log = structlog.get_logger(__name__)
 Status = SyncRun.Status
 OPEN_STATUSES = (Status.QUEUED, Status.RUNNING)
 
@@ -61,9 +63,15 @@ def claim_run(run_id: int) -> SyncRun | None:
     return run
 
 
-def renew_leases(runs: Iterable[SyncRun]) -> None:
-    """Hold the accounts of `runs` for another lease, as far as they are still ours."""
-    expires_at = timezone.now() + _lease()
+def renew_leases(runs: Iterable[SyncRun], *, beyond: float = 0) -> None:
+    """Hold the accounts of `runs` for another lease, as far as they are still ours.
+
+    Parameters
+    ----------
+    beyond : float
+        Seconds on top of a lease, for work during which nobody renews it.
+    """
+    expires_at = timezone.now() + _lease() + timedelta(seconds=beyond)
     for run in runs:
         ExchangeAccount.objects.filter(
             pk=run.account_id, lease_fence=run.fence or 0, lease_expires_at__isnull=False
@@ -110,8 +118,9 @@ def close_run(
     """
     account = lock_account(run)
     now = timezone.now()
-    run.status, run.stage, run.message = status, SyncRun.Stage.DONE, message[:500]
-    run.finished_at = now
+    run.status, run.message, run.finished_at = status, message[:500], now
+    if status != Status.FAILED:  # a failed run shows how far it came
+        run.stage = SyncRun.Stage.DONE
     run.save()
     account.lease_expires_at = None
     account.save(update_fields=["lease_expires_at"])
@@ -127,9 +136,17 @@ def heal_abandoned_runs() -> list[SyncRun]:
     now = timezone.now()
     lapsed = Q(account__lease_expires_at=None) | Q(account__lease_expires_at__lte=now)
     abandoned = SyncRun.objects.filter(lapsed, status=Status.RUNNING).values_list("pk", flat=True)
-    tried_again = [run for run_id in abandoned if (run := _lose(run_id, now)) is not None]
+    tried_again = [run for run_id in abandoned if (run := _lose_apart(run_id, now)) is not None]
     waiting = SyncRun.objects.filter(status=Status.QUEUED, queued_at__lt=now - _lease())
     return [*waiting.select_related("account").order_by("pk"), *tried_again]
+
+
+def _lose_apart(run_id: int, now: datetime) -> SyncRun | None:
+    try:
+        return _lose(run_id, now)
+    except Exception:  # one account that cannot be healed keeps no other waiting
+        log.exception("run_not_healed", run=run_id)
+        return None
 
 
 @transaction.atomic
@@ -143,12 +160,12 @@ def _lose(run_id: int, now: datetime) -> SyncRun | None:
     account.lease_fence += 1
     account.lease_expires_at = None
     account.save(update_fields=["lease_fence", "lease_expires_at"])
-    run.status, run.stage, run.finished_at = Status.LOST, SyncRun.Stage.DONE, now
+    run.status, run.finished_at = Status.LOST, now
     run.message = _("The worker vanished while it synced this account.")
     run.save()
     error = LegError(category="bug", kind="WorkerVanished", message=run.message)
     record_incident(account, error, "sync.run", run=run)
-    if run.attempts < settings.POSSYNC_MAX_ATTEMPTS:
+    if run.attempts < settings.POSSYNC_MAX_ATTEMPTS and not account.paused:
         return SyncRun.objects.create(account=account, trigger=run.trigger, attempts=run.attempts)
     schedule_next(account, now)
     return None

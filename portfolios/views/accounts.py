@@ -12,7 +12,13 @@ from portfolios.models import ExchangeAccount
 from portfolios.selectors.account import account_page
 from portfolios.selectors.accounts import accounts_page
 from portfolios.services.accounts import pause, resume
-from portfolios.views.requests import query_of, redirect_back, sync_account
+from portfolios.views.requests import (
+    may_change_accounts,
+    may_sync,
+    query_of,
+    redirect_back,
+    sync_account,
+)
 
 
 @require_safe
@@ -29,12 +35,14 @@ def account(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+@may_sync
 def account_sync(request: HttpRequest, pk: int) -> HttpResponse:
     account = get_object_or_404(ExchangeAccount, pk=pk)
     return sync_account(request, account, account.get_absolute_url())
 
 
 @require_POST
+@may_change_accounts
 def account_test(request: HttpRequest, pk: int) -> HttpResponse:
     account = get_object_or_404(ExchangeAccount, pk=pk)
     tasks.enqueue_connection_test(account)
@@ -47,6 +55,7 @@ def account_test(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+@may_change_accounts
 def account_pause(request: HttpRequest, pk: int) -> HttpResponse:
     account = get_object_or_404(ExchangeAccount, pk=pk)
     pause(account)
@@ -55,6 +64,7 @@ def account_pause(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+@may_change_accounts
 def account_resume(request: HttpRequest, pk: int) -> HttpResponse:
     account = get_object_or_404(ExchangeAccount, pk=pk)
     resume(account)

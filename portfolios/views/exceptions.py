@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST, require_safe
 from portfolios.models import Incident
 from portfolios.selectors.incidents import exception_page, exceptions_page
 from portfolios.services.incidents import resolve_incident
-from portfolios.views.requests import query_of, redirect_back
+from portfolios.views.requests import may_change_incidents, query_of, redirect_back
 
 
 @require_safe
@@ -26,6 +26,7 @@ def exception(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+@may_change_incidents
 def exception_resolve(request: HttpRequest, pk: int) -> HttpResponse:
     incident = get_object_or_404(Incident, pk=pk)
     resolve_incident(incident)

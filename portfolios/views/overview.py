@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from portfolios import tasks
 from portfolios.models import ExchangeAccount, SyncRun
 from portfolios.selectors.overview import overview_page
-from portfolios.views.requests import redirect_back
+from portfolios.views.requests import may_sync, redirect_back
 
 
 @require_safe
@@ -21,6 +21,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@may_sync
 def sync_all(request: HttpRequest) -> HttpResponse:
     accounts = list(ExchangeAccount.objects.filter(paused=False))
     for account in accounts:

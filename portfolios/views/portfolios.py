@@ -7,7 +7,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from portfolios.models import Portfolio
 from portfolios.selectors.portfolio import portfolio_page
-from portfolios.views.requests import query_of, sync_account
+from portfolios.views.requests import may_sync, query_of, sync_account
 
 
 @require_safe
@@ -18,6 +18,7 @@ def portfolio(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+@may_sync
 def portfolio_sync(request: HttpRequest, pk: int) -> HttpResponse:
     portfolio = get_object_or_404(Portfolio.objects.select_related("account"), pk=pk)
     return sync_account(request, portfolio.account, portfolio.get_absolute_url())

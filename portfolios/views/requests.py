@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -13,6 +14,11 @@ from django_htmx.middleware import HtmxDetails
 from portfolios import tasks
 from portfolios.models import ExchangeAccount, SyncRun
 from portfolios.selectors.progress import run_progress
+
+# Who is logged in but lacks the right is told so: asking for another log-in would lead in a circle.
+may_sync = permission_required("portfolios.add_syncrun", raise_exception=True)
+may_change_accounts = permission_required("portfolios.change_exchangeaccount", raise_exception=True)
+may_change_incidents = permission_required("portfolios.change_incident", raise_exception=True)
 
 
 def query_of(request: HttpRequest) -> dict[str, str]:

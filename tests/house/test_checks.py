@@ -39,8 +39,8 @@ def test_the_products_own_settings_pass() -> None:
         ({"orm": None, "redis": {"host": "127.0.0.1"}}, "possync.E001"),
         ({"broker_class": "somewhere.Broker"}, "possync.E001"),
         ({"sqs": {}}, "possync.E001"),
-        ({"retry": 539}, "possync.E003"),
-        ({"queue_limit": 6}, "possync.E003"),
+        ({"workers": 2, "retry": 539}, "possync.E003"),
+        ({"workers": 2, "queue_limit": 6}, "possync.E003"),
         ({"max_attempts": 0}, "possync.E004"),
         ({"max_attempts": 2}, "possync.E004"),
         ({"ack_failures": False}, "possync.E005"),
@@ -65,7 +65,7 @@ def test_a_queue_without_a_whole_timeout_is_refused(
 
 
 def test_a_retry_of_exactly_the_minimum_is_accepted(settings: Settings) -> None:
-    assert queue_errors(settings, retry=540) == []
+    assert queue_errors(settings, workers=2, retry=540) == []
 
 
 def test_one_worker_needs_a_later_retry_than_two() -> None:

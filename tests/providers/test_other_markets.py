@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs
@@ -217,6 +218,25 @@ def test_bybit_learns_once_what_kind_of_account_it_reads(tmp_path: Any) -> None:
         snapshots = [fetch(make_provider(cache_dir=tmp_path), request) for _ in range(2)]
 
     assert [snapshot.http_requests for snapshot in snapshots] == [1 + 2 + 2, 2]
+
+
+def kept_kinds(folder: Path, *facts: dict[str, Any]) -> set[str]:
+    """Read a bybit account for each of `facts`; return the files that keep what kind of account it is."""
+    with StubExchange(BYBIT) as stub:
+        for each in facts:
+            request = make_request(stub.url, market="bybit", **each)
+            fetch(make_provider(cache_dir=folder), request)
+    return {path.name for path in folder.glob("mode-*")}
+
+
+def test_no_secret_is_in_the_name_of_what_is_kept_of_an_account(tmp_path: Path) -> None:
+    other = Credentials({"apiKey": "other-key", "secret": "other-secret"})
+
+    assert len(kept_kinds(tmp_path, {}, {"credentials": other})) == 1
+
+
+def test_each_account_of_a_market_has_its_kind_kept_whatever_its_label(tmp_path: Path) -> None:
+    assert len(kept_kinds(tmp_path, {"account": "../a"}, {"account": "ä" * 100})) == 2
 
 
 def test_a_kind_of_account_that_cannot_be_learned_is_not_guessed() -> None:

@@ -15,11 +15,12 @@ from django.utils.translation import gettext as _
 
 from portfolios.amounts import amount as exact_amount
 from portfolios.amounts import plain
+from portfolios.models.account import LONGEST_SECONDS
 
 REQUIRED: Any = object()
 
 _MOST_SHOWN: Final = 60
-_LARGEST_WHOLE: Final = 10**8
+_LARGEST_WHOLE: Final = LONGEST_SECONDS
 # Control characters, invisible ones that reorder text, halves of characters, line and paragraph separators: a NUL is
 # refused by PostgreSQL, the rest makes two names look like one.
 _NOT_WRITING: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})

@@ -6,6 +6,7 @@ import json
 import signal
 import stat
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -63,6 +64,15 @@ def test_a_first_book_is_synced_and_reported(manage: Manage, sandbox: SandboxSer
     assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
 
 
+@pytest.fixture
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Let children take SIGINT: what a shell script runs in its background ignores it, and they would inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_ctrl_c_closes_the_run(manage: Manage, sandbox: SandboxServer) -> None:
     row = json.loads(book(sandbox))["accounts"][0] | {"label": "hanging"}
     manage("import_book", "-", stdin=json.dumps({"accounts": [row]}))

@@ -139,8 +139,17 @@ def test_lag_and_grace_are_the_accounts_own_where_it_has_them(
 @pytest.mark.django_db
 def test_health_follows_the_last_finished_run(status: Status, health: Health) -> None:
     account = make_account(next_sync_at=NOON)
+    run = make_run(account, status=status, balances_read=True)
 
-    assert account_health(account, make_run(account, status=status), NOON) == health
+    assert account_health(account, run, NOON) == health
+
+
+@pytest.mark.django_db
+def test_an_account_whose_balances_cannot_be_read_is_failing() -> None:
+    account = make_account(next_sync_at=NOON)
+    run = make_run(account, status=Status.PARTIAL, balances_read=False)
+
+    assert account_health(account, run, NOON) == Health.FAILING
 
 
 @pytest.mark.django_db

@@ -10,6 +10,9 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from portfolios.models import ExchangeAccount, Incident, SyncRun
+from portfolios.selectors.progress import run_progress
+from portfolios.services import runs
+from portfolios.services.incidents import record_incident
 from portfolios.services.runs import (
     LeaseLost,
     claim_run,
@@ -220,3 +223,40 @@ def test_a_run_that_waited_longer_than_a_lease_is_queued_again(account: Exchange
     open_run(make_account(), Trigger.MANUAL)
 
     assert heal_abandoned_runs() == [waiting]
+
+
+def test_a_paused_account_is_not_tried_again(account: ExchangeAccount) -> None:
+    let_the_lease_lapse(begin(account))
+    ExchangeAccount.objects.update(paused=True)
+
+    assert heal_abandoned_runs() == []
+
+
+def test_a_run_that_cannot_be_healed_keeps_no_other_from_it(
+    account: ExchangeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sick, other = begin(account), begin(make_account())
+    for run in (sick, other):
+        let_the_lease_lapse(run)
+
+    def fail_for_the_sick(of: ExchangeAccount, *args: object, **kwargs: object) -> Incident:
+        if of.pk == sick.account_id:
+            raise OverflowError("date value out of range")
+        return record_incident(of, *args, **kwargs)  # type: ignore[arg-type]  # as it was called
+
+    monkeypatch.setattr(runs, "record_incident", fail_for_the_sick)
+
+    assert [run.account_id for run in heal_abandoned_runs()] == [other.account_id]
+
+
+def test_a_failed_run_shows_how_far_it_came(account: ExchangeAccount) -> None:
+    run = begin(account)
+
+    close_run(run, Status.FAILED)
+
+    assert [step.state for step in run_progress(run, timezone.now()).steps] == [
+        "done",
+        "failed",
+        "next",
+        "next",
+    ]

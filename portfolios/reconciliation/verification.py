@@ -1,0 +1,278 @@
+"""Books recomputed from their facts, and the places where what is stored is something else."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from portfolios.amounts import difference, exact, exact_sum
+from portfolios.reconciliation.booking import Booked, Pending, cost_and_gain, pending
+from portfolios.reconciliation.execution import OrderFacts, execution, fees_by_asset
+from portfolios.reconciliation.lots import Change, cost_of_sold, open_lots
+from providers.reports import FeeReport, FillReport, OrderSide
+
+ZERO = Decimal(0)
+_FEW: Final = 50
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Check(StrEnum):
+    POSITION = "position"
+    COST = "cost"
+    ORDER = "order"
+    ENTRY = "entry"
+    CLAIM = "claim"
+    FILL = "fill"
+    OVERFILL = "overfill"
+    RESERVED = "reserved"
+    GAIN = "gain"
+    REALIZED_GAIN = "realized_gain"
+    SALE = "sale"
+    OPENING = "opening"
+    OPENING_OPPOSITE = "opening_opposite"
+    NET_SIZE = "net_size"
+    TOTAL = "total"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One place where the books are not what their facts make them.
+
+    Parameters
+    ----------
+    stored, recomputed : Decimal or None
+        None where there is nothing stored, or nothing that should be.
+    owner : int or None
+        The portfolio; None for the unassigned part of the account.
+    order : str
+        The exchange's id, or the portfolio's own where the exchange gave none.
+    """
+
+    check: Check
+    stored: Decimal | None
+    recomputed: Decimal | None
+    asset: str = ""
+    owner: int | None = None
+    order: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A ledger entry.
+
+    Parameters
+    ----------
+    owner : int or None
+        The portfolio; None for the unassigned part.
+    side : OrderSide or None
+        Side of the order whose base this entry traded; None for every other entry.
+    """
+
+    key: str
+    asset: str
+    amount: Decimal
+    owner: int | None = None
+    cost: Decimal = ZERO
+    gain: Decimal = ZERO
+    is_execution: bool = False
+    is_fee: bool = False
+    side: OrderSide | None = None
+
+
+def add_up(rows: Iterable[tuple[Key, Decimal]]) -> dict[Key, Decimal]:
+    """Sum the amounts of each key exactly, holding no more than the sums."""
+    sums: dict[Key, Decimal] = {}
+    with exact():
+        for key, amount in rows:
+            sums[key] = sums.get(key, ZERO) + amount
+    return sums
+
+
+def unequal(
+    stored: Mapping[Key, Decimal], recomputed: Mapping[Key, Decimal]
+) -> Iterator[tuple[Key, Decimal | None, Decimal]]:
+    """Yield each key whose stored amount is not the recomputed one; what is in neither, or zero, is equal."""
+    for key in dict.fromkeys([*stored, *recomputed]):
+        is_amount, should_be = stored.get(key), recomputed.get(key, ZERO)
+        if (is_amount or ZERO) != should_be:
+            yield key, is_amount, should_be
+
+
+def order_differences(
+    order: int,
+    owner: int | None,
+    facts: OrderFacts,
+    fills: Sequence[FillReport],
+    entries: Sequence[Entry],
+) -> Iterator[Difference]:
+    """Compare all ledger entries of one order with what its facts say it has moved."""
+    series = f"order:{order}:{owner or 0}:"
+    yield from _strays(order, owner, entries)
+    of_series = [entry for entry in entries if entry.key.startswith(series)]
+    for found in _not_as_moved(facts, fills, of_series):
+        yield replace(found, owner=owner)
+    yield from _claims(entries)
+    yield from _gains(facts, entries)
+
+
+def _strays(order: int, owner: int | None, entries: Iterable[Entry]) -> Iterator[Difference]:
+    series = f"order:{order}:{owner or 0}:"
+    unassigned = (f"order:{order}:0:", f"claim:{series}", f"before:order:{order}:")
+    for entry in entries:
+        if entry.key.startswith(series):
+            # A fee in a coin that the portfolio never had is paid out of the unassigned part.
+            is_explained = entry.owner == owner or (entry.is_fee and entry.owner is None)
+        else:
+            is_explained = entry.key.startswith(unassigned) and entry.owner is None
+        if not is_explained:
+            yield Difference(Check.ENTRY, entry.amount, None, entry.asset, entry.owner)
+
+
+def _not_as_moved(
+    facts: OrderFacts, fills: Sequence[FillReport], entries: Sequence[Entry]
+) -> Iterator[Difference]:
+    booked = _booked(facts, entries)
+    change = pending(facts, execution(facts, fills), booked)
+    fees = booked.fees or {}
+    for asset, stored, missing in (
+        (facts.base, booked.base, change.base),
+        (facts.quote, booked.quote, change.quote),
+        *((asset, fees.get(asset, ZERO), missing) for asset, missing in change.fees.items()),
+    ):
+        if missing:
+            yield Difference(Check.ORDER, stored, exact_sum((stored, missing)), asset)
+
+
+def _booked(facts: OrderFacts, entries: Sequence[Entry]) -> Booked:
+    traded = add_up((entry.asset, entry.amount) for entry in entries if entry.is_execution)
+    fees = (FeeReport(entry.asset, entry.amount) for entry in entries if entry.is_fee)
+    return Booked(
+        base=traded.get(facts.base, ZERO),
+        quote=traded.get(facts.quote, ZERO),
+        fees=fees_by_asset(fees),
+    )
+
+
+def _claims(entries: Iterable[Entry]) -> Iterator[Difference]:
+    """Compare what a claimed order brought its portfolio with what was taken out of the unassigned part for it."""
+    by_key = {entry.key: entry for entry in entries}
+    taken = {key.removeprefix("claim:") for key in by_key if key.startswith("claim:")}
+    claimed = {_booking(key) for key in taken}
+    brought = {key for key in by_key if _booking(key) in claimed}
+    for key in sorted(brought | taken):
+        given, opposite = by_key.get(key), by_key.get(f"claim:{key}")
+        stored = opposite.amount if opposite else None
+        should_be = given.amount.copy_negate() if given else None
+        if stored != should_be:
+            asset = (given or by_key[f"claim:{key}"]).asset
+            yield Difference(Check.CLAIM, stored, should_be, asset)
+
+
+def _booking(key: str) -> str:
+    """Name the booking that wrote an entry: `order:7:2:0` of `order:7:2:0:fee:BNB`."""
+    return ":".join(key.split(":")[:4])
+
+
+def _gains(facts: OrderFacts, entries: Iterable[Entry]) -> Iterator[Difference]:
+    """Compare each gain with the cash that was moved beyond the change of the cost."""
+    traded = [entry for entry in entries if entry.is_execution and entry.owner is not None]
+    cash = {_booking(entry.key): entry.amount for entry in traded if entry.asset == facts.quote}
+    for entry in traded:
+        if entry.asset == facts.base:
+            gain = exact_sum((cash.get(_booking(entry.key), ZERO), entry.cost))
+            if entry.gain != gain:
+                yield Difference(Check.GAIN, entry.gain, gain, entry.asset, entry.owner)
+
+
+def fill_differences(
+    facts: OrderFacts, symbol: str, fills: Sequence[FillReport], *, has_ended: bool
+) -> Iterator[Difference]:
+    """Find fills of another symbol or side than their order's, and more of them than an ended order has filled.
+
+    Those of an open order may have been read after it.
+    """
+    for fill in fills:
+        if (fill.symbol, fill.side) != (symbol, facts.side):
+            yield Difference(Check.FILL, fill.amount, None, fill.symbol.split("/", 1)[0])
+    of_fills = exact_sum(fill.amount for fill in fills)
+    if has_ended and of_fills > facts.filled:
+        yield Difference(Check.OVERFILL, facts.filled, of_fills, facts.base)
+
+
+def sale_differences(history: Iterable[tuple[Entry, str]]) -> Iterator[Difference]:
+    """Replay one position from its first entry and compare what each trade did to its cost.
+
+    Parameters
+    ----------
+    history : iterable of (Entry, str)
+        All entries of one asset of one portfolio in the order of their booking, each with the id of its order.
+    """
+    before = _History()
+    held = ZERO
+    for entry, order in history:
+        if entry.side is not None:
+            cost = _cost(entry, entry.side, before.changes, held)
+            if entry.cost != cost:
+                yield Difference(Check.SALE, entry.cost, cost, entry.asset, entry.owner, order)
+        before.add(Change(entry.amount, entry.cost, is_trade=not entry.is_fee))
+        held = exact_sum((held, entry.amount))
+
+
+@dataclass(slots=True)
+class _History:
+    """The changes of a position; from time to time the lots that are open take the place of those that made them.
+
+    Otherwise each sale of many would replay all that came before it.
+    """
+
+    changes: list[Change] = field(default_factory=list)
+    limit: int = _FEW
+
+    def add(self, change: Change) -> None:
+        self.changes.append(change)
+        if len(self.changes) < self.limit:
+            return
+        lots = open_lots(self.changes)
+        if all(lot.amount for lot in lots):  # one used up by a fee would look like a correction
+            self.changes = [Change(lot.amount, lot.cost) for lot in lots]
+        self.limit = 2 * len(self.changes) + _FEW
+
+
+def _cost(entry: Entry, side: OrderSide, before: Sequence[Change], held: Decimal) -> Decimal:
+    is_sale = side is OrderSide.SELL and entry.amount
+    sold_cost = cost_of_sold(before, entry.amount.copy_negate()) if is_sale else ZERO
+    cash = difference(entry.gain, entry.cost)
+    facts = OrderFacts(base=entry.asset, quote="", side=side, filled=ZERO)
+    change = Pending(entry.amount, cash, {})
+    return cost_and_gain(facts, change, held=held, sold_cost=sold_cost)[0]
+
+
+def opening_differences(
+    entries: Iterable[Entry], needs_opposite: Iterable[str]
+) -> Iterator[Difference]:
+    """Compare the openings of an account's portfolios with what was taken out of the unassigned part for them.
+
+    Parameters
+    ----------
+    needs_opposite : iterable of str
+        Keys of the openings that were booked on an account which had its baseline.
+    """
+    given: dict[str, Entry] = {}
+    taken: dict[str, Entry] = {}
+    for entry in entries:
+        named = f"opening:{entry.owner}:{entry.asset}"
+        if entry.owner is None and entry.key.endswith(f":{entry.asset}:unassigned"):
+            taken[entry.key.removesuffix(":unassigned")] = entry
+        elif entry.key == named:
+            given[named] = entry
+        else:
+            yield Difference(Check.OPENING, entry.amount, None, entry.asset, entry.owner)
+    for key in sorted(taken.keys() | set(needs_opposite)):
+        stored = taken[key].amount if key in taken else None
+        should_be = given[key].amount.copy_negate() if key in given else None
+        if stored != should_be:
+            opened = given.get(key) or taken[key]
+            yield Difference(Check.OPENING_OPPOSITE, stored, should_be, opened.asset, opened.owner)

@@ -1,0 +1,312 @@
+"""The proof of the books: everything that is stored recomputed from its facts. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import groupby
+from typing import Final
+
+from django.db import connection
+from django.db.models import Q, QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from portfolios.models import ExchangeAccount, Fill, LedgerEntry, Order, Portfolio, Position
+from portfolios.reconciliation.execution import lock
+from portfolios.reconciliation.verification import (
+    Check,
+    Difference,
+    Entry,
+    add_up,
+    fill_differences,
+    opening_differences,
+    order_differences,
+    sale_differences,
+    unequal,
+)
+from portfolios.services.ledger import fill_report, order_facts
+from portfolios.services.orders import OPEN_STATUSES
+from providers.reports import OrderSide
+
+Cause = LedgerEntry.Cause
+ZERO = Decimal(0)
+_ROWS: Final = 500
+# One state of the database throughout, and nobody is kept from writing meanwhile. Django's own transactions take the
+# write lock on SQLite, and read each statement's own state on PostgreSQL.
+_BEGIN: Final = {
+    "sqlite": "BEGIN DEFERRED",
+    "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+}
+# What is wrong, and what to do about it.
+MEANINGS: Final[Mapping[Check, Promise]] = {
+    Check.POSITION: _(
+        "A position is not the sum of its ledger entries: something other than PosSync wrote it. "
+        "The ledger counts; restore the database from a backup."
+    ),
+    Check.COST: _(
+        "The cost of a position is not the sum of its ledger entries: something other than PosSync wrote it. "
+        "The ledger counts; restore the database from a backup."
+    ),
+    Check.ORDER: _(
+        "The ledger has not booked what the order and its fills say. Sync the account; if the difference stays, "
+        "compare the order with the exchange and restore the database from a backup."
+    ),
+    Check.ENTRY: _(
+        "A ledger entry belongs to no booking of an order: something other than PosSync wrote it. "
+        "Restore the database from a backup."
+    ),
+    Check.CLAIM: _(
+        "What a claimed order brought its portfolio was not taken out of the unassigned part, so that it counts twice. "
+        "Compare the account's balance of this asset with the exchange."
+    ),
+    Check.FILL: _(
+        "A fill is of another symbol or side than its order: something other than PosSync wrote it. "
+        "Restore the database from a backup."
+    ),
+    Check.OVERFILL: _(
+        "An ended order has more fills than the exchange says is filled, and no discrepancy tells of it. "
+        "Compare the order's fills with the exchange."
+    ),
+    Check.RESERVED: _(
+        "What is reserved is not what the open orders lock. Sync the account: it is written anew."
+    ),
+    Check.GAIN: _(
+        "The gain of a trade is not its cash beyond the change of the cost: something other than PosSync wrote the "
+        "entry. Restore the database from a backup."
+    ),
+    Check.REALIZED_GAIN: _(
+        "The portfolio's realised gain is not the sum of its ledger entries: something other than PosSync wrote it. "
+        "The ledger counts; restore the database from a backup."
+    ),
+    Check.SALE: _(
+        "A trade changed the cost by something else than first in, first out makes it: something other than PosSync "
+        "wrote an entry. Restore the database from a backup."
+    ),
+    Check.OPENING: _(
+        "An opening belongs to no portfolio that was opened so, or it is a second one of the same asset. "
+        "Restore the database from a backup."
+    ),
+    Check.OPENING_OPPOSITE: _(
+        "What a portfolio was opened with was not taken out of the unassigned part, so that it counts twice. "
+        "Compare the account's balance of this asset with the exchange."
+    ),
+    Check.NET_SIZE: _(
+        "The opening cash, from which the net size is reckoned, is not what the ledger opened the portfolio with. "
+        "The ledger counts; restore the database from a backup."
+    ),
+    Check.TOTAL: _(
+        "The portfolios of the account and its unassigned part do not make up its ledger: a portfolio was moved to "
+        "another account. Move it back, or restore the database from a backup."
+    ),
+}
+
+
+@dataclass(slots=True)
+class Verification:
+    """What was checked until the first difference, which is None if everything agrees."""
+
+    accounts: int = 0
+    orders: int = 0
+    fills: int = 0
+    entries: int = 0
+    positions: int = 0
+    difference: Difference | None = None
+    account: str = ""
+    portfolio: str | None = None
+
+
+def verify_books(labels: Iterable[str] = ()) -> Verification:
+    """Recompute the books of these accounts, of all if none is named, until something is not as stored.
+
+    Everything is read from one state of the database; a sync that books meanwhile is neither seen nor kept waiting.
+    """
+    done = Verification()
+    accounts = ExchangeAccount.objects.order_by("label")
+    if chosen := list(labels):
+        accounts = accounts.filter(label__in=chosen)
+    with _one_state():
+        for account in accounts:
+            done.accounts += 1
+            with closing(_differences(account, done)) as found:
+                done.difference = next(found, None)
+            if done.difference is not None:
+                done.account = account.label
+                done.portfolio = _owner_name(done.difference.owner)
+                break
+    return done
+
+
+def _owner_name(owner: int | None) -> str | None:
+    return None if owner is None else Portfolio.objects.get(pk=owner).name
+
+
+@contextmanager
+def _one_state() -> Iterator[None]:
+    if connection.in_atomic_block:  # the caller's transaction has begun already
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(_BEGIN[connection.vendor])
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ROLLBACK")
+
+
+def _differences(account: ExchangeAccount, done: Verification) -> Generator[Difference, None, None]:
+    yield from _positions(account, done)
+    yield from _orders(account, done)
+    yield from _reserved(account)
+    yield from _gains(account)
+    yield from _sales(account)
+    yield from _openings(account)
+    yield from _net_sizes(account)
+    yield from _totals(account)
+
+
+def _positions(account: ExchangeAccount, done: Verification) -> Iterator[Difference]:
+    done.entries += account.ledger_entries.count()
+    done.positions += account.positions.count()
+    for check, column in ((Check.POSITION, "amount"), (Check.COST, "cost")):
+        stored = _sums(account.positions.all(), column)
+        booked = _sums(account.ledger_entries.all(), column)
+        for (owner, asset), is_amount, should_be in unequal(stored, booked):
+            yield Difference(check, is_amount, should_be, asset, owner)
+
+
+def _sums(
+    rows: QuerySet[Position] | QuerySet[LedgerEntry], column: str
+) -> dict[tuple[int | None, str], Decimal]:
+    values = rows.order_by().values_list("portfolio_id", "asset", column).iterator(_ROWS)
+    return add_up(((owner, asset), amount) for owner, asset, amount in values)
+
+
+def _orders(account: ExchangeAccount, done: Verification) -> Iterator[Difference]:
+    orders = (
+        account.orders.order_by("pk")
+        .select_related("portfolio")
+        .prefetch_related("fills", "ledger_entries")
+    )
+    for order in orders.iterator(_ROWS):
+        fills = list(order.fills.all())
+        done.orders += 1
+        done.fills += len(fills)
+        for found in _order(order, fills):
+            yield replace(found, order=_name(order))
+    booked = Q(cause__in=[Cause.EXECUTION, Cause.FEE])
+    for entry in account.ledger_entries.filter(booked, order=None).iterator(_ROWS):
+        yield Difference(Check.ENTRY, entry.amount, None, entry.asset, entry.portfolio_id)
+
+
+def _order(order: Order, fills: Sequence[Fill]) -> Iterator[Difference]:
+    facts, reports = order_facts(order), [fill_report(fill) for fill in fills]
+    entries = [_entry(row) for row in order.ledger_entries.all()]
+    for found in order_differences(order.pk, order.portfolio_id, facts, reports, entries):
+        if found.check is not Check.GAIN or _is_in_cash(order):
+            yield found
+    for found in fill_differences(facts, order.symbol, reports, has_ended=not order.is_open):
+        if found.check is not Check.OVERFILL or not order.discrepancy_set.exists():
+            yield replace(found, owner=order.portfolio_id)
+
+
+def _name(order: Order) -> str:
+    return order.external_id or order.client_order_id
+
+
+def _entry(row: LedgerEntry, side: OrderSide | None = None) -> Entry:
+    return Entry(
+        key=row.key,
+        asset=row.asset,
+        amount=row.amount,
+        owner=row.portfolio_id,
+        cost=row.cost,
+        gain=row.gain,
+        is_execution=row.cause == Cause.EXECUTION,
+        is_fee=row.cause == Cause.FEE,
+        side=side,
+    )
+
+
+def _reserved(account: ExchangeAccount) -> Iterator[Difference]:
+    stored = _sums(account.positions.all(), "reserved")
+    for (owner, asset), is_amount, should_be in unequal(stored, add_up(_locks(account))):
+        yield Difference(Check.RESERVED, is_amount, should_be, asset, owner)
+
+
+def _locks(account: ExchangeAccount) -> Iterator[tuple[tuple[int | None, str], Decimal]]:
+    for order in account.orders.filter(status__in=OPEN_STATUSES).order_by().iterator(_ROWS):
+        asset, locked = lock(order_facts(order), order.remaining)
+        yield (order.portfolio_id, asset), locked
+
+
+def _gains(account: ExchangeAccount) -> Iterator[Difference]:
+    stored = dict(account.portfolios.values_list("pk", "realized_gain"))
+    entries = account.ledger_entries.filter(portfolio__in=stored).order_by()
+    booked = add_up(entries.values_list("portfolio_id", "gain").iterator(_ROWS))
+    for owner, is_amount, should_be in unequal(stored, booked):
+        yield Difference(Check.REALIZED_GAIN, is_amount, should_be, owner=owner)
+
+
+def _sales(account: ExchangeAccount) -> Iterator[Difference]:
+    entries = account.ledger_entries.exclude(portfolio=None).select_related("order__portfolio")
+    in_order = entries.order_by("portfolio_id", "asset", "pk").iterator(_ROWS)
+    for _position, rows in groupby(in_order, key=lambda row: (row.portfolio_id, row.asset)):
+        yield from sale_differences(map(_traded, rows))
+
+
+def _is_in_cash(order: Order) -> bool:
+    """Whether the order is quoted in its portfolio's cash; elsewhere there is no gain to reckon yet."""
+    return order.portfolio is not None and order.quote == order.portfolio.trading_symbol
+
+
+def _traded(row: LedgerEntry) -> tuple[Entry, str]:
+    order = row.order
+    if order is None:
+        return _entry(row), ""
+    is_base = row.cause == Cause.EXECUTION and row.asset == order.base and _is_in_cash(order)
+    return _entry(row, OrderSide(order.side) if is_base else None), _name(order)
+
+
+def _openings(account: ExchangeAccount) -> Iterator[Difference]:
+    openings = account.ledger_entries.filter(cause=Cause.OPENING)
+    needs_opposite: list[str] = []
+    if account.baseline_at is not None:
+        baseline = account.ledger_entries.filter(cause=Cause.BASELINE).order_by("pk").last()
+        later = openings.filter(
+            pk__gt=baseline.pk if baseline else 0,
+            booked_at__gt=account.baseline_at,
+            portfolio__mode=Portfolio.Mode.LIVE,
+        ).exclude(run__started_at__lte=account.baseline_at)  # the run that took the baseline
+        needs_opposite = list(later.values_list("key", flat=True))
+    yield from opening_differences(map(_entry, openings), needs_opposite)
+
+
+def _net_sizes(account: ExchangeAccount) -> Iterator[Difference]:
+    for portfolio in account.portfolios.all():
+        cash = portfolio.ledger_entries.filter(
+            cause=Cause.OPENING, asset=portfolio.trading_symbol
+        ).values_list("amount", flat=True)
+        should_be = next(iter(cash), ZERO if portfolio.initialized else None)
+        if portfolio.opening_cash != should_be:
+            yield Difference(
+                Check.NET_SIZE,
+                portfolio.opening_cash,
+                should_be,
+                portfolio.trading_symbol,
+                portfolio.pk,
+            )
+
+
+def _totals(account: ExchangeAccount) -> Iterator[Difference]:
+    of_portfolios = Q(portfolio__account=account)
+    unassigned = Q(account=account, portfolio=None)
+    held = Position.objects.filter(of_portfolios | unassigned).order_by()
+    stored = add_up(held.values_list("asset", "amount").iterator(_ROWS))
+    entries = account.ledger_entries.order_by()
+    booked = add_up(entries.values_list("asset", "amount").iterator(_ROWS))
+    for asset, is_amount, should_be in unequal(stored, booked):
+        yield Difference(Check.TOTAL, is_amount, should_be, asset)

@@ -1,0 +1,410 @@
+"""The proof of the books: clean ones pass after whatever happened, and every kind of damage is found and named."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from portfolios.models import ExchangeAccount, LedgerEntry, Order, Portfolio, Position
+from portfolios.reconciliation.verification import Check
+from portfolios.services.book import import_book
+from portfolios.services.ledger import append_entries
+from portfolios.services.verification import MEANINGS, Verification, verify_books
+from providers.reports import FeeReport, OrderSide, OrderStatus
+from providers.sandbox.books import Fee
+from tests.builders import make_account, make_discrepancy, make_fill, make_order
+from tests.desk import KEY, Desk
+from tests.portfolios.services.reads import (
+    balances,
+    fills_leg,
+    look,
+    make_books,
+    make_fill_report,
+    make_order_report,
+    note_order,
+    open_orders,
+    order_leg,
+)
+
+D = Decimal
+Cause = LedgerEntry.Cause
+OWNER = "alpha books"
+
+
+@pytest.fixture
+def books(db: None) -> ExchangeAccount:
+    return write_books()
+
+
+def write_books() -> ExchangeAccount:
+    """Write books with a buy, a sale half filled, a claimed order, and a portfolio opened after the baseline."""
+    account = make_books(positions={"ADA": "5"})
+    note_order(account, external_id="1")
+    whole = balances(EUR="100", ADA="5", BNB="1", DOT="3")
+    look(account, whole, open_orders(make_order_report()))
+    fee = FeeReport("BNB", D("0.01"))
+    look(
+        account,
+        whole,
+        order_leg(make_order_report(filled=D(10), status=OrderStatus.CLOSED)),
+        fills_leg(make_fill_report("10", "2", fees=(fee,))),
+    )
+    note_order(account, external_id="2", side="sell", amount="8", price="3")
+    sale = make_order_report("2", side=OrderSide.SELL, amount=D(8), filled=D(7), price=D(3))
+    look(account, whole, open_orders(sale, make_order_report("3")))
+    look(account, whole, open_orders(sale, make_order_report("3", filled=D(4), cost=D(8))))
+    note_order(account, external_id="3")
+    import_book(
+        {
+            "portfolios": [{"name": "later", "account": "books", "trading_symbol": "EUR"}],
+            "positions": [{"portfolio": "later", "asset": "DOT", "amount": "2", "cost": "7"}],
+        }
+    )
+    return account
+
+
+def damage(table: type[Position | Order | Portfolio], change: str, where: str) -> None:
+    """Write what no code of ours writes."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"UPDATE {table._meta.db_table} SET {change} WHERE {where}")  # noqa: S608 - a test's own words
+        assert cursor.rowcount > 0
+
+
+def position(asset: str, owner: str | None = OWNER) -> Position:
+    return Position.objects.get(asset=asset, portfolio__name=owner)
+
+
+def slip_in(account: ExchangeAccount, owner: str | None = OWNER, **values: Any) -> None:
+    """Book an entry that nothing explains, so that positions and gains agree with it."""
+    portfolio = Portfolio.objects.filter(name=owner).first()
+    defaults: dict[str, Any] = {"asset": "ADA", "amount": D(1), "cause": Cause.BASELINE}
+    entry = LedgerEntry(account=account, portfolio=portfolio, key="slipped in")
+    for name, value in (defaults | values).items():
+        setattr(entry, name, value)
+    append_entries([entry])
+
+
+def named(done: Verification) -> tuple[Any, ...]:
+    found = done.difference
+    assert found is not None
+    where = (done.account, done.portfolio, found.asset, found.order)
+    return (found.check, *where, found.stored, found.recomputed)
+
+
+def test_clean_books_agree(books: ExchangeAccount) -> None:
+    done = verify_books()
+
+    assert done.difference is None
+    entries, positions = LedgerEntry.objects.count(), Position.objects.count()
+    assert (done.accounts, done.orders, done.fills) == (1, 3, 1)
+    assert (done.entries, done.positions) == (entries, positions)
+
+
+def test_the_books_of_a_desk_agree_after_everything_that_can_happen_to_orders(desk: Desk) -> None:
+    desk.deposit("EUR", "5000")
+    desk.deposit("BNB", "1")
+    desk.open_portfolio("1000")
+    desk.hold("DOT", "10", "33.333333333333333333")
+    buy, kept = desk.buy("100", "1"), desk.buy("10", "3")
+    desk.sync()
+    desk.engine.fill_order(buy.id, "33.3333333", price="0.97", fee=Fee("BNB", D("0.001")))
+    desk.engine.fill_order(kept.id, "3", fee=Fee("EUR", D("0.000000000000000001")))
+    desk.sync()
+    desk.engine.fill_order(buy.id, "50", fee=Fee("ADA", D("0.05")))
+    desk.engine.cancel_order(buy.id)
+    sale = desk.sell("70.7", "1.3")
+    desk.engine.fill_order(sale.id, "11.1")
+    seen = desk.engine.buy(KEY, "DOT/EUR", "100", "2")
+    desk.sync()
+    desk.engine.fill_order(seen.id, "40", fee=Fee("DOT", D("0.04")))
+    desk.engine.fill_order(sale.id, "59.6", price="1.4")
+    desk.sync()
+    desk.note(seen.id, "buy", "100", "2", "DOT/EUR")
+    desk.engine.fill_order(seen.id, "20")
+    desk.open_portfolio("500", name="later")
+    desk.sync()
+
+    done = verify_books()
+
+    assert done.difference is None
+    assert (done.orders, done.fills) == (4, 7)
+
+
+def test_an_account_without_anything_agrees(db: None) -> None:
+    make_account()
+
+    assert verify_books().difference is None
+
+
+@pytest.mark.parametrize(
+    ("column", "check", "recomputed"),
+    [("amount", Check.POSITION, D("12")), ("cost", Check.COST, D("24"))],
+)
+def test_a_position_that_its_entries_do_not_make_up_is_found(
+    books: ExchangeAccount, column: str, check: Check, recomputed: Decimal
+) -> None:
+    damage(Position, f"{column} = '7.000000000000000001'", f"id = {position('ADA').pk}")
+
+    stored = D("7.000000000000000001")
+    assert named(verify_books()) == (check, "books", OWNER, "ADA", "", stored, recomputed)
+
+
+def test_a_position_of_the_unassigned_part_is_found_too(books: ExchangeAccount) -> None:
+    damage(Position, "amount = '9'", f"id = {position('DOT', None).pk}")
+
+    expected = (Check.POSITION, "books", None, "DOT", "", D(9), D(1))
+    assert named(verify_books()) == expected
+
+
+def test_a_missing_position_is_found(books: ExchangeAccount) -> None:
+    position("DOT", "later").delete()
+
+    expected = (Check.POSITION, "books", "later", "DOT", "", None, D(2))
+    assert named(verify_books()) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "asset", "stored", "recomputed"),
+    [
+        ("filled = '7.5'", "ADA", D(-7), D("-7.5")),
+        ("cost = '20'", "EUR", D(21), D(20)),
+        ("""fees = '[{"asset": "BNB", "amount": "0.5"}]'""", "BNB", D(0), D("-0.5")),
+        ("side = 'buy'", "ADA", D(-7), D(7)),
+    ],
+)
+def test_an_order_that_says_something_else_than_its_entries_is_found(
+    books: ExchangeAccount, change: str, asset: str, stored: Decimal, recomputed: Decimal
+) -> None:
+    damage(Order, change, "external_id = '2'")
+
+    expected = (Check.ORDER, "books", OWNER, asset, "2", stored, recomputed)
+    assert named(verify_books()) == expected
+
+
+def test_an_order_whose_entries_belong_to_another_portfolio_is_found(
+    books: ExchangeAccount,
+) -> None:
+    later = Portfolio.objects.get(name="later")
+    damage(Order, f"portfolio_id = {later.pk}", "external_id = '1'")
+
+    assert named(verify_books())[:5] == (Check.ENTRY, "books", OWNER, "ADA", "1")
+
+
+def test_a_fill_that_was_not_booked_is_found(books: ExchangeAccount) -> None:
+    order = Order.objects.get(external_id="2")
+    make_fill(order, amount=D(8), cost=D(24))
+
+    expected = (Check.ORDER, "books", OWNER, "ADA", "2", D(-7), D(-8))
+    assert named(verify_books()) == expected
+
+
+@pytest.mark.parametrize("cause", [Cause.EXECUTION, Cause.FEE])
+def test_a_trade_without_an_order_is_found(books: ExchangeAccount, cause: str) -> None:
+    slip_in(books, cause=cause)
+
+    expected = (Check.ENTRY, "books", OWNER, "ADA", "", D(1), None)
+    assert named(verify_books()) == expected
+
+
+def test_an_entry_that_no_booking_of_its_order_wrote_is_found(books: ExchangeAccount) -> None:
+    slip_in(books, order=Order.objects.get(external_id="1"), cause=Cause.FEE)
+
+    expected = (Check.ENTRY, "books", OWNER, "ADA", "1", D(1), None)
+    assert named(verify_books()) == expected
+
+
+def test_a_claim_that_was_taken_twice_out_of_the_unassigned_part_is_found(
+    books: ExchangeAccount,
+) -> None:
+    order = Order.objects.get(external_id="3")
+    key = f"claim:order:{order.pk}:{order.portfolio_id}:0:fee:BNB"
+    slip_in(books, None, asset="BNB", order=order, cause=Cause.FEE, key=key)
+
+    expected = (Check.CLAIM, "books", None, "BNB", "3", D(1), None)
+    assert named(verify_books()) == expected
+
+
+def test_a_fill_of_another_side_than_its_order_is_found(books: ExchangeAccount) -> None:
+    order = Order.objects.get(external_id="3")
+    make_fill(order, side=OrderSide.SELL, amount=D(4), cost=D(8))
+
+    expected = (Check.FILL, "books", OWNER, "ADA", "3", D(4), None)
+    assert named(verify_books()) == expected
+
+
+def overfilled(account: ExchangeAccount) -> Order:
+    note_order(account, external_id="4")
+    fill = make_fill_report("11", "2", order="4", external_id="f-4")
+    ended = make_order_report("4", filled=D(10), status=OrderStatus.CLOSED)
+    look(account, order_leg(ended), fills_leg(fill))
+    damage(Order, "filled = '10'", "external_id = '4'")
+    return Order.objects.get(external_id="4")
+
+
+def test_more_fills_than_an_ended_order_has_filled_are_found(books: ExchangeAccount) -> None:
+    overfilled(books)
+
+    expected = (Check.OVERFILL, "books", OWNER, "ADA", "4", D(10), D(11))
+    assert named(verify_books()) == expected
+
+
+def test_more_fills_than_an_ended_order_has_filled_are_right_once_they_are_flagged(
+    books: ExchangeAccount,
+) -> None:
+    make_discrepancy(books, order=overfilled(books))
+
+    assert verify_books().difference is None
+
+
+def test_fills_of_an_open_order_that_were_read_after_it_are_no_difference(
+    books: ExchangeAccount,
+) -> None:
+    note_order(books, external_id="4")
+    fill = make_fill_report("4", "2", order="4", external_id="f-4")
+    look(books, open_orders(make_order_report("4", filled=D(3))), fills_leg(fill))
+
+    assert verify_books().difference is None
+
+
+def test_what_is_reserved_and_not_locked_is_found(books: ExchangeAccount) -> None:
+    damage(Position, "reserved = '2'", f"id = {position('ADA').pk}")
+
+    expected = (Check.RESERVED, "books", OWNER, "ADA", "", D(2), D(1))
+    assert named(verify_books()) == expected
+
+
+def test_a_lock_that_no_position_reserves_is_found(books: ExchangeAccount) -> None:
+    make_order(books, symbol="XRP/JPY", price=D(2), amount=D(3))
+
+    expected = (Check.RESERVED, "books", None, "JPY", "", None, D(6))
+    assert named(verify_books()) == expected
+
+
+def test_a_realised_gain_that_the_entries_do_not_make_up_is_found(books: ExchangeAccount) -> None:
+    damage(Portfolio, "realized_gain = '1'", f"name = '{OWNER}'")
+
+    gain = named(verify_books())
+    assert gain[:6] == (Check.REALIZED_GAIN, "books", OWNER, "", "", D(1))
+
+
+def test_a_gain_that_the_cash_does_not_make_up_is_found(books: ExchangeAccount) -> None:
+    order = Order.objects.get(external_id="2")
+    key = f"order:{order.pk}:{order.portfolio_id}:9:execution:ADA"
+    slip_in(books, order=order, amount=D(0), gain=D(5), cause=Cause.EXECUTION, key=key)
+
+    expected = (Check.GAIN, "books", OWNER, "ADA", "2", D(5), D(0))
+    assert named(verify_books()) == expected
+
+
+def test_a_cost_that_replaying_the_lots_does_not_give_is_found(books: ExchangeAccount) -> None:
+    order = Order.objects.get(external_id="2")
+    key = f"order:{order.pk}:{order.portfolio_id}:9:execution:ADA"
+    entry: dict[str, Any] = {"amount": D(0), "cost": D(-5), "gain": D(-5)}
+    slip_in(books, order=order, cause=Cause.EXECUTION, key=key, **entry)
+
+    expected = (Check.SALE, "books", OWNER, "ADA", "2", D(-5), D(0))
+    assert named(verify_books()) == expected
+
+
+def test_a_second_opening_of_one_asset_is_found(books: ExchangeAccount) -> None:
+    slip_in(books, cause=Cause.OPENING, key="opening again")
+
+    expected = (Check.OPENING, "books", OWNER, "ADA", "", D(1), None)
+    assert named(verify_books()) == expected
+
+
+def test_an_opening_that_was_not_taken_out_of_the_unassigned_part_is_found(
+    books: ExchangeAccount,
+) -> None:
+    later = Portfolio.objects.get(name="later")
+    key = f"opening:{later.pk}:BNB"
+    slip_in(books, "later", asset="BNB", cause=Cause.OPENING, key=key)
+
+    expected = (Check.OPENING_OPPOSITE, "books", "later", "BNB", "", None, D(-1))
+    assert named(verify_books()) == expected
+
+
+def test_what_a_backtest_is_opened_with_comes_from_nobody(books: ExchangeAccount) -> None:
+    row = {"name": "past", "account": "books", "trading_symbol": "EUR", "mode": "backtest"}
+    held = {"portfolio": "past", "asset": "BTC", "amount": "2"}
+    import_book({"portfolios": [row], "positions": [held]})
+
+    assert verify_books().difference is None
+
+
+def test_a_portfolio_opened_without_cash_has_no_opening_of_it(books: ExchangeAccount) -> None:
+    row = {"name": "empty", "account": "books", "trading_symbol": "EUR", "initial_balance": "0"}
+    import_book({"portfolios": [row]})
+    look(books, balances(EUR="100", ADA="5", BNB="1", DOT="3"))
+
+    assert Portfolio.objects.get(name="empty").initialized
+    assert verify_books().difference is None
+
+
+def test_an_opening_cash_that_was_not_booked_is_found(books: ExchangeAccount) -> None:
+    damage(Portfolio, "opening_cash = '99'", f"name = '{OWNER}'")
+
+    expected = (Check.NET_SIZE, "books", OWNER, "EUR", "", D(99), D(120))
+    assert named(verify_books()) == expected
+
+
+def test_a_portfolio_that_was_moved_to_another_account_is_found(books: ExchangeAccount) -> None:
+    other = make_account(label="other")
+    damage(Portfolio, f"account_id = {other.pk}", "name = 'later'")
+
+    expected = (Check.TOTAL, "books", None, "DOT", "", D(1), D(3))
+    assert named(verify_books()) == expected
+
+
+def test_only_the_named_accounts_are_verified(books: ExchangeAccount) -> None:
+    make_account(label="other")
+    damage(Position, "amount = '7'", f"id = {position('ADA').pk}")
+
+    done = verify_books(["other"])
+
+    assert (done.difference, done.accounts) == (None, 1)
+
+
+def test_nothing_is_written(books: ExchangeAccount) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        verify_books()
+
+    assert {query["sql"].split()[0].upper() for query in queries} <= {"SELECT", "DECLARE"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_everything_is_read_from_one_state_of_the_database() -> None:
+    write_books()
+
+    with CaptureQueriesContext(connection) as queries:
+        assert verify_books().difference is None
+
+    statements = [query["sql"] for query in queries]
+    assert (statements[0][:5], statements[-1]) == ("BEGIN", "ROLLBACK")
+    assert "IMMEDIATE" not in statements[0]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_state_that_could_not_be_read_to_its_end_is_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def break_off(_order: Order) -> None:
+        raise OSError("the disk cannot be read")
+
+    account = write_books()
+    monkeypatch.setattr("portfolios.services.verification.order_facts", break_off)
+
+    with pytest.raises(OSError, match="the disk cannot be read"):
+        verify_books()
+
+    note_order(account, external_id="4")
+    assert Order.objects.filter(external_id="4").exists()
+
+
+def test_every_check_says_what_it_means_and_what_to_do() -> None:
+    assert set(MEANINGS) == set(Check)
+    assert all(str(meaning).count(". ") for meaning in MEANINGS.values())
