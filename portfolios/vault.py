@@ -122,10 +122,6 @@ class KeyRing:
     def from_file(cls, path: Path) -> KeyRing:
         return cls.from_text(_read_private(path), str(path))
 
-    @property
-    def key_ids(self) -> tuple[str, ...]:
-        return tuple(self._keys)
-
     def sealing_key(self) -> _Key:
         return next(iter(self._keys.values()))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from portfolios.models import MarketCredential, SyncRun
+from portfolios.models import MarketCredential
 from portfolios.services.book import export_book, import_book
 from providers.sandbox.server import SandboxServer
 from tests.desk import KEY, SECRET, Desk
@@ -100,7 +100,8 @@ def test_books_taken_over_by_an_export_agree_with_the_exchange(
 
     run = desk.sync()
 
-    assert run.status == SyncRun.Status.SUCCEEDED
+    # Partial for the one order that was sent and has never arrived there.
+    assert [leg.subject for leg in run.legs.filter(status="FAILED")] == ["waiting-1"]
     assert [row.code for row in desk.differences()] == ["ORDER_UNACKED"]
     assert (desk.unallocated(), desk.position("ADA").amount, desk.position("ADA").cost) == before
 
