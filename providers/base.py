@@ -76,12 +76,15 @@ class PortfolioProvider(ABC):
 
     async def fetch_snapshot(self, request: SnapshotRequest, on_progress: OnProgress) -> Snapshot:
         """Read the whole account; what fails is a leg that says so, never an exception."""
-        legs = [await asyncio.to_thread(self._positions_leg, request)]
-        # Such a provider is asked by the exchange's id, and cannot be asked for fills.
+        legs: list[Leg] = []
+        # Such a provider is asked by the exchange's id.
         orders = [order for order in request.known_orders if order.external_id and order.is_open]
         for done, order in enumerate(orders, start=1):
-            legs.append(await asyncio.to_thread(self._order_leg, request, order))
+            leg = await asyncio.to_thread(self._order_leg, request, order)
+            legs += [leg, *_unsupported_fills(leg)]
             on_progress(Progress(request.account, LegKind.ORDER, done, len(orders)))
+        # Last, so that they are at least as new as every order that is compared with them.
+        legs.append(await asyncio.to_thread(self._positions_leg, request))
         return Snapshot(request=request, legs=tuple(legs), http_requests=sum(x.pages for x in legs))
 
     async def test_connection(self, request: SnapshotRequest) -> ConnectionReport:
@@ -115,6 +118,22 @@ class PortfolioProvider(ABC):
             return (report,)
 
         return read_leg(LegKind.ORDER, order.external_id, read)
+
+
+def _unsupported_fills(order: Leg) -> list[Leg]:
+    """Say of an order that was read that its fills cannot be had, so that nobody goes on asking for them."""
+    if order.status is not LegStatus.OBSERVED:
+        return []
+    return [
+        Leg(
+            kind=LegKind.FILLS,
+            subject=order.subject,
+            status=LegStatus.UNSUPPORTED,
+            requested_at=order.responded_at,
+            responded_at=order.responded_at,
+            why_incomplete="this provider tells no fills",
+        )
+    ]
 
 
 def read_leg(kind: LegKind, subject: str, read: Callable[[], tuple[Row, ...]]) -> Leg:

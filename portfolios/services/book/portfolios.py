@@ -20,7 +20,7 @@ def import_portfolio(node: Node, under_way: Import) -> None:
     under_way.refuse_twice(node, "name", "portfolio", name)
     given = {
         "account": under_way.account(node),
-        "trading_symbol": node.text("trading_symbol", limit=20).upper(),
+        "trading_symbol": node.text("trading_symbol", limit=64).upper(),
         "initial_balance": node.amount("initial_balance", None),
         "mode": node.one_of("mode", Portfolio.Mode.values, Portfolio.Mode.LIVE),
     }
@@ -57,7 +57,7 @@ def exported_cash(portfolio: Portfolio) -> Decimal | None:
 
 def import_position(node: Node, under_way: Import) -> None:
     portfolio = under_way.portfolio(node)
-    asset = node.text("asset", limit=20)
+    asset = node.text("asset", limit=64)
     under_way.refuse_twice(node, "asset", "position", portfolio.pk, asset)
     if asset.upper() == portfolio.trading_symbol:
         raise node.fail(

@@ -120,7 +120,7 @@ def test_nothing_of_a_bad_book_remains() -> None:
         ("positions", {"portfolio": "beta"}, "portfolio: no portfolio of this name, was 'beta'"),
         ("positions", {"asset": "USDT"}, "asset: the cash of alpha is given by its initial"),
         ("positions", {"asset": "usdt"}, "asset: the cash of alpha is given by its initial"),
-        ("positions", {"asset": "B" * 21}, "asset: expected at most 20 characters"),
+        ("positions", {"asset": "B" * 65}, "asset: expected at most 64 characters"),
         ("positions", {"amount": "-0.5"}, "amount: expected an amount of at least 0, was -0.5"),
         ("positions", {"amount": "NaN"}, "amount: Expected a number, was 'NaN'."),
         ("positions", {"amount": "Infinity"}, "amount: Expected a number"),

@@ -12,12 +12,14 @@ from pytest_django.fixtures import Settings
 from portfolios.models import ExchangeAccount, Incident, Order, SyncRun
 from portfolios.services.book import import_book
 from portfolios.services.manual_sync import sync_now
+from portfolios.services.orders import known_orders
 from portfolios.services.providers import is_served, provider_lookup, user_providers
 from providers.base import PortfolioProvider
 from providers.credentials import Credentials
 from providers.reports import (
     BalanceReport,
     KnownOrder,
+    LegKind,
     OrderReport,
     OrderSide,
     OrderStatus,
@@ -127,6 +129,20 @@ def test_f01_it_is_called_instead_of_ccxt(desk: Desk, settings: Settings) -> Non
 
     assert desk.requests() == []
     assert desk.portfolio().initialized
+
+
+def test_f01_an_order_that_has_ended_is_not_asked_about_for_fills_it_cannot_tell(own: None) -> None:
+    synced("own")
+
+    known = known_orders(ExchangeAccount.objects.get())
+    assert [order.external_id for order in known] == ["2"]
+
+
+def test_f01_its_balances_are_read_last(own: None) -> None:
+    run = synced("own")
+
+    kinds = list(run.legs.order_by("pk").values_list("kind", flat=True))
+    assert kinds.index(LegKind.BALANCES) == len(kinds) - 1
 
 
 def test_f02_an_order_that_is_not_there_stays_open_and_the_others_are_synced(own: None) -> None:
