@@ -50,10 +50,20 @@ class OrderStatus(StrEnum):
 
 
 class LegKind(StrEnum):
+    """One kind of read.
+
+    `FILLS` are those of one order, `ACCOUNT_FILLS` those of a symbol or of all since the cursor. `ENDED_ORDERS` is the
+    search for one order among those that ended, made when the exchange says that it has none of that id.
+    """
+
     BALANCES = "balances"
     OPEN_ORDERS = "open_orders"
+    TRIGGER_ORDERS = "trigger_orders"
     ORDER = "order"
+    ENDED_ORDERS = "ended_orders"
     FILLS = "fills"
+    ACCOUNT_FILLS = "account_fills"
+    FLOWS = "flows"
 
 
 class LegStatus(StrEnum):
@@ -61,6 +71,41 @@ class LegStatus(StrEnum):
     FAILED = "FAILED"
     UNSUPPORTED = "UNSUPPORTED"
     SKIPPED = "SKIPPED"
+
+
+class Depth(StrEnum):
+    """How much of an account is read.
+
+    `CHEAP` reads open orders and balances, and the rest only if these show that something moved since the last look.
+    """
+
+    CHEAP = "cheap"
+    FULL = "full"
+
+
+class FlowKind(StrEnum):
+    """A movement that is no fill. `OTHER` is one whose meaning is not known; it is never booked by itself."""
+
+    DEPOSIT = "deposit"
+    WITHDRAWAL = "withdrawal"
+    TRANSFER = "transfer"
+    REWARD = "reward"
+    CONVERSION = "conversion"
+    OTHER = "other"
+
+
+class FlowStatus(StrEnum):
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class FlowSource(StrEnum):
+    """The list that a flow was read from; its ids are unique within it."""
+
+    DEPOSITS = "deposits"
+    WITHDRAWALS = "withdrawals"
+    LEDGER = "ledger"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +175,11 @@ class FillReport:
 
     Parameters
     ----------
+    external_id : str
+        Never empty: where the exchange gives no id it is made of the content, and equal rows of one complete read are
+        numbered, so that twins stay two however often they are read.
+    order_external_id : str
+        Empty if the exchange does not say.
     cost : Decimal
         Quote units that changed hands, without fees.
     fees : tuple of FeeReport
@@ -147,7 +197,41 @@ class FillReport:
     executed_at: datetime | None = None
 
 
-Row = BalanceReport | OrderReport | FillReport
+@dataclass(frozen=True, slots=True)
+class FlowReport:
+    """One movement of one asset that is no fill.
+
+    Parameters
+    ----------
+    amount : Decimal
+        Signed change of the wallet without the fee, in units of `asset`: negative for a withdrawal.
+    fees : tuple of FeeReport
+        Charged on top of `amount`.
+    status : FlowStatus or None
+        None if the exchange's word is not one we know; `raw_status` keeps the word.
+    raw_kind : str
+        The exchange's own word for the kind of movement.
+    occurred_at : datetime or None
+        When it was asked for.
+    settled_at : datetime or None
+        When it reached or left the balance for good; None if the exchange does not say.
+    """
+
+    source: FlowSource
+    external_id: str
+    kind: FlowKind
+    asset: str
+    amount: Decimal
+    status: FlowStatus | None
+    fees: tuple[FeeReport, ...] = ()
+    wallet: str = SPOT
+    raw_kind: str = ""
+    raw_status: str = ""
+    occurred_at: datetime | None = None
+    settled_at: datetime | None = None
+
+
+Row = BalanceReport | OrderReport | FillReport | FlowReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,16 +266,21 @@ class Leg:
     Parameters
     ----------
     subject : str
-        What was asked for: a wallet (balances), an order's external id (order, fills), a symbol or empty for all
-        (open orders).
+        What was asked for: a wallet (balances), an order's external id or, if it has none, its client id (order, ended
+        orders, fills), a symbol or empty for all (open orders, trigger orders, account fills), a `FlowSource` (flows).
     rows : tuple
-        `BalanceReport`, `OrderReport` or `FillReport` by `kind`; empty unless `OBSERVED`.
+        `BalanceReport`, `OrderReport`, `FillReport` or `FlowReport` by `kind`; empty unless `OBSERVED`.
     complete : bool
         Whether absence from `rows` means absence at the exchange: every page was read by the exchange's own rule.
     why_incomplete : str
         Empty if `complete`.
     pages : int
         HTTP requests that carried rows.
+    since, until : datetime or None
+        The time, by the exchange's clock, of which every row was read: for fills and flows of an account. A read that
+        was broken off tells how far it came without a gap; None if it covers nothing.
+    clock_offset : float
+        Seconds that the exchange's clock is ahead of ours; 0 where it does not tell.
     """
 
     kind: LegKind
@@ -203,7 +292,19 @@ class Leg:
     complete: bool = False
     why_incomplete: str = ""
     pages: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
+    clock_offset: float = 0.0
     error: LegError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a list of the account was read without a gap, by the exchange's clock."""
+
+    kind: LegKind
+    subject: str
+    covered_until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +321,8 @@ class KnownOrder:
         False for one that has ended and is asked about for its fills alone.
     wants_fills : bool
         Whether its fills are to be read whatever `filled` says.
+    is_trigger : bool
+        Whether it waits for a price before it enters the book: some markets list such orders apart.
     """
 
     external_id: str
@@ -229,6 +332,7 @@ class KnownOrder:
     created_at: datetime | None = None
     is_open: bool = True
     wants_fills: bool = False
+    is_trigger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +350,21 @@ class SnapshotRequest:
     assets : tuple of str
         Assets that the books name; for providers that can only be asked for one at a time.
     symbols : tuple of str
-        Symbols that the account can hold orders in; for markets that list open orders by symbol only.
+        Symbols that the account is known to trade; for markets that list by symbol only. Pairs of assets that it
+        holds are added by the provider, which knows the market's symbols.
+    depth : Depth
+        How much is read. What the last look saw (`last_balances`) tells a cheap read whether something moved.
+    last_balances : tuple of BalanceReport
+        Every asset as the last look saw it; empty if there was none.
+    facts_since : datetime or None
+        Where fills and flows begin that no cursor covers: the account's baseline. None: they are not wanted yet.
+    cursors : tuple of Cursor
+        How far the lists of fills and flows were read before.
+    overlap_seconds : float
+        How much before its cursor a list is read again, for what the exchange lists late.
+    known_order_ids : frozenset of str
+        Ids of all orders of the books, ended ones of the time since the cursors included. When a fill of any other order
+        turns up, that order is read as well.
     deadline : float
         Seconds for the whole snapshot.
     """
@@ -260,6 +378,12 @@ class SnapshotRequest:
     known_orders: tuple[KnownOrder, ...] = ()
     assets: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
+    depth: Depth = Depth.CHEAP
+    last_balances: tuple[BalanceReport, ...] = ()
+    facts_since: datetime | None = None
+    cursors: tuple[Cursor, ...] = ()
+    overlap_seconds: float = 300.0
+    known_order_ids: frozenset[str] = frozenset()
     deadline: float = 60.0
 
 
@@ -273,12 +397,15 @@ class Snapshot:
         Requests sent, retries and reads of symbols included.
     symbol_requests : int
         Of these, the ones that read the market's symbols; most snapshots need none.
+    depth : Depth
+        How much was read in the end: a cheap read that saw something move has become a full one.
     error : LegError or None
         Set if the snapshot ended before its legs could be read (no provider, missing secret, market reads failed).
     """
 
     request: SnapshotRequest
     legs: tuple[Leg, ...] = ()
+    depth: Depth = Depth.CHEAP
     http_requests: int = 0
     symbol_requests: int = 0
     error: LegError | None = None

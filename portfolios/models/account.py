@@ -22,6 +22,10 @@ def default_wallets() -> list[str]:
     return ["spot"]
 
 
+def no_symbols() -> list[str]:
+    return []
+
+
 class ExchangeAccount(models.Model):
     """One API connection to one market. Every fact from an exchange is keyed by it."""
 
@@ -61,9 +65,28 @@ class ExchangeAccount(models.Model):
         help_text=_("Seconds that must lie between two looks at a difference; empty: default."),
     )
     paused = models.BooleanField(_("paused"), default=False)
+    symbols = models.JSONField(
+        _("further symbols"),
+        default=no_symbols,
+        blank=True,
+        help_text=_(
+            "Read besides those that the books and balances name, where the exchange lists by symbol only."
+        ),
+    )
+    lapses_by_itself = models.BooleanField(
+        _("lapse by itself"),
+        default=False,
+        help_text=_(
+            "End an order that the exchange has proved not to have, once all its fills are read and nothing is locked "
+            "for it; otherwise a person is asked."
+        ),
+    )
 
     baseline_at = models.DateTimeField(null=True, editable=False)
     verified_at = models.DateTimeField(null=True, editable=False)
+    # When fills and flows were last read whole, and when a look last saw something move.
+    full_read_at = models.DateTimeField(null=True, editable=False)
+    moved_at = models.DateTimeField(null=True, editable=False)
     # Until then the exchange asked not to be read; no sync asks it anything, not even one by hand.
     stay_away_until = models.DateTimeField(null=True, editable=False)
     next_sync_at = models.DateTimeField(null=True, editable=False, db_index=True)

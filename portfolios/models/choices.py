@@ -5,7 +5,16 @@ from enum import StrEnum
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from providers.reports import LegKind, LegStatus, OrderSide, OrderStatus, OrderType
+from providers.reports import (
+    FlowKind,
+    FlowSource,
+    FlowStatus,
+    LegKind,
+    LegStatus,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+)
 
 
 def choices(enum: type[StrEnum]) -> list[tuple[str, str]]:
@@ -31,6 +40,18 @@ def leg_kinds() -> list[tuple[str, str]]:
 
 def leg_statuses() -> list[tuple[str, str]]:
     return choices(LegStatus)
+
+
+def flow_kinds() -> list[tuple[str, str]]:
+    return choices(FlowKind)
+
+
+def flow_sources() -> list[tuple[str, str]]:
+    return choices(FlowSource)
+
+
+def flow_statuses() -> list[tuple[str, str]]:
+    return choices(FlowStatus)
 
 
 class Verdict(models.TextChoices):

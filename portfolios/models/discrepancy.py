@@ -22,7 +22,32 @@ class Discrepancy(models.Model):
         BALANCE_SURPLUS = "BALANCE_SURPLUS", _("More at the exchange than in the books")
         ALLOC_OVERCOMMITTED = "ALLOC_OVERCOMMITTED", _("Portfolios claim more than there is")
         ORDER_MISSING_AT_VENUE = "ORDER_MISSING_AT_VENUE", _("The exchange does not know the order")
+        ORDER_RETENTION_EXPIRED = (
+            "ORDER_RETENTION_EXPIRED",
+            _("Ended so long ago that the exchange has forgotten it"),
+        )
         ORDER_UNACKED = "ORDER_UNACKED", _("Sent, but never acknowledged")
+        ORDER_FILLS_INCOMPLETE = "ORDER_FILLS_INCOMPLETE", _("Ended, but not all fills are read")
+        ORDER_FILLED_UNKNOWN = (
+            "ORDER_FILLED_UNKNOWN",
+            _("Ended, but the exchange does not say how much was filled"),
+        )
+        ORDER_FILL_AHEAD = (
+            "ORDER_FILL_AHEAD",
+            _("The books have more fills than the exchange reports"),
+        )
+        ORDER_OVERFILLED = "ORDER_OVERFILLED", _("More was filled than ordered")
+        ORDER_STATE_CONFLICT = "ORDER_STATE_CONFLICT", _("Two ends that contradict each other")
+        ORDER_ID_CONFLICT = "ORDER_ID_CONFLICT", _("One order with the ids of two")
+        ORDER_FIELD_MISMATCH = "ORDER_FIELD_MISMATCH", _("Another order under the same id")
+        ORDER_RESURRECTED = "ORDER_RESURRECTED", _("Lapsed in the books, alive at the exchange")
+        FILL_ORPHAN = "FILL_ORPHAN", _("A fill of an order that is not known")
+        FILL_CONFLICT = "FILL_CONFLICT", _("One fill told in two ways")
+        FILL_COVERAGE_GAP = "FILL_COVERAGE_GAP", _("Fills of some time were never read")
+        FEE_MISSING = "FEE_MISSING", _("A fill without its fee")
+        FLOW_PENDING = "FLOW_PENDING", _("A deposit or withdrawal on its way")
+        FLOW_UNCLASSIFIED = "FLOW_UNCLASSIFIED", _("A movement of unknown kind")
+        SNAPSHOT_IMPLAUSIBLE = "SNAPSHOT_IMPLAUSIBLE", _("A read too strange to be believed")
 
     class State(models.TextChoices):
         SUSPECTED = "SUSPECTED", _("Suspected")

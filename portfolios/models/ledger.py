@@ -8,7 +8,8 @@ from django.utils.translation import gettext_lazy as _
 from portfolios.fields import AmountField
 from portfolios.models.account import ExchangeAccount
 from portfolios.models.choices import Verdict
-from portfolios.models.order import Order
+from portfolios.models.flow import Flow
+from portfolios.models.order import Fill, Order
 from portfolios.models.portfolio import Portfolio
 
 
@@ -23,6 +24,11 @@ class LedgerEntry(models.Model):
         BASELINE = "baseline", _("Baseline")
         EXECUTION = "execution", _("Execution")
         FEE = "fee", _("Fee")
+        DEPOSIT = "deposit", _("Deposit")
+        WITHDRAWAL = "withdrawal", _("Withdrawal")
+        TRANSFER = "transfer", _("Transfer")
+        REWARD = "reward", _("Reward")
+        CONVERSION = "conversion", _("Conversion")
 
     account = models.ForeignKey(ExchangeAccount, models.PROTECT, related_name="ledger_entries")
     portfolio = models.ForeignKey(
@@ -36,6 +42,12 @@ class LedgerEntry(models.Model):
     cause = models.CharField(_("cause"), max_length=12, choices=Cause)
     order = models.ForeignKey(
         Order, models.PROTECT, null=True, blank=True, related_name="ledger_entries"
+    )
+    fill = models.ForeignKey(
+        Fill, models.PROTECT, null=True, blank=True, related_name="ledger_entries"
+    )
+    flow = models.ForeignKey(
+        Flow, models.PROTECT, null=True, blank=True, related_name="ledger_entries"
     )
     run = models.ForeignKey(
         "portfolios.SyncRun", models.PROTECT, null=True, blank=True, related_name="ledger_entries"

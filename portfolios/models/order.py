@@ -10,7 +10,7 @@ from portfolios.fields import AmountField
 from portfolios.models.account import ExchangeAccount
 from portfolios.models.choices import order_sides, order_statuses, order_types
 from portfolios.models.portfolio import Portfolio
-from providers.reports import OrderStatus
+from providers.reports import OrderStatus, OrderType
 
 
 class Order(models.Model):
@@ -43,8 +43,12 @@ class Order(models.Model):
     fills_wanted = models.PositiveSmallIntegerField(default=0, editable=False)
     # The row as its book gave it: an equal one may be imported again, another one is refused.
     book_values = models.JSONField(default=dict, editable=False)
-    # Since when the exchange, asked for this order, has not known it.
+    # Since when the exchange, asked for this order, has not known it, and the looks that proved its absence.
     missing_since = models.DateTimeField(null=True, editable=False)
+    strikes = models.PositiveSmallIntegerField(default=0, editable=False)
+    last_strike_at = models.DateTimeField(null=True, editable=False)
+    # Why nothing is applied to it any more: its ids, or what they name, contradict each other.
+    frozen_because = models.CharField(max_length=200, blank=True, editable=False)
     joined_at = models.DateTimeField(auto_now_add=True)
     created_at = models.DateTimeField(_("created"), null=True)
     updated_at = models.DateTimeField(_("updated"), null=True)
@@ -74,6 +78,15 @@ class Order(models.Model):
         return not OrderStatus(self.status).is_terminal
 
     @property
+    def is_trigger(self) -> bool:
+        return self.type in (OrderType.STOP, OrderType.STOP_LIMIT)
+
+    @property
+    def is_filled_unconfirmed(self) -> bool:
+        """Whether all of it is filled although the exchange has not said that it ended."""
+        return self.is_open and self.filled >= self.amount
+
+    @property
     def remaining(self) -> Decimal:
         return max(difference(self.amount, self.filled), Decimal(0))
 
@@ -86,11 +99,37 @@ class Order(models.Model):
         return self.symbol.partition("/")[2].partition(":")[0]
 
 
+class OrderVersion(models.Model):
+    """The terms of an order before they were amended at the exchange; the order itself has the newest."""
+
+    order = models.ForeignKey(Order, models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField(_("version"))
+    price = AmountField(_("price"), null=True)
+    amount = AmountField(_("amount"))
+    run = models.ForeignKey("portfolios.SyncRun", models.SET_NULL, null=True)
+    replaced_at = models.DateTimeField(_("replaced"))
+
+    class Meta:
+        ordering = ["order", "number"]
+        verbose_name = _("order version")
+        verbose_name_plural = _("order versions")
+        constraints = [
+            models.UniqueConstraint(fields=["order", "number"], name="order_version_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.order} v{self.number}"
+
+
 class Fill(models.Model):
-    """One execution of an order, as the exchange reported it. Never changed."""
+    """One execution, as the exchange reported it, of an order or, if `order` is None, of one that is not known.
+
+    Never changed, but that a database trigger lets in what was not told at first: the fees and the order, once each.
+    """
 
     account = models.ForeignKey(ExchangeAccount, models.PROTECT, related_name="fills")
-    order = models.ForeignKey(Order, models.PROTECT, related_name="fills")
+    order = models.ForeignKey(Order, models.PROTECT, null=True, blank=True, related_name="fills")
+    order_external_id = models.CharField(_("exchange id of the order"), max_length=128, blank=True)
     external_id = models.CharField(_("exchange id"), max_length=128)
     symbol = models.CharField(_("symbol"), max_length=64)
     side = models.CharField(_("side"), max_length=4, choices=order_sides)
@@ -105,11 +144,53 @@ class Fill(models.Model):
         verbose_name = _("fill")
         verbose_name_plural = _("fills")
         constraints = [
-            # Trade ids are unique within a symbol only, and two own orders that met share one.
+            # Trade ids are unique within a symbol only (which names the kind of market too), and two own orders that
+            # met share one.
             models.UniqueConstraint(
                 fields=["account", "symbol", "side", "external_id"], name="fill_unique_in_account"
             )
         ]
+        indexes = [models.Index(fields=["account", "executed_at"], name="fill_account_executed")]
 
     def __str__(self) -> str:
         return f"{self.side} {self.amount} {self.symbol}"
+
+
+class ClaimRule(models.Model):
+    """Gives orders that nobody booked to a portfolio: those of a client id prefix, of a symbol, or all.
+
+    The longest prefix that fits comes first, then the symbol, then all.
+    """
+
+    class Kind(models.TextChoices):
+        CLIENT_PREFIX = "client_prefix", _("Client id begins with")
+        SYMBOL = "symbol", _("Symbol is")
+        ALL = "all", _("All orders")
+
+    account = models.ForeignKey(
+        ExchangeAccount, models.CASCADE, related_name="claim_rules", verbose_name=_("account")
+    )
+    portfolio = models.ForeignKey(
+        Portfolio, models.CASCADE, related_name="claim_rules", verbose_name=_("portfolio")
+    )
+    kind = models.CharField(_("kind"), max_length=13, choices=Kind)
+    value = models.CharField(_("value"), max_length=128, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["account", "kind", "value"]
+        verbose_name = _("claim rule")
+        verbose_name_plural = _("claim rules")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "kind", "value"], name="claim_rule_unique_in_account"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind="all", value="")
+                | (~models.Q(kind="all") & ~models.Q(value="")),
+                name="claim_rule_has_its_value",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.value}".strip()
