@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import decimal
 import re
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from contextlib import AbstractContextManager
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
 
 # A cost is the product of two amounts of 36 digits with 18 decimals.
 MAX_DIGITS: Final = 72
@@ -108,6 +110,15 @@ def plain(value: Decimal) -> str:
 def exact_sum(values: Iterable[Decimal]) -> Decimal:
     with exact():
         return sum(values, Decimal(0))
+
+
+def sums_by(pairs: Iterable[tuple[Key, Decimal]]) -> dict[Key, Decimal]:
+    """Sum the amounts of each key exactly, holding no more than the sums."""
+    sums: dict[Key, Decimal] = {}
+    with exact():
+        for key, number in pairs:
+            sums[key] = sums.get(key, Decimal(0)) + number
+    return sums
 
 
 def difference(left: Decimal, right: Decimal) -> Decimal:

@@ -1,4 +1,4 @@
-"""What a person enters: accounts and their secrets."""
+"""What a person enters: accounts and their secrets, and rules."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from portfolios.models import ExchangeAccount, MarketCredential
+from portfolios.models import ClaimRule, ExchangeAccount, MarketCredential
 from portfolios.models.account import market_choices
+from portfolios.services.claims import possible_owners
 from portfolios.services.credentials import key_ring, missing_names, stored_names
 from providers import catalogue
 from providers.credentials import CREDENTIAL_NAMES
@@ -31,24 +33,26 @@ CREDENTIAL_WORDS = {
     "privateKey": gettext_lazy("Private key"),
 }
 _WALLET = re.compile(r"[a-z][a-z_]{0,19}")
+_SYMBOL = re.compile(r"[^\s,/:]{1,20}/[^\s,/:]{1,20}(:[^\s,/]{1,40})?")
 
 
-class WalletsField(forms.CharField):
-    """A list of wallets, written as words with commas."""
+class WordsField(forms.CharField):
+    """A list of words, written with commas."""
+
+    def __init__(self, *, word: re.Pattern[str], wrong: str | Promise, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.word, self.wrong = word, wrong
 
     def prepare_value(self, value: Any) -> Any:
         return ", ".join(value) if isinstance(value, list) else value
 
     def clean(self, value: Any) -> Any:
         text: str = super().clean(value)
-        wallets = list(dict.fromkeys(text.replace(",", " ").split()))
-        wrong = [wallet for wallet in wallets if not _WALLET.fullmatch(wallet)]
+        words = list(dict.fromkeys(text.replace(",", " ").split()))
+        wrong = [word for word in words if not self.word.fullmatch(word)]
         if wrong:
-            raise forms.ValidationError(
-                _("“%(wallet)s” is no wallet: expected words such as spot, margin.")
-                % {"wallet": wrong[0]}
-            )
-        return wallets
+            raise forms.ValidationError(str(self.wrong) % {"word": wrong[0]})
+        return words
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return super().has_changed(self.prepare_value(initial), data)
@@ -56,10 +60,22 @@ class WalletsField(forms.CharField):
 
 class ExchangeAccountForm(forms.ModelForm[ExchangeAccount]):
     market = forms.ChoiceField(label=gettext_lazy("Market"), choices=market_choices)
-    wallets = WalletsField(
+    wallets = WordsField(
+        word=_WALLET,
+        wrong=gettext_lazy("“%(word)s” is no wallet: expected words such as spot, margin."),
         label=gettext_lazy("Wallets"),
         initial=["spot"],
         help_text=gettext_lazy("Separated by commas."),
+    )
+    symbols = WordsField(
+        word=_SYMBOL,
+        wrong=gettext_lazy("“%(word)s” is no symbol: expected one such as BTC/USDT."),
+        label=gettext_lazy("Further symbols"),
+        required=False,
+        help_text=gettext_lazy(
+            "Separated by commas. Read besides those that the books and balances name, "
+            "where the exchange lists by symbol only."
+        ),
     )
 
     class Meta:
@@ -73,6 +89,8 @@ class ExchangeAccountForm(forms.ModelForm[ExchangeAccount]):
             "interval_seconds",
             "lag_seconds",
             "grace_seconds",
+            "symbols",
+            "lapses_by_itself",
             "paused",
         )
 
@@ -88,6 +106,24 @@ class ExchangeAccountForm(forms.ModelForm[ExchangeAccount]):
         market = cleaned.get("market")
         if market and cleaned.get("sandbox") and not catalogue.market(market).has_sandbox:
             self.add_error("sandbox", _("This exchange has no test network."))
+        return cleaned
+
+
+class ClaimRuleForm(forms.ModelForm[ClaimRule]):
+    class Meta:
+        model = ClaimRule
+        fields = ("account", "portfolio", "kind", "value")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        account, portfolio = cleaned.get("account"), cleaned.get("portfolio")
+        if account and portfolio and portfolio not in possible_owners(account):
+            self.add_error("portfolio", _("Choose a live portfolio of the same account."))
+        is_all = cleaned.get("kind") == ClaimRule.Kind.ALL
+        if is_all and cleaned.get("value"):
+            self.add_error("value", _("Leave it empty: the rule takes all orders."))
+        elif cleaned.get("kind") and not is_all and not cleaned.get("value"):
+            self.add_error("value", _("Enter the beginning of the client id, or the symbol."))
         return cleaned
 
 

@@ -3,7 +3,16 @@ from __future__ import annotations
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from portfolios.views import accounts, discrepancies, exceptions, overview, portfolios, probes, runs
+from portfolios.views import (
+    accounts,
+    discrepancies,
+    exceptions,
+    orders,
+    overview,
+    portfolios,
+    probes,
+    runs,
+)
 
 login_urls = [
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
@@ -24,6 +33,23 @@ account_urls = [
 portfolio_urls = [
     path("portfolios/<int:pk>/", portfolios.portfolio, name="portfolio"),
     path("portfolios/<int:pk>/sync/", portfolios.portfolio_sync, name="portfolio_sync"),
+]
+
+# /orders/<id>/…
+order_urls = [
+    path("orders/<int:pk>/claim/", orders.order_claim, name="order_claim"),
+]
+
+# /discrepancies/<id>/…
+discrepancy_urls = [
+    path("discrepancies/", discrepancies.discrepancies, name="discrepancies"),
+    path("discrepancies/<int:pk>/", discrepancies.discrepancy, name="discrepancy"),
+    path(
+        "discrepancies/<int:pk>/lapse/", discrepancies.discrepancy_lapse, name="discrepancy_lapse"
+    ),
+    path(
+        "discrepancies/<int:pk>/match/", discrepancies.discrepancy_match, name="discrepancy_match"
+    ),
 ]
 
 # /exceptions/<id>/…
@@ -49,10 +75,11 @@ probe_urls = [
 urlpatterns = [
     path("", overview.overview, name="overview"),
     path("sync/", overview.sync_all, name="sync_all"),
-    path("discrepancies/", discrepancies.discrepancies, name="discrepancies"),
     *login_urls,
     *account_urls,
     *portfolio_urls,
+    *order_urls,
+    *discrepancy_urls,
     *exception_urls,
     *run_urls,
     *probe_urls,

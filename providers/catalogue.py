@@ -49,17 +49,21 @@ class Market:
         Whether the exchange runs a test site.
     capabilities : Mapping
         Each of `CAPABILITIES` to whether the market has it.
-    open_orders_limit, fills_limit : int or None
+    open_orders_limit, ended_orders_limit, fills_limit : int or None
         Rows of a page at most; None if ccxt knows none.
-    open_orders_need_symbol : bool
-        Whether open orders are listed for one symbol at a time only.
+    open_orders_need_symbol, fills_need_symbol : bool
+        Whether open orders, or fills of the account, are listed for one symbol at a time only.
     has_trigger_orders_apart : bool
         Whether conditional orders are no part of the open orders, but a list of their own.
+    reads_trigger_order : bool
+        Whether a single order can be asked for among those.
     ended_orders_seconds, canceled_orders_seconds, fills_seconds : int or None
         How long ago an order may have ended, been cancelled without a fill, or a fill have been made, to be still
         told; None if ccxt knows no limit.
-    fills_window_seconds : int or None
-        Length of time that one read of fills may ask for; None if ccxt knows no limit.
+    ended_orders_window_seconds, fills_window_seconds : int or None
+        Length of time that one read may ask for; None if ccxt knows no limit.
+    takes_until : frozenset of str
+        Those of `CAPABILITIES` that ccxt can bound at the end of a time as well.
     non_get_reads : frozenset of str
         The requests other than GET that only read, such as ``private POST OpenOrders``.
     """
@@ -70,13 +74,18 @@ class Market:
     has_sandbox: bool
     capabilities: Mapping[str, bool]
     open_orders_limit: int | None
+    ended_orders_limit: int | None
     fills_limit: int | None
     open_orders_need_symbol: bool
+    fills_need_symbol: bool
     has_trigger_orders_apart: bool
+    reads_trigger_order: bool
     ended_orders_seconds: int | None
     canceled_orders_seconds: int | None
     fills_seconds: int | None
+    ended_orders_window_seconds: int | None
     fills_window_seconds: int | None
+    takes_until: frozenset[str]
     non_get_reads: frozenset[str]
 
 
@@ -130,12 +139,17 @@ def _market(key: str, row: Mapping[str, Any]) -> Market:
         has_sandbox=row["sandbox"],
         capabilities=MappingProxyType({name: name in has for name in CAPABILITIES}),
         open_orders_limit=row["open_orders_limit"],
+        ended_orders_limit=row["ended_orders_limit"],
         fills_limit=row["fills_limit"],
         open_orders_need_symbol=row["open_orders_need_symbol"],
+        fills_need_symbol=row["fills_need_symbol"],
         has_trigger_orders_apart=row["trigger_orders_apart"],
+        reads_trigger_order=row["reads_trigger_order"],
         ended_orders_seconds=row["ended_orders_seconds"],
         canceled_orders_seconds=row["canceled_orders_seconds"],
         fills_seconds=row["fills_seconds"],
+        ended_orders_window_seconds=row["ended_orders_window_seconds"],
         fills_window_seconds=row["fills_window_seconds"],
+        takes_until=frozenset(row["takes_until"]),
         non_get_reads=frozenset(row["non_get_reads"]),
     )

@@ -6,6 +6,7 @@ that could write, invents no amounts, and keeps no request or answer.
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import re
@@ -34,6 +35,7 @@ from providers.errors import (
 )
 from providers.mapping import UNREADABLE, has_numbers
 from providers.market_options import (
+    FILLS_NEED_SYMBOL,
     OPEN_ORDERS_NEED_SYMBOL,
     credentials_to_read,
     market_options,
@@ -166,6 +168,12 @@ class HardenedExchange(ccxt.Exchange):  # type: ignore[misc]  # ccxt is untyped
             told[None] = {}
         return told | unreadable
 
+    def filter_by_since_limit(self, array: Any, *how: Any, **named: Any) -> Any:
+        return _with_unreadable(array, super().filter_by_since_limit(array, *how, **named))
+
+    def filter_by_value_since_limit(self, array: Any, *how: Any, **named: Any) -> Any:
+        return _with_unreadable(array, super().filter_by_value_since_limit(array, *how, **named))
+
     def safe_order(self, order: Any, market: Any = None) -> dict[str, Any]:
         """Undo what ccxt makes up: that a closed order is a filled one, a cost at the limit or the average of fills."""
         reported = dict(order or {})
@@ -252,7 +260,7 @@ def generate_catalogue() -> dict[str, dict[str, Any]]:
 def _catalogue_row(market_id: str) -> dict[str, Any]:
     exchange = getattr(ccxt, market_id)()
     open_orders, fills = _feature(exchange, "fetchOpenOrders"), _feature(exchange, "fetchMyTrades")
-    ended = _feature(exchange, "fetchClosedOrders")
+    ended = _feature(exchange, "fetchClosedOrders") or _feature(exchange, "fetchOrders")
     required = tuple(name for name in CREDENTIAL_NAMES if exchange.requiredCredentials.get(name))
     return {
         "name": exchange.name,
@@ -260,13 +268,18 @@ def _catalogue_row(market_id: str) -> dict[str, Any]:
         "sandbox": bool(exchange.urls.get("test")),
         "has": [name for name in CAPABILITIES if _has(exchange, name)],
         "open_orders_limit": open_orders.get("limit"),
+        "ended_orders_limit": ended.get("limit"),
         "fills_limit": fills.get("limit"),
         "open_orders_need_symbol": market_id in OPEN_ORDERS_NEED_SYMBOL,
+        "fills_need_symbol": market_id in FILLS_NEED_SYMBOL,
         "trigger_orders_apart": bool(open_orders.get("trigger")),
+        "reads_trigger_order": bool(_feature(exchange, "fetchOrder").get("trigger")),
         "ended_orders_seconds": _seconds(ended.get("daysBack")),
         "canceled_orders_seconds": _seconds(ended.get("daysBackCanceled")),
         "fills_seconds": _seconds(fills.get("daysBack")),
+        "ended_orders_window_seconds": _seconds(ended.get("untilDays")),
         "fills_window_seconds": _seconds(fills.get("untilDays")),
+        "takes_until": [name for name in CAPABILITIES if _takes_until(type(exchange), name)],
         "non_get_reads": sorted(NON_GET_READS.get(market_id, ())),
     }
 
@@ -284,6 +297,9 @@ def _abilities(market_id: str) -> Abilities:
         words=frozenset().union(*map(_words, modules)),
         requests=frozenset(_requests(exchange.api)),
         claims_symbol_required=bool(_feature(exchange, "fetchOpenOrders").get("symbolRequired")),
+        claims_fills_symbol_required=bool(
+            _feature(exchange, "fetchMyTrades").get("symbolRequired")
+        ),
     )
 
 
@@ -314,10 +330,35 @@ def _seconds(days: float | None) -> int | None:
 
 def _has(exchange: Any, capability: str) -> bool:
     """Whether it is claimed and also there: ccxt claims some that only its base class has."""
-    method = re.sub(r"(?<!^)([A-Z])", r"_\1", capability).lower()
-    inherited = getattr(ccxt.Exchange, method, None)
-    is_there = getattr(type(exchange), method, None) is not inherited
+    is_there = _own_method(type(exchange), _method_name(capability)) is not None
     return exchange.has.get(capability) in (True, "emulated") and is_there
+
+
+def _takes_until(exchange: type[Any], capability: str) -> bool:
+    """Whether ccxt reads the parameter ``until`` there; its `features` claim it where it does not."""
+    return "'until'" in _code_of(exchange, _method_name(capability), depth=2)
+
+
+def _code_of(exchange: type[Any], name: str, depth: int) -> str:
+    """Tell the source of a method and of the other reads that it calls, without docstrings."""
+    method = _own_method(exchange, name)
+    if method is None:
+        return ""
+    code = re.sub(r'"""[\s\S]*?"""', "", inspect.getsource(method))
+    called = re.findall(r"self\.(fetch_\w+|\w*prepare_\w*request|handle_until_option)\(", code)
+    inner = (_code_of(exchange, other, depth - 1) for other in set(called) - {name} if depth)
+    marks = ("'until'" for other in called if other == "handle_until_option")
+    return "".join((code, *inner, *marks))
+
+
+def _own_method(exchange: type[Any], name: str) -> Any:
+    """Find the method `name`, unless it is the one of ccxt's base class."""
+    method = getattr(exchange, name, None)
+    return None if method is getattr(ccxt.Exchange, name, None) else method
+
+
+def _method_name(capability: str) -> str:
+    return re.sub(r"(?<!^)([A-Z])", r"_\1", capability).lower()
 
 
 def _unreadable(row: Any, market: Any, error: Exception) -> dict[str, Any]:
@@ -331,6 +372,13 @@ def _unreadable(row: Any, market: Any, error: Exception) -> dict[str, Any]:
         "info": row,
         UNREADABLE: f"{type(error).__name__} in its parser",
     }
+
+
+def _with_unreadable(rows: Any, kept: Any) -> Any:
+    """Put back what has neither time nor symbol to be filtered by: it is refused by name, not lost."""
+    there = {id(row) for row in kept}
+    lost = (row for row in rows or () if isinstance(row, Mapping) and UNREADABLE in row)
+    return [*kept, *(row for row in lost if id(row) not in there)]
 
 
 @cache

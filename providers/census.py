@@ -11,9 +11,13 @@ from providers import catalogue
 from providers.market_options import (
     ACCOUNT_MODES,
     BALANCE_PARAMS,
+    CLOSED_ARE_ALL_ENDED,
+    ENDED_ORDERS_OF_ACCOUNT,
+    FILLS_NEED_SYMBOL,
     FILLS_OF_ACCOUNT,
     FILLS_OF_ORDER_PARAM,
     OPEN_ORDERS_NEED_SYMBOL,
+    ORDERS_FROM_ID,
     market_options,
 )
 from providers.paging import fills_paging, open_orders_paging
@@ -32,6 +36,15 @@ SYMBOL_FLAG_TOO_STRICT: Final = frozenset(
 SYMBOL_FLAG_MISSING: Final = frozenset(
     {"bitbank", "bittrade", "bydfi", "coinbaseinternational", "lighter", "zebpay"}
 )
+
+# The same of fills.
+FILLS_FLAG_TOO_STRICT: Final = frozenset(
+    {
+        *("aster", "btcmarkets", "btcturk", "deepcoin", "deribit", "hyperliquid", "kucoin"),
+        "kucoinfutures",
+    }
+)
+FILLS_FLAG_MISSING: Final = frozenset({"btse"})
 
 # Page lengths that are the exchanges' and not ccxt's: what ccxt said when they were looked up.
 PAGE_LIMITS_REVIEWED: Final[Mapping[tuple[str, str], int | None]] = {
@@ -55,12 +68,15 @@ class Abilities:
         All of its requests, such as ``private POST OpenOrders``.
     claims_symbol_required : bool
         ccxt's own flag for open orders.
+    claims_fills_symbol_required : bool
+        The same for fills.
     """
 
     row: Mapping[str, Any]
     words: frozenset[str]
     requests: frozenset[str]
     claims_symbol_required: bool
+    claims_fills_symbol_required: bool
 
 
 def differences(abilities: Mapping[str, Abilities], rows: Rows | None = None) -> list[str]:
@@ -93,10 +109,16 @@ def _tables() -> dict[str, frozenset[str]]:
     return {
         "ACCOUNT_MODES": frozenset(ACCOUNT_MODES),
         "BALANCE_PARAMS": frozenset(BALANCE_PARAMS),
+        "CLOSED_ARE_ALL_ENDED": CLOSED_ARE_ALL_ENDED,
+        "ENDED_ORDERS_OF_ACCOUNT": ENDED_ORDERS_OF_ACCOUNT,
+        "FILLS_FLAG_MISSING": FILLS_FLAG_MISSING,
+        "FILLS_FLAG_TOO_STRICT": FILLS_FLAG_TOO_STRICT,
+        "FILLS_NEED_SYMBOL": FILLS_NEED_SYMBOL,
         "FILLS_OF_ACCOUNT": FILLS_OF_ACCOUNT,
         "FILLS_OF_ORDER_PARAM": frozenset(FILLS_OF_ORDER_PARAM),
         "NON_GET_READS": frozenset(NON_GET_READS),
         "OPEN_ORDERS_NEED_SYMBOL": OPEN_ORDERS_NEED_SYMBOL,
+        "ORDERS_FROM_ID": frozenset(ORDERS_FROM_ID),
         "PAGE_LIMITS_REVIEWED": frozenset(market for market, _ in PAGE_LIMITS_REVIEWED),
         "SYMBOL_FLAG_MISSING": SYMBOL_FLAG_MISSING,
         "SYMBOL_FLAG_TOO_STRICT": SYMBOL_FLAG_TOO_STRICT,
@@ -123,14 +145,28 @@ def _row_differences(
 
 
 def _symbol_differences(market: str, ability: Abilities) -> Iterator[str]:
-    needs = market in OPEN_ORDERS_NEED_SYMBOL
-    reviewed = (needs or market in SYMBOL_FLAG_TOO_STRICT) and market not in SYMBOL_FLAG_MISSING
-    if ability.claims_symbol_required != reviewed:
-        claim = "require" if ability.claims_symbol_required else "do not require"
-        yield (
-            f"{market}: open orders {claim} a symbol, says ccxt, and said otherwise when it was "
-            "reviewed"
-        )
+    for what, claimed, needs, too_strict, missing in (
+        (
+            "open orders",
+            ability.claims_symbol_required,
+            OPEN_ORDERS_NEED_SYMBOL,
+            SYMBOL_FLAG_TOO_STRICT,
+            SYMBOL_FLAG_MISSING,
+        ),
+        (
+            "fills",
+            ability.claims_fills_symbol_required,
+            FILLS_NEED_SYMBOL,
+            FILLS_FLAG_TOO_STRICT,
+            FILLS_FLAG_MISSING,
+        ),
+    ):
+        if claimed != (market in (needs | too_strict) - missing):
+            claim = "require" if claimed else "do not require"
+            yield (
+                f"{market}: {what} {claim} a symbol, says ccxt, and said otherwise when it was "
+                "reviewed"
+            )
 
 
 def _page_differences(market: str, ability: Abilities) -> Iterator[str]:

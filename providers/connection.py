@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from providers.errors import (
     SlowDown,
 )
 from providers.file_cache import FileCache
+from providers.mapping import base_and_quote
 from providers.market_options import ACCOUNT_MODES
 from providers.reports import SnapshotRequest
 from providers.resilience import Retry
@@ -79,6 +81,20 @@ class Connection:
     @property
     def requests(self) -> int:
         return self._session.requests
+
+    @property
+    def clock_ahead(self) -> float:
+        """Seconds that the exchange's clock is ahead of ours, as its last answer says."""
+        return self._session.clock_offset
+
+    def exchange_now(self) -> datetime:
+        """Tell the time by the exchange's clock."""
+        return datetime.now(UTC) + timedelta(seconds=self.clock_ahead)
+
+    def symbols_among(self, assets: Collection[str]) -> list[str]:
+        """Name the market's spot symbols of which both assets are among `assets`, sorted."""
+        symbols = (symbol for symbol in self._exchange.markets if ":" not in symbol)
+        return sorted(symbol for symbol in symbols if set(base_and_quote(symbol)) <= set(assets))
 
     def remaining(self) -> float:
         return self.ends_at - asyncio.get_running_loop().time()

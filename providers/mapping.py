@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, localcontext
 from typing import Any, Final, Generic, TypeVar
@@ -28,6 +30,9 @@ MAX_SYMBOL: Final = 64
 
 # Marks a row that stands in for one that could not be parsed; its value says why.
 UNREADABLE: Final = "unreadable"
+
+# Before an id that was made of a row's content.
+_CONTENT_MARK: Final = "~"
 
 Raw = Mapping[str, Any]
 T = TypeVar("T")
@@ -84,8 +89,20 @@ def order_reports(raws: Iterable[Raw]) -> Reports[OrderReport]:
     return _reports(raws, order_report)
 
 
-def fill_reports(raws: Iterable[Raw], order_id: str) -> Reports[FillReport]:
-    return _reports(raws, lambda raw: fill_report(raw, order_id))
+def fill_reports(raws: Iterable[Raw], order_id: str | None = None) -> Reports[FillReport]:
+    """Tell executions, of one order or of whichever each row says.
+
+    Equal rows without an id are numbered, so that the same rows get the same ids in every whole read.
+    """
+    reports = _reports(raws, lambda raw: fill_report(raw, order_id))
+    seen: Counter[str] = Counter()
+    rows: list[FillReport] = []
+    for fill in reports.rows:
+        seen[fill.external_id] += 1
+        has_id = not fill.external_id.startswith(_CONTENT_MARK)
+        number = "" if has_id else f":{seen[fill.external_id]}"
+        rows.append(replace(fill, external_id=fill.external_id + number))
+    return Reports(tuple(rows), reports.problems, reports.refused_ids)
 
 
 def order_report(raw: Raw) -> OrderReport:
@@ -100,7 +117,7 @@ def order_report(raw: Raw) -> OrderReport:
     kind = _TYPES.get(re.sub(r"[\s_-]", "", _word(raw.get("type"))))
     return OrderReport(
         external_id=_identifier(raw.get("id"), "id", MAX_ID),
-        client_order_id=_optional_identifier(raw.get("clientOrderId")),
+        client_order_id=_optional_identifier(raw.get("clientOrderId"), "clientOrderId"),
         symbol=_identifier(raw.get("symbol"), "symbol", MAX_SYMBOL),
         side=_SIDES.get(_word(raw.get("side"))),
         type=kind,
@@ -119,16 +136,32 @@ def order_report(raw: Raw) -> OrderReport:
     )
 
 
-def fill_report(raw: Raw, order_id: str) -> FillReport:
-    """Tell one execution of the order `order_id`.
+def most_advanced(orders: Iterable[OrderReport]) -> tuple[OrderReport, ...]:
+    """Keep one copy of each order, the one that knows most: a list may tell an older one as well."""
+    best: dict[str, OrderReport] = {}
+    for order in orders:
+        known = best.get(order.external_id)
+        if known is None or _progress(order) > _progress(known):
+            best[order.external_id] = order
+    return tuple(best.values())
+
+
+def _progress(order: OrderReport) -> tuple[Decimal, datetime, bool]:
+    has_ended = order.status is not None and order.status.is_terminal
+    return order.filled or Decimal(0), order.updated_at or _EPOCH, has_ended
+
+
+def fill_report(raw: Raw, order_id: str | None = None) -> FillReport:
+    """Tell one execution, of the order `order_id` or of the one that it says.
 
     Raises
     ------
     UnexpectedReport
-        If it belongs to another order, or lacks its id, symbol, side, price or amount.
+        If it belongs to another order, or lacks its symbol, side, price or amount.
     """
     _refuse_unreadable(raw)
-    if raw.get("order") is not None and str(raw["order"]) != order_id:
+    told_order = _optional_identifier(raw.get("order"), "order")
+    if order_id is not None and told_order not in ("", order_id):
         raise UnexpectedReport(f"expected a fill of order {order_id}, was of another")
     side = _SIDES.get(_word(raw.get("side")))
     price, amount = _quantity(raw, "price"), _quantity(raw, "amount")
@@ -137,9 +170,9 @@ def fill_report(raw: Raw, order_id: str) -> FillReport:
     cost = _quantity(raw, "cost")
     if cost is None:
         cost = exact(_EXACT.multiply(price, amount)) or Decimal(0)
-    return FillReport(
-        external_id=_identifier(raw.get("id"), "id", MAX_ID),
-        order_external_id=order_id,
+    fill = FillReport(
+        external_id=_optional_identifier(raw.get("id"), "id"),
+        order_external_id=told_order if order_id is None else order_id,
         symbol=_identifier(raw.get("symbol"), "symbol", MAX_SYMBOL),
         side=side,
         price=price,
@@ -148,6 +181,7 @@ def fill_report(raw: Raw, order_id: str) -> FillReport:
         fees=_fees(raw),
         executed_at=_time(raw.get("timestamp"), raw.get("datetime")),
     )
+    return fill if fill.external_id else replace(fill, external_id=_content_id(fill))
 
 
 def balance_reports(raw: Raw, wallet: str = SPOT) -> Reports[BalanceReport]:
@@ -289,8 +323,16 @@ def _identifier(value: Any, name: str, limit: int) -> str:
     return text
 
 
-def _optional_identifier(value: Any) -> str:
-    return "" if value in (None, "") else _identifier(value, "clientOrderId", MAX_ID)
+def _optional_identifier(value: Any, name: str) -> str:
+    return "" if value in (None, "") else _identifier(value, name, MAX_ID)
+
+
+def _content_id(fill: FillReport) -> str:
+    """Make an id of what never changes: not of the fees, which some exchanges tell later."""
+    executed_at = fill.executed_at.isoformat() if fill.executed_at else ""
+    facts = (fill.order_external_id, executed_at, fill.side, fill.price, fill.amount, fill.cost)
+    digest = hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()
+    return f"{_CONTENT_MARK}{digest[:32]}"
 
 
 def _word(value: Any) -> str:

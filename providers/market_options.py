@@ -82,6 +82,43 @@ OPEN_ORDERS_NEED_SYMBOL: Final = frozenset(
     }
 )
 
+# ccxt lists fills of these by symbol only. Found by making the call: its flag `symbolRequired` is
+# set on eight more that do answer for the whole account.
+FILLS_NEED_SYMBOL: Final = frozenset(
+    {
+        "bigone",
+        "binance",
+        "binancecoinm",
+        "binanceus",
+        "binanceusdm",
+        "bingx",
+        "bitbns",
+        "bitflyer",
+        "bitget",
+        "bitopro",
+        "bitrue",
+        "bitso",
+        "bitvavo",
+        "btse",
+        "coinbaseexchange",
+        "coinbaseinternational",
+        "coincheck",
+        "coinone",
+        "coinsph",
+        "foxbit",
+        "gemini",
+        "lbank",
+        "luno",
+        "mercado",
+        "mexc",
+        "p2b",
+        "revolutx",
+        "tokocrypto",
+        "toobit",
+        "weex",
+    }
+)
+
 # Options in which ccxt remembers what kind of account it met; detecting it costs 1-2 requests.
 ACCOUNT_MODES: Final[Mapping[str, tuple[str, ...]]] = {
     "bitget": ("uta",),
@@ -99,6 +136,16 @@ FILLS_OF_ORDER_PARAM: Final[Mapping[str, str]] = {"bitget": "orderId"}
 # ccxt's method for the fills of an order wants their ids here, and its list for one symbol would
 # hide how long a page was: the fills of the whole account are read instead.
 FILLS_OF_ACCOUNT: Final = frozenset({"kraken"})
+
+
+# ccxt's list of orders begins with the id that is sent here, so that one look tells whether it is there.
+ORDERS_FROM_ID: Final[Mapping[str, str]] = {"binance": "orderId"}
+
+# ccxt sorts out the other symbols of these by itself, which would hide how long a page was.
+ENDED_ORDERS_OF_ACCOUNT: Final = frozenset({"kraken"})
+
+# The closed orders of these are all that have ended; elsewhere they may be the filled ones alone.
+CLOSED_ARE_ALL_ENDED: Final = frozenset({"gate", "kraken", "kucoin"})
 
 
 @dataclass(frozen=True, slots=True)

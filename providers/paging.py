@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from providers.catalogue import Market
+from providers.errors import UnexpectedReport
 from providers.mapping import Raw
 
+# A parameter that is None is left out of the request.
 Params = dict[str, Any]
+# since in milliseconds, limit, further parameters
+Fetch = Callable[[int | None, int | None, Params], Awaitable[Any]]
 
 MAX_PAGES: Final = 200
 
@@ -30,11 +34,14 @@ class Page:
         ccxt's unified rows, oldest first.
     rows_before : int
         Rows of all earlier pages.
+    until : int or None
+        Up to when rows are wanted, in milliseconds; None for all.
     """
 
     number: int
     rows: Sequence[Raw]
     rows_before: int
+    until: int | None = None
 
 
 NextPage = Callable[[Page], Params | None]
@@ -55,21 +62,150 @@ class Paging:
         Parameters that lead from a page to the next; None if there is no way.
     is_last : callable
         Whether nothing is behind a page.
+    repeats : bool
+        Whether a page begins with what the page before ended with, so that a row may be on both.
     """
 
     limit: int | None
     next_page: NextPage
     is_last: IsLast
     limit_param: str = ""
+    repeats: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The pages of one list.
+
+    Parameters
+    ----------
+    why_incomplete : str
+        Why there may be more rows; empty if there cannot be.
+    repeats : bool
+        As in `Paging`.
+    """
+
+    pages: tuple[Sequence[Raw], ...]
+    why_incomplete: str = ""
+    repeats: bool = False
+
+    @property
+    def rows(self) -> list[Raw]:
+        """Every row as often as the exchange has it, as far as that can be told."""
+        return merged(self.pages, repeats=self.repeats)
+
+    @property
+    def copies(self) -> list[Raw]:
+        """Every row as often as it was told."""
+        return [row for page in self.pages for row in page]
 
 
 def open_orders_paging(market: Market) -> Paging:
     return _OPEN_ORDERS.get(market.id) or _unknown(market.open_orders_limit)
 
 
+def trigger_orders_paging(market: Market) -> Paging:
+    return _TRIGGER_ORDERS.get(market.id) or _unknown(market.open_orders_limit)
+
+
+def ended_orders_paging(market: Market) -> Paging:
+    return _ENDED_ORDERS.get(market.id) or _unknown(market.ended_orders_limit)
+
+
 def fills_paging(market: Market) -> Paging:
+    """Tell how the fills of one order are paged; what they add up to proves them whole."""
     limit = market.fills_limit
-    return _FILLS.get(market.id) or Paging(limit, _since_newest, _shorter_than(limit))
+    by_time = Paging(limit, _since_newest, _shorter_than(limit), repeats=True)
+    return _FILLS.get(market.id) or by_time
+
+
+def account_fills_paging(market: Market) -> Paging:
+    """Tell how the fills of a time are paged; without a sure way a full page leads nowhere."""
+    if market.id in _FILLS and market.id not in _DIRECTION_UNSURE:
+        return _FILLS[market.id]
+    return _unknown(market.fills_limit)
+
+
+async def read_list(
+    fetch: Fetch,
+    paging: Paging,
+    *,
+    is_whole: Callable[[Sequence[Raw]], bool] | None = None,
+    since: int | None = None,
+    until: int | None = None,
+) -> Listed:
+    """Read page after page until the list is whole by the market's rule, or `is_whole` says so."""
+    limit = None if paging.limit_param else paging.limit
+    always: Params = {paging.limit_param: paging.limit} if paging.limit_param else {}
+    always["until"] = until
+    params: Params = {}
+    pages: list[Sequence[Raw]] = []
+    seen: set[Any] = set()
+    total = 0
+    for number in range(1, MAX_PAGES + 1):
+        page = Page(number, rows_of(await fetch(since, limit, _sent(always | params))), total, until)
+        total += len(page.rows)
+        keys = {identity(row) for row in page.rows}
+        is_news, seen = bool(keys - seen), seen | keys
+        pages.append(page.rows)
+        so_far = Listed(tuple(pages), repeats=paging.repeats)
+        if paging.is_last(page) or (is_whole is not None and is_whole(so_far.rows)):
+            return so_far
+        following = paging.next_page(page) if is_news else None
+        if following is None:
+            why = f"page {number} is full with {len(page.rows)} rows and leads to no other"
+            return Listed(so_far.pages, why, paging.repeats)
+        since, params = following.pop("since", since), following
+    return Listed(tuple(pages), f"there are more than {MAX_PAGES} pages", paging.repeats)
+
+
+def rows_of(answer: Any) -> Sequence[Raw]:
+    """Refuse an answer that is no list of rows."""
+    if not isinstance(answer, list) or not all(isinstance(row, Mapping) for row in answer):
+        raise UnexpectedReport(f"Expected a list of rows, was {type(answer).__name__}.")
+    return answer
+
+
+def identity(row: Raw) -> tuple[str, ...]:
+    """Tell a row from all others of its list; rows without an id by what they say.
+
+    A trade of the account with itself is two rows of one id, one for each side.
+    """
+    if row.get("id") not in (None, ""):
+        return tuple(str(row.get(name)) for name in ("symbol", "side", "id"))
+    return ("", *(str(row.get(name)) for name in _CONTENT))
+
+
+def merged(parts: Iterable[Sequence[Raw]], *, repeats: bool) -> list[Raw]:
+    """Join pages. Of rows without an id twins stay two.
+
+    Parameters
+    ----------
+    repeats : bool
+        Whether equal rows without an id of two pages may be one: then the page with most of them counts.
+    """
+    rows: list[Raw] = []
+    have: Counter[tuple[str, ...]] = Counter()
+    for part in parts:
+        told: Counter[tuple[str, ...]] = Counter()
+        for row in part:
+            key = identity(row)
+            told[key] += 1
+            is_named = key[0] != ""
+            if have[key] and is_named or (repeats and told[key] <= have[key]):
+                continue
+            rows.append(row)
+            if is_named or repeats:
+                have[key] = max(have[key], told[key])
+    return rows
+
+
+# What tells two rows without an id apart. Not the fees: they may be told late.
+_CONTENT: Final = ("symbol", "order", "timestamp", "side", "price", "amount", "cost")
+
+
+def _sent(params: Params) -> Params:
+    return {name: value for name, value in params.items() if value is not None}
 
 
 def cursor_in(page: Page, name: str) -> str | None:
@@ -105,6 +241,25 @@ def _without_cursor(name: str) -> IsLast:
     return lambda page: cursor_in(page, name) is None
 
 
+def _by_whole_pages(param: str, length: int) -> NextPage:
+    """Count rows that ccxt has sorted out, too."""
+    return lambda page: {param: page.number * length}
+
+
+def _is_empty(page: Page) -> bool:
+    return not page.rows
+
+
+def _shorter_or_later(limit: int) -> IsLast:
+    """Whether the page is short, or reaches beyond the time that was asked for."""
+
+    def is_last(page: Page) -> bool:
+        newest = max((row.get("timestamp") or 0 for row in page.rows), default=0)
+        return len(page.rows) < limit or (page.until is not None and newest > page.until)
+
+    return is_last
+
+
 def _by_number(param: str) -> NextPage:
     return lambda page: {param: page.number + 1}
 
@@ -124,9 +279,11 @@ def _below_oldest(param: str, raw_id: str = "") -> NextPage:
 
 
 def _above_newest(param: str) -> NextPage:
+    """Ask for what is newer than the highest id, for markets that take an id or a time but not both."""
+
     def next_page(page: Page) -> Params | None:
         ids = _numbers(page, "")
-        return {param: str(max(ids) + 1)} if ids else None
+        return {param: str(max(ids) + 1), "since": None, "until": None} if ids else None
 
     return next_page
 
@@ -184,15 +341,39 @@ _OPEN_ORDERS: Final[Mapping[str, Paging]] = {
 }
 
 _FILLS: Final[Mapping[str, Paging]] = {
-    "binance": Paging(1000, _above_newest("fromId"), _shorter_than(1000)),
+    "binance": Paging(1000, _above_newest("fromId"), _shorter_or_later(1000)),
     "bitget": Paging(100, _below_oldest("idLessThan"), _shorter_than(100)),
-    "bitstamp": Paging(1000, _by_offset("offset"), _shorter_than(1000)),
-    "bitvavo": Paging(1000, _until_oldest, _shorter_than(1000)),
+    # The list also has deposits and the like, which ccxt takes out: a short page proves nothing.
+    "bitstamp": Paging(1000, _by_whole_pages("offset", 1000), _is_empty),
+    "bitvavo": Paging(1000, _until_oldest, _shorter_than(1000), repeats=True),
     "bybit": Paging(100, _by_cursor("nextPageCursor", "cursor"), _shorter_than(100)),
     "coinbase": Paging(250, _by_cursor("cursor", "cursor"), _without_cursor("cursor")),
     "gate": Paging(1000, _by_number("page"), _shorter_than(1000)),
     # 50 at a time, newest first.
     "kraken": Paging(None, _by_offset("ofs"), _shorter_than(50)),
-    "kucoin": Paging(500, _by_number("currentPage"), _shorter_than(500)),
+    # ccxt does not send its own argument for the limit, and 50 would come.
+    "kucoin": Paging(500, _by_number("currentPage"), _shorter_than(500), limit_param="pageSize"),
     "okx": Paging(100, _below_oldest("after", "billId"), _shorter_than(100)),
+}
+
+# Whether the newest or the oldest come first is not documented: a page cannot lead to the next.
+_DIRECTION_UNSURE: Final = frozenset({"bitvavo"})
+
+_TRIGGER_ORDERS: Final[Mapping[str, Paging]] = {
+    "bitget": Paging(100, _below_oldest("idLessThan"), _shorter_than(100)),
+    "bybit": Paging(50, _by_cursor("nextPageCursor", "cursor"), _shorter_than(50)),
+    "gate": Paging(100, _by_offset("offset"), _shorter_than(100)),
+    "kucoin": Paging(500, _by_number("currentPage"), _shorter_than(500)),
+    "okx": Paging(100, _below_oldest("after"), _shorter_than(100)),
+}
+
+_ENDED_ORDERS: Final[Mapping[str, Paging]] = {
+    "bitget": Paging(100, _below_oldest("idLessThan"), _shorter_than(100)),
+    "bybit": Paging(50, _by_cursor("nextPageCursor", "cursor"), _shorter_than(50)),
+    "coinbase": Paging(100, _by_cursor("cursor", "cursor"), _without_cursor("cursor")),
+    "gate": Paging(100, _by_number("page"), _shorter_than(100)),
+    # 50 at a time, newest first.
+    "kraken": Paging(None, _by_offset("ofs"), _shorter_than(50)),
+    "kucoin": Paging(500, _by_number("currentPage"), _shorter_than(500)),
+    "okx": Paging(100, _below_oldest("after"), _shorter_than(100)),
 }

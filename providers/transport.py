@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, Final
 
@@ -17,6 +19,9 @@ from providers.errors import ExchangeTimeout, ExchangeUnavailable, UnexpectedRep
 REQUEST_SECONDS: Final = 15.0
 # Decompressed: a few kilobytes of gzip may hold gigabytes.
 MAX_BODY_BYTES: Final = 32 * 1024 * 1024
+
+# Seconds. The header counts whole ones: a smaller difference may be none.
+_SURE_CLOCK_OFFSET: Final = 2.0
 
 _CHUNK_BYTES: Final = 64 * 1024
 _MAX_CONNECTIONS: Final = 100
@@ -133,6 +138,7 @@ class AccountSession:
     async def _fetch(
         self, method: str, url: yarl.URL, headers: Mapping[str, str], data: Any
     ) -> HttpReply:
+        sent_at = datetime.now(UTC)
         async with self._session.request(
             method,
             url,
@@ -146,6 +152,9 @@ class AccountSession:
                     f"{method} {url.path} was answered with a redirect ({response.status}), "
                     "which is not followed."
                 )
+            self.clock_offset = clock_offset(
+                response.headers.get("Date", ""), sent_at, datetime.now(UTC)
+            )
             body = await self._body(response, f"{method} {url.path}")
             return HttpReply(response.status, response.reason or "", response.headers, body)
 
@@ -164,6 +173,25 @@ class AccountSession:
         if self._endpoint is None:
             return url
         return yarl.URL(f"{self._endpoint.origin()}{url.raw_path_qs}", encoded=True)
+
+
+def clock_offset(date: str, sent_at: datetime, answered_at: datetime) -> float:
+    """Tell how many seconds a server's clock is ahead of ours; 0 if that is too little to be sure.
+
+    Parameters
+    ----------
+    date : str
+        The answer's ``Date`` header; empty if it has none.
+    """
+    try:
+        told = parsedate_to_datetime(date)
+    except ValueError:
+        return 0.0
+    told = told if told.tzinfo else told.replace(tzinfo=UTC)
+    round_trip = answered_at - sent_at
+    offset = (told - (sent_at + round_trip / 2)).total_seconds()
+    unsure = _SURE_CLOCK_OFFSET + round_trip.total_seconds() / 2
+    return 0.0 if abs(offset) < unsure else offset
 
 
 class HttpReply:

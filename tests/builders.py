@@ -9,9 +9,11 @@ from typing import Any
 
 from portfolios.models import (
     AssetBalance,
+    ClaimRule,
     Discrepancy,
     ExchangeAccount,
     Fill,
+    Flow,
     Incident,
     LedgerEntry,
     MarketCredential,
@@ -24,7 +26,16 @@ from portfolios.models import (
 )
 from portfolios.models.choices import Severity, Verdict
 from portfolios.services.credentials import store_credential
-from providers.reports import LegKind, LegStatus, OrderSide, OrderStatus, OrderType
+from providers.reports import (
+    FlowKind,
+    FlowSource,
+    FlowStatus,
+    LegKind,
+    LegStatus,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+)
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 _numbers = count(1)
@@ -85,6 +96,28 @@ def make_fill(order: Order, **kwargs: Any) -> Fill:
         "executed_at": NOON,
     }
     return Fill.objects.create(account=order.account, order=order, **defaults | kwargs)
+
+
+def make_flow(account: ExchangeAccount | None = None, **kwargs: Any) -> Flow:
+    defaults = {
+        "source": FlowSource.DEPOSITS,
+        "external_id": f"flow-{next(_numbers)}",
+        "kind": FlowKind.DEPOSIT,
+        "wallet": "spot",
+        "asset": "BTC",
+        "amount": Decimal("0.25"),
+        "status": FlowStatus.DONE,
+        "occurred_at": NOON,
+        "settled_at": NOON,
+    }
+    return Flow.objects.create(account=account or make_account(), **defaults | kwargs)
+
+
+def make_claim_rule(portfolio: Portfolio, **kwargs: Any) -> ClaimRule:
+    """Make a rule that gives all orders to `portfolio`; give `kind` and `value` for another one."""
+    return ClaimRule.objects.create(
+        account=portfolio.account, portfolio=portfolio, **{"kind": ClaimRule.Kind.ALL} | kwargs
+    )
 
 
 def make_balance(account: ExchangeAccount | None = None, **kwargs: Any) -> AssetBalance:

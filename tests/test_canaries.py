@@ -34,8 +34,8 @@ from portfolios.services.book import import_book
 from portfolios.services.connection_test import execute_connection_test
 from portfolios.services.credentials import opened_credentials, store_credential
 from portfolios.services.manual_sync import sync_now
-from portfolios.services.portfolio_sync import snapshot_request
 from portfolios.services.providers import provider_lookup, user_providers
+from portfolios.services.snapshot_requests import snapshot_request
 from portfolios.tasks import enqueue_connection_test, enqueue_sync
 from providers.sandbox.engine import Engine
 from providers.sandbox.faults import Fault, FaultKind

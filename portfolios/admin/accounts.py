@@ -33,8 +33,12 @@ class ExchangeAccountAdmin(admin.ModelAdmin[ExchangeAccount]):
         (gettext_lazy("Schedule"), {"fields": ("interval_seconds", "paused")}),
         (
             gettext_lazy("Judging"),
-            {"classes": ("collapse",), "fields": ("lag_seconds", "grace_seconds")},
+            {
+                "classes": ("collapse",),
+                "fields": ("lag_seconds", "grace_seconds", "lapses_by_itself"),
+            },
         ),
+        (gettext_lazy("Reading"), {"classes": ("collapse",), "fields": ("symbols",)}),
         (
             gettext_lazy("Where requests go"),
             {"classes": ("collapse",), "fields": ("sandbox", "endpoint")},

@@ -16,11 +16,14 @@ from portfolios.models import (
     AssetBalance,
     Discrepancy,
     Fill,
+    Flow,
     Incident,
     LedgerEntry,
     Occurrence,
     Order,
+    OrderVersion,
     Position,
+    ReadCursor,
     StoredLeg,
     SyncRun,
 )
@@ -61,11 +64,34 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
     search_fields = ("external_id", "client_order_id", "symbol")
 
 
+@admin.register(OrderVersion)
+class OrderVersionAdmin(ReadOnlyAdmin[OrderVersion]):
+    list_display = ("order", "number", "amount", "price", "replaced_at")
+    list_select_related = ("order",)
+    search_fields = ("order__external_id", "order__client_order_id")
+
+
 @admin.register(Fill)
 class FillAdmin(ReadOnlyAdmin[Fill]):
     list_display = ("external_id", "account", "symbol", "side", "amount", "price", "executed_at")
     list_select_related = ("account",)
     search_fields = ("external_id", "symbol")
+
+
+@admin.register(Flow)
+class FlowAdmin(ReadOnlyAdmin[Flow]):
+    list_display = ("external_id", "account", "kind", "asset", "amount", "status", "occurred_at")
+    list_filter = ("kind", "status", "source")
+    list_select_related = ("account",)
+    search_fields = ("external_id", "asset")
+
+
+@admin.register(ReadCursor)
+class ReadCursorAdmin(ReadOnlyAdmin[ReadCursor]):
+    list_display = ("id", "account", "kind", "subject", "covered_until")
+    list_filter = ("kind",)
+    list_select_related = ("account",)
+    search_fields = ("subject", "account__label")
 
 
 @admin.register(LedgerEntry)

@@ -3,7 +3,8 @@ from __future__ import annotations
 from django.contrib import admin
 from django.http import HttpRequest
 
-from portfolios.models import Portfolio
+from portfolios.forms import ClaimRuleForm
+from portfolios.models import ClaimRule, Portfolio
 
 # What the books were opened on cannot be changed under them.
 _FIXED_BY_OPENING = ("account", "trading_symbol", "initial_balance")
@@ -24,3 +25,13 @@ class PortfolioAdmin(admin.ModelAdmin[Portfolio]):
     ) -> tuple[str, ...]:
         is_open = obj is not None and obj.initialized
         return (*_FIXED_BY_OPENING, *_SHOWN) if is_open else _SHOWN
+
+
+@admin.register(ClaimRule)
+class ClaimRuleAdmin(admin.ModelAdmin[ClaimRule]):
+    form = ClaimRuleForm
+    list_display = ("account", "kind", "value", "portfolio")
+    list_display_links = ("kind", "value")
+    list_filter = ("kind",)
+    list_select_related = ("account", "portfolio")
+    search_fields = ("value", "account__label", "portfolio__name")

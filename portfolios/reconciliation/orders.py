@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Final
 
+from portfolios.reconciliation.execution import fees_by_asset
 from providers.reports import FeeReport, OrderReport, OrderStatus, OrderType
 
 # What an exchange says outweighs what was concluded here, and an end outweighs what came before it. Of two ends that
@@ -21,11 +23,19 @@ _WEIGHT: Final[Mapping[OrderStatus, int]] = {
     OrderStatus.CANCELED: 5,
     OrderStatus.CLOSED: 6,
 }
+# An order that waits for a price goes on as a plain one once it is triggered.
+_TYPES: Final = (OrderType.LIMIT, OrderType.MARKET, OrderType.STOP, OrderType.STOP_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
 class OrderState:
-    """What the books know of one order; the fields are those of the order model."""
+    """What the books know of one order; the fields are those of the order model.
+
+    Parameters
+    ----------
+    updated_at : datetime or None
+        The exchange's time of the report that `amount` and `price` were taken from; None if it tells no times.
+    """
 
     status: OrderStatus
     amount: Decimal
@@ -42,63 +52,141 @@ class OrderState:
     updated_at: datetime | None = None
 
 
+class Conflict(StrEnum):
+    """How a report contradicts what the exchange said before.
+
+    `STATE`: two ends that cannot both hold. `FILL_AHEAD`: less filled than is known. `RESURRECTED`: alive, or ended by
+    the exchange, though it lapsed here. `REGRESSION`: open again after its end.
+    """
+
+    STATE = "state"
+    FILL_AHEAD = "fill_ahead"
+    RESURRECTED = "resurrected"
+    REGRESSION = "regression"
+
+
 def merged_order(known: OrderState, report: OrderReport) -> OrderState:
     """Join `report` into `known`: arriving twice, late or out of order gives the same state.
 
-    What the exchange does not report, or reports in a word that is not known, leaves the books as they are. `filled`
-    never falls, and an order that has ended does not open again: such a report is an older copy.
+    Each part of an order joins by itself: the furthest status; the most filled, with its cost; the most fees; the newest
+    terms by the exchange's clock. What is not reported, or reported in a word that is not known, leaves the books as they are.
+
+    An exchange that tells no times leaves it open which of two terms are newer. These alone depend on the order of
+    arrival, unless an end or more filled shows the older ones.
     """
-    named = replace(
+    joined = replace(
         known,
         external_id=known.external_id or report.external_id,
         client_order_id=known.client_order_id or report.client_order_id,
-        type=known.type or report.type,
-        created_at=known.created_at or report.created_at,
+        type=max(known.type, report.type, key=_type_rank),
+        fees=_joined_fees(known.fees, report.fees) if report.fees else known.fees,
+        created_at=_earliest(known.created_at, report.created_at),
     )
-    executed = _with_execution(named, report)
-    return executed if _is_older(report, known) else _with_terms(executed, report)
+    return _with_terms(_with_execution(_with_status(joined, report), report), report)
+
+
+def _earliest(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min((time for time in (one, other) if time is not None), default=None)
+
+
+def _type_rank(kind: OrderType | None) -> int:
+    return -1 if kind is None else _TYPES.index(kind)
+
+
+def _with_status(known: OrderState, report: OrderReport) -> OrderState:
+    if report.status is None:
+        return known
+    told = (_WEIGHT[report.status], report.raw_status)
+    if told <= (_WEIGHT[known.status], known.raw_status):
+        return known
+    return replace(known, status=report.status, raw_status=report.raw_status)
 
 
 def _with_execution(known: OrderState, report: OrderReport) -> OrderState:
-    """Take over what is filled together with its cost, since the cost of less would price the rest wrongly."""
+    """Take over what is filled together with its cost, since the cost of less would price the rest wrongly.
+
+    Of two costs of one amount the larger counts, since ccxt derives some by cutting digits off.
+    """
     if report.filled is None or report.filled < known.filled:
         return known
     if report.filled > known.filled:
         known = replace(known, filled=report.filled, average=None, cost=None)
-    elif _is_older(report, known):
-        return known
     return replace(
         known,
-        average=known.average if report.average is None else report.average,
-        cost=known.cost if report.cost is None else report.cost,
-        fees=report.fees or known.fees,
+        average=_most(known.average, report.average),
+        cost=_most(known.cost, report.cost),
     )
+
+
+def _joined_fees(*told: tuple[FeeReport, ...]) -> tuple[FeeReport, ...]:
+    """Take of each asset the most: the fees of an order only grow, as do its rebates, which are negative."""
+    joined: dict[str, Decimal] = {}
+    for fees in told:
+        for asset, amount in fees_by_asset(fees).items():
+            joined[asset] = max(joined.get(asset, amount), amount, key=lambda x: (x.copy_abs(), x))
+    return tuple(FeeReport(asset, joined[asset]) for asset in sorted(joined))
+
+
+def _most(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return max((value for value in (one, other) if value is not None), default=None)
 
 
 def _with_terms(known: OrderState, report: OrderReport) -> OrderState:
-    times = [time for time in (known.updated_at, report.updated_at) if time is not None]
-    latest = replace(
-        known,
-        amount=known.amount if report.amount is None else report.amount,
-        price=known.price if report.price is None else report.price,
-        updated_at=max(times, default=None),
-    )
-    if report.status is None:
-        return latest
-    return replace(latest, status=report.status, raw_status=report.raw_status)
+    """Take over amount and price together, so that one time is enough to tell which are newer."""
+    if report.amount is None or not _has_newer_terms(report, known):
+        return known
+    return replace(known, amount=report.amount, price=report.price, updated_at=report.updated_at)
 
 
-def _is_older(report: OrderReport, known: OrderState) -> bool:
-    """Whether the report was overtaken: by an end, by a fill, or by its exchange's own clock."""
-    status = known.status if report.status is None else report.status
-    if _has_ended(status) != _has_ended(known.status):
-        return _has_ended(known.status)
-    if report.filled is not None and report.filled != known.filled:
-        return report.filled < known.filled
-    if report.updated_at and known.updated_at and report.updated_at != known.updated_at:
-        return report.updated_at < known.updated_at
-    return _WEIGHT[status] < _WEIGHT[known.status]
+def _has_newer_terms(report: OrderReport, known: OrderState) -> bool:
+    if (report.price is None) != (known.price is None):
+        return known.price is None
+    if report.updated_at is None:
+        return known.updated_at is None and not _is_overtaken(report, known)
+    if known.updated_at is None or report.updated_at != known.updated_at:
+        return known.updated_at is None or report.updated_at > known.updated_at
+    # Told of one moment, both cannot hold: the larger ones, in whatever order they come.
+    return (report.amount, report.price) > (known.amount, known.price)
+
+
+def _is_overtaken(report: OrderReport, known: OrderState) -> bool:
+    """Whether an end or more filled shows that the report is an older copy."""
+    if report.status is not None and _has_ended(known.status) and not _has_ended(report.status):
+        return True
+    return report.filled is not None and report.filled < known.filled
 
 
 def _has_ended(status: OrderStatus) -> bool:
     return status.is_terminal and status is not OrderStatus.LAPSED
+
+
+def conflicts(known: OrderState, report: OrderReport) -> tuple[Conflict, ...]:
+    """Name how `report` contradicts `known`; an older copy, by its exchange's clock, contradicts nothing it precedes.
+
+    An end after which more is filled is late, no contradiction. Whether a second look says the same is for the caller.
+    """
+    found = []
+    if report.status is not None and _contradict(known, report.status, report.filled):
+        found.append(Conflict.STATE)
+    is_older = bool(report.updated_at and known.updated_at and report.updated_at < known.updated_at)
+    if not is_older and report.filled is not None and report.filled < known.filled:
+        found.append(Conflict.FILL_AHEAD)
+    if known.status is OrderStatus.LAPSED and report.status is not None:
+        found.append(Conflict.RESURRECTED)
+    if not is_older and _has_ended(known.status) and report.status is OrderStatus.OPEN:
+        found.append(Conflict.REGRESSION)
+    return tuple(found)
+
+
+def _contradict(known: OrderState, told: OrderStatus, filled: Decimal | None) -> bool:
+    if known.status is told or not (_has_ended(known.status) and _has_ended(told)):
+        return False
+    # An exchange may close what was filled with the word for a cancellation.
+    is_same_end = known.status is OrderStatus.CLOSED and told is OrderStatus.CANCELED
+    return not (is_same_end and filled in (None, known.filled))
+
+
+def amendment(before: OrderState, after: OrderState) -> bool:
+    """Whether the exchange has changed the terms of an order; a price told for the first time is no change."""
+    is_repriced = before.price is not None and before.price != after.price
+    return is_repriced or before.amount != after.amount

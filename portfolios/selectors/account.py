@@ -4,21 +4,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from django.db.models import F
+
 from portfolios.models import (
     AssetBalance,
     Discrepancy,
     ExchangeAccount,
+    Flow,
     MarketCredential,
     Order,
+    Portfolio,
     SyncRun,
 )
 from portfolios.selectors.accounts import AccountSummary, account_summaries
+from portfolios.selectors.coverage import Coverage, account_coverage
 from portfolios.selectors.listing import Listing, Query
 from portfolios.selectors.orders import account_orders
 from portfolios.services.accounts import grace, lag
 from portfolios.services.credentials import stored_names
 
 RECENT_RUNS = 10
+RECENT_FLOWS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +64,25 @@ class CredentialState:
 
 @dataclass(frozen=True, slots=True)
 class AccountPage:
+    """One account.
+
+    Parameters
+    ----------
+    owners : list of Portfolio
+        To which an order that no portfolio claims can be given.
+    flows : list of Flow
+        The newest `RECENT_FLOWS`.
+    """
+
     summary: AccountSummary
     credential: CredentialState
     lag_seconds: float
     grace_seconds: float
     balances: list[BalanceRow]
     orders: Listing[Order]
+    owners: list[Portfolio]
+    flows: list[Flow]
+    coverage: Coverage
     recent_runs: list[SyncRun]
 
     @property
@@ -80,6 +99,9 @@ def account_page(account: ExchangeAccount, query: Query, now: datetime) -> Accou
         grace_seconds=grace(account).total_seconds(),
         balances=_balances(account),
         orders=account_orders(account, query),
+        owners=[row for row in summary.portfolios if row.mode == Portfolio.Mode.LIVE],
+        flows=_newest_flows(account),
+        coverage=account_coverage(account, summary.last_run),
         recent_runs=summary.runs[::-1][:RECENT_RUNS],
     )
 
@@ -96,6 +118,11 @@ def credential_state(account: ExchangeAccount) -> CredentialState:
         tested_at=credential.tested_at,
         names=tuple(stored_names(account)),
     )
+
+
+def _newest_flows(account: ExchangeAccount) -> list[Flow]:
+    newest_first = F("occurred_at").desc(nulls_last=True)
+    return list(account.flows.order_by(newest_first, "-pk")[:RECENT_FLOWS])
 
 
 def _balances(account: ExchangeAccount) -> list[BalanceRow]:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from django.db.models import Case, IntegerField, Q, QuerySet, When
 from django.utils.translation import gettext_lazy as _
 
-from portfolios.models import Discrepancy
+from portfolios.models import Discrepancy, Order
 from portfolios.models.choices import Severity
 from portfolios.selectors.listing import (
     ALL,
@@ -16,6 +17,8 @@ from portfolios.selectors.listing import (
     one_page,
     search,
 )
+from portfolios.services.claims import unacked_match
+from portfolios.services.lapses import proposes_lapse, released_by_lapse
 
 LIVE = "live"
 # The severity as a number, then what was seen last.
@@ -33,6 +36,42 @@ _WORST_FIRST = (
 class DiscrepanciesPage:
     listing: Listing[Discrepancy]
     any_live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lapse:
+    """What taking an order as lapsed makes available again."""
+
+    asset: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class DiscrepancyPage:
+    """One discrepancy, and what a person may decide about it.
+
+    Parameters
+    ----------
+    lapse : Lapse or None
+        None unless the discrepancy proposes that its order has lapsed.
+    match : Order or None
+        The order of the exchange that an unacknowledged one can only be.
+    """
+
+    discrepancy: Discrepancy
+    lapse: Lapse | None
+    match: Order | None
+
+
+def discrepancy_page(discrepancy: Discrepancy) -> DiscrepancyPage:
+    order = discrepancy.order
+    is_live = discrepancy.state in Discrepancy.LIVE
+    is_unacked = is_live and discrepancy.code == Discrepancy.Code.ORDER_UNACKED
+    return DiscrepancyPage(
+        discrepancy=discrepancy,
+        lapse=Lapse(*released_by_lapse(order)) if order and proposes_lapse(discrepancy) else None,
+        match=unacked_match(order) if order and is_unacked else None,
+    )
 
 
 def discrepancies_page(query: Query) -> DiscrepanciesPage:

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from portfolios.models import ExchangeAccount, Order, Portfolio
+from portfolios.models import Discrepancy, ExchangeAccount, Order, Portfolio
 from portfolios.selectors.listing import Facet, Listing, Query, facet, one_page
 from providers.reports import OrderStatus
 
@@ -17,13 +17,20 @@ def account_orders(account: ExchangeAccount, query: Query) -> Listing[Order]:
     rows = _with_status(Order.objects.filter(account=account), status.chosen)
     if owner.chosen != "all":
         rows = rows.filter(external=owner.chosen == "external")
-    return one_page(rows.select_related("portfolio"), query, (status, owner))
+    return one_page(_with_notes(rows), query, (status, owner))
 
 
 def portfolio_orders(portfolio: Portfolio, query: Query) -> Listing[Order]:
     status = _status_facet(query)
     rows = _with_status(Order.objects.filter(portfolio=portfolio), status.chosen)
-    return one_page(rows.select_related("portfolio"), query, (status,))
+    return one_page(_with_notes(rows), query, (status,))
+
+
+def _with_notes(rows: QuerySet[Order]) -> QuerySet[Order]:
+    """Read with each order what is to be said of it: former terms, and `wrong`, its unsettled discrepancies."""
+    live = Discrepancy.objects.filter(state__in=Discrepancy.LIVE).order_by("pk")
+    wrong = Prefetch("discrepancy_set", live, to_attr="wrong")
+    return rows.select_related("portfolio").prefetch_related("versions", wrong)
 
 
 def _status_facet(query: Query) -> Facet:

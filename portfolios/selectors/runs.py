@@ -65,4 +65,6 @@ def _legs(run: SyncRun) -> list[StoredLeg]:
     failed_first = Case(
         When(status=LegStatus.FAILED, then=0), default=1, output_field=IntegerField()
     )
-    return list(run.legs.order_by(failed_first, "pk")[:MAX_LEGS])
+    # Of the content only its digest is shown; its rows may be thousands.
+    legs = run.legs.select_related("content").defer("content__rows")
+    return list(legs.order_by(failed_first, "pk")[:MAX_LEGS])

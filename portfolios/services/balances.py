@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db.models import QuerySet
 
-from portfolios.amounts import difference, exact_sum
+from portfolios.amounts import difference, exact_sum, sums_by
 from portfolios.models import AssetBalance, Discrepancy, ExchangeAccount, LedgerEntry, Portfolio
 from portfolios.models.choices import Severity, Verdict
 from portfolios.reconciliation.balances import NEW_ASSET, Judgement, balance_cause, judgement
-from portfolios.services.discrepancies import Finding, record_findings
-from portfolios.services.ledger import append_entries
+from portfolios.services.discrepancies import Finding, Findings, record_findings
+from portfolios.services.flows import pending_sums
+from portfolios.services.ledger import append_entries, later_effects
 from providers.reports import BalanceReport, Leg, LegKind, LegStatus
 
 ZERO = Decimal(0)
@@ -43,8 +43,6 @@ class Look:
     ----------
     expected : Mapping of str to Mapping of str to Decimal
         What the books expect of each asset, by wallet.
-    judged : set of str
-        Keys of the discrepancies that it could judge.
     is_whole : bool
         Whether every asset of every wallet could be judged.
     """
@@ -52,8 +50,7 @@ class Look:
     account: ExchangeAccount
     seen_at: datetime
     expected: Mapping[str, Mapping[str, Decimal]]
-    findings: list[Finding] = field(default_factory=list)
-    judged: set[str] = field(default_factory=set)
+    findings: Findings = field(default_factory=Findings)
     is_whole: bool = True
 
 
@@ -97,26 +94,19 @@ def expected_totals(account: ExchangeAccount) -> dict[str, Decimal]:
     A backtest holds nothing at an exchange.
     """
     real = account.positions.exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
-    return _sums(real.values_list("asset", "amount"))
+    return sums_by(real.values_list("asset", "amount"))
 
 
 def expected_by_wallet(account: ExchangeAccount) -> dict[str, dict[str, Decimal]]:
     """Tell what each wallet should hold: books are kept of the first one, the others stay as their baseline was."""
     trading, *others = account.wallets
-    expected = {wallet: _sums(_baseline_of(account, wallet)) for wallet in others}
-    aside = _sums(pair for wallet in others for pair in expected[wallet].items())
+    expected = {wallet: sums_by(_baseline_of(account, wallet)) for wallet in others}
+    aside = sums_by(pair for wallet in others for pair in expected[wallet].items())
     expected[trading] = {
         asset: difference(total, aside.get(asset, ZERO))
         for asset, total in expected_totals(account).items()
     }
     return expected
-
-
-def _sums(pairs: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
-    amounts: defaultdict[str, list[Decimal]] = defaultdict(list)
-    for asset, amount in pairs:
-        amounts[asset].append(amount)
-    return {asset: exact_sum(values) for asset, values in amounts.items()}
 
 
 def _baseline_of(account: ExchangeAccount, wallet: str) -> Iterable[tuple[str, Decimal]]:
@@ -134,8 +124,7 @@ def judge_account(
     account: ExchangeAccount,
     legs: Iterable[Leg],
     now: datetime,
-    order_findings: Iterable[Finding] = (),
-    judged_orders: Iterable[str] = (),
+    findings: Findings | None = None,
 ) -> None:
     """Compare every asset of every wallet and bring verdicts and discrepancies up to date.
 
@@ -143,8 +132,8 @@ def judge_account(
 
     Parameters
     ----------
-    order_findings, judged_orders : iterables
-        What the same look found of orders, and the keys of those it could judge.
+    findings : Findings or None
+        What the same look found of orders, fills and flows.
     """
     look = Look(account, now, expected_by_wallet(account))
     read = {leg.subject: leg for leg in balance_legs(legs) if leg.status is LegStatus.OBSERVED}
@@ -154,17 +143,22 @@ def judge_account(
         else:
             look.is_whole = False
             _mark_not_verifiable(account.balances.filter(wallet=wallet), UNREAD)
-    if look.is_whole and not look.findings:
+    if look.is_whole and not look.findings.found:
         account.verified_at = now
         ExchangeAccount.objects.filter(pk=account.pk).update(verified_at=now)
     _judge_claims(look)
-    look.findings += order_findings
-    look.judged |= set(judged_orders)
-    record_findings(account, look.findings, look.judged, now)
+    of_facts = findings or Findings()
+    record_findings(
+        account,
+        [*look.findings.found, *of_facts.found],
+        look.findings.judged | of_facts.judged,
+        now,
+    )
 
 
 def _judge_wallet(look: Look, leg: Leg) -> None:
-    held, expected = observed_balances(leg), look.expected[leg.subject]
+    held = observed_balances(leg)
+    expected = _expected_then(look, leg)
     of_wallet = look.account.balances.filter(wallet=leg.subject)
     stored = set(of_wallet.values_list("asset", flat=True))
     agreed_before = stored - _new_assets(look.account, leg.subject)
@@ -172,6 +166,7 @@ def _judge_wallet(look: Look, leg: Leg) -> None:
     for asset in sorted(held.keys() | expected.keys() | stored):
         if asset in held or leg.complete:
             judged = _judged(look, expected.get(asset, ZERO), held.get(asset))
+            judged = _pending(look, asset, judged)
             rows.append(_balance_row(look, leg.subject, asset, held.get(asset), judged))
             _note(look, leg.subject, asset, judged, known_before=asset in agreed_before)
     AssetBalance.objects.bulk_create(
@@ -185,10 +180,31 @@ def _judge_wallet(look: Look, leg: Leg) -> None:
         _mark_not_verifiable(of_wallet.exclude(asset__in=held), NOT_LISTED)
 
 
+def _expected_then(look: Look, leg: Leg) -> Mapping[str, Decimal]:
+    """Tell what the wallet should have held when it was read: without what the books know to have happened later."""
+    expected = look.expected[leg.subject]
+    if leg.subject != look.account.wallets[0]:
+        return expected
+    read_at = leg.responded_at + timedelta(seconds=leg.clock_offset)
+    later = later_effects(look.account, read_at)
+    return {
+        asset: difference(expected.get(asset, ZERO), later.get(asset, ZERO))
+        for asset in sorted(expected.keys() | later.keys())
+    }
+
+
 def _judged(look: Look, expected: Decimal, reported: BalanceReport | None) -> Judgement:
     judged = judgement(expected, reported)
     if look.account.baseline_at is None:
         return replace(judged, residual=None, reason=NO_BASELINE)
+    return judged
+
+
+def _pending(look: Look, asset: str, judged: Judgement) -> Judgement:
+    """Take a difference that movements on their way make up exactly as none: some exchanges count them at once."""
+    if judged.residual and judged.residual in pending_sums(look.account, asset):
+        expected = exact_sum((judged.expected, judged.residual))
+        return replace(judged, expected=expected, residual=ZERO)
     return judged
 
 
@@ -217,11 +233,11 @@ def _note(look: Look, wallet: str, asset: str, judged: Judgement, *, known_befor
     if judged.residual is None:
         look.is_whole = False
         return
-    look.judged.add(_key(wallet, asset))
+    look.findings.judged.add(_key(wallet, asset))
     if judged.agrees:
         return
     is_short = judged.residual < 0
-    look.findings.append(
+    look.findings.add(
         Finding(
             key=_key(wallet, asset),
             code=Discrepancy.Code.BALANCE_SHORT if is_short else Discrepancy.Code.BALANCE_SURPLUS,
@@ -256,9 +272,9 @@ def _judge_claims(look: Look) -> None:
     unassigned = look.account.positions.filter(portfolio=None).values_list("asset", "amount")
     for asset, amount in unassigned:
         key = f"alloc:{asset}"
-        look.judged.add(key)
+        look.findings.judged.add(key)
         if amount < 0:
-            look.findings.append(
+            look.findings.add(
                 Finding(
                     key=key,
                     code=Discrepancy.Code.ALLOC_OVERCOMMITTED,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -31,7 +31,15 @@ FOUND = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One difference as one look saw it; `is_certain` if it is no matter of timing and opens at once."""
+    """One difference as one look saw it.
+
+    Parameters
+    ----------
+    is_certain : bool
+        Whether it is no matter of timing and opens at once.
+    is_unproved : bool
+        Whether it stays suspected however long it lasts: the proof is counted elsewhere.
+    """
 
     key: str
     code: Discrepancy.Code
@@ -46,6 +54,19 @@ class Finding:
     order: Order | None = None
     portfolio: Portfolio | None = None
     is_certain: bool = False
+    is_unproved: bool = False
+
+
+@dataclass(slots=True)
+class Findings:
+    """What one look found, and the keys of what it could judge: of these, what it did not find is resolved."""
+
+    found: list[Finding] = field(default_factory=list)
+    judged: set[str] = field(default_factory=set)
+
+    def add(self, finding: Finding) -> None:
+        self.found.append(finding)
+        self.judged.add(finding.key)
 
 
 def record_findings(
@@ -87,6 +108,10 @@ def _see_again(
         first_seen=discrepancy.first_seen,
     )
     step = next_step(episode, finding.difference, seen_at, lag(account) + grace(account))
+    if finding.is_certain and discrepancy.state == State.SUSPECTED:
+        step = Step.OPEN
+    elif finding.is_unproved:
+        step = Step.STAY
     if step is Step.RESTART:
         discrepancy.first_seen, discrepancy.times_seen = seen_at, 0
     elif step is Step.OPEN:
@@ -97,6 +122,7 @@ def _see_again(
 def _write(discrepancy: Discrepancy, finding: Finding, seen_at: datetime) -> None:
     for name in FOUND:
         setattr(discrepancy, name, getattr(finding, name))
+    discrepancy.cause = discrepancy.cause[:200]
     discrepancy.last_seen = seen_at
     discrepancy.times_seen += 1
     discrepancy.save()

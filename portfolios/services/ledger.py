@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
-from portfolios.amounts import amount, exact_sum
+from django.db.models import Q
+
+from portfolios.amounts import amount, difference, exact_mul, exact_sum, sums_by
 from portfolios.models import (
     ExchangeAccount,
     Fill,
+    Flow,
     LedgerEntry,
     Order,
     Portfolio,
@@ -24,10 +29,30 @@ from portfolios.reconciliation.execution import (
     fees_by_asset,
     lock,
 )
+from portfolios.reconciliation.flows import flow_effect
 from portfolios.reconciliation.lots import Change, cost_of_sold
-from providers.reports import FeeReport, FillReport, OrderSide, OrderStatus
+from providers.mapping import base_and_quote
+from providers.reports import (
+    FeeReport,
+    FillReport,
+    FlowKind,
+    FlowReport,
+    FlowSource,
+    FlowStatus,
+    OrderSide,
+    OrderStatus,
+)
 
 Cause = LedgerEntry.Cause
+FLOW_CAUSES: Final = {
+    FlowKind.DEPOSIT: Cause.DEPOSIT,
+    FlowKind.WITHDRAWAL: Cause.WITHDRAWAL,
+    FlowKind.TRANSFER: Cause.TRANSFER,
+    FlowKind.REWARD: Cause.REWARD,
+    FlowKind.CONVERSION: Cause.CONVERSION,
+    # Never booked; what a person says of it is.
+    FlowKind.OTHER: Cause.TRANSFER,
+}
 ZERO = Decimal(0)
 
 
@@ -84,7 +109,7 @@ def book_order(order: Order, run: SyncRun | None, *, out_of_unassigned: bool = F
             entry.key = f"{series}{len(booked)}:{entry.cause}:{entry.asset}"
         append_entries(entries)
         if out_of_unassigned:
-            append_entries([_opposite(entry, "claim") for entry in entries])
+            append_entries([_opposite(entry, "claim", run) for entry in entries])
         elif not booked and _joined_after_baseline(order):
             append_entries(_counted_in_baseline(order, facts, run))
     return not moved.unpriced
@@ -180,10 +205,10 @@ def _counted_in_baseline(order: Order, facts: OrderFacts, run: SyncRun | None) -
     entries = _entries(order, then, change, run)
     for entry in entries:
         entry.key = f"order:{order.pk}:{entry.cause}:{entry.asset}"
-    return [_opposite(entry, "before") for entry in entries]
+    return [_opposite(entry, "before", run) for entry in entries]
 
 
-def _opposite(entry: LedgerEntry, why: str) -> LedgerEntry:
+def _opposite(entry: LedgerEntry, why: str, run: SyncRun | None) -> LedgerEntry:
     return LedgerEntry(
         account=entry.account,
         portfolio=None,
@@ -191,8 +216,117 @@ def _opposite(entry: LedgerEntry, why: str) -> LedgerEntry:
         amount=entry.amount.copy_negate(),
         cause=entry.cause,
         order=entry.order,
-        run=entry.run,
+        fill=entry.fill,
+        run=run,
         key=f"{why}:{entry.key}",
+    )
+
+
+def book_fill(fill: Fill, run: SyncRun | None) -> None:
+    """Book a fill whose order is not known in the unassigned part; safe to call again, also with fees that came late.
+
+    What was executed up to the account's baseline is part of that.
+    """
+    baseline_at = fill.account.baseline_at
+    if baseline_at is None or fill.executed_at is None or fill.executed_at <= baseline_at:
+        return
+    booked = set(fill.ledger_entries.values_list("key", flat=True))
+    entries = [
+        LedgerEntry(
+            account=fill.account,
+            asset=asset,
+            amount=amount,
+            cause=cause,
+            fill=fill,
+            run=run,
+            key=f"fill:{fill.pk}:{cause}:{asset}",
+        )
+        for cause, asset, amount in _moved_by(fill)
+    ]
+    append_entries([entry for entry in entries if entry.key not in booked])
+
+
+def take_back_fill(fill: Fill, run: SyncRun | None) -> None:
+    """Take what `book_fill` has booked out of the unassigned part: its order is known now and books it."""
+    entries = fill.ledger_entries.filter(key__startswith="fill:")
+    append_entries([_opposite(entry, "attached", run) for entry in entries])
+
+
+def _moved_by(fill: Fill) -> list[tuple[str, str, Decimal]]:
+    base, quote = base_and_quote(fill.symbol)
+    sign = 1 if fill.side == OrderSide.BUY else -1
+    fees = fees_by_asset(stored_fees(fill.fees))
+    moved = [
+        (Cause.EXECUTION, base, exact_mul(Decimal(sign), fill.amount)),
+        (Cause.EXECUTION, quote, exact_mul(Decimal(-sign), fill.cost)),
+        *((Cause.FEE, asset, fee.copy_negate()) for asset, fee in sorted(fees.items())),
+    ]
+    return [(cause, asset, amount) for cause, asset, amount in moved if amount]
+
+
+def book_flow(flow: Flow, run: SyncRun | None) -> bool:
+    """Bring the unassigned part to what the flow has moved so far; whether anything was booked.
+
+    Safe to call again; a withdrawal that failed after it was booked is booked back.
+    """
+    entries = list(flow.ledger_entries.all())
+    booked = fees_by_asset(FeeReport(entry.asset, entry.amount) for entry in entries)
+    target = {} if flow.in_baseline else flow_effect(flow_report(flow))
+    if flow.in_baseline and flow.status == FlowStatus.FAILED and flow.kind == FlowKind.WITHDRAWAL:
+        # It had left before the baseline and has come back since.
+        gone = flow_effect(replace(flow_report(flow), status=FlowStatus.DONE))
+        target = {asset: amount.copy_negate() for asset, amount in gone.items()}
+    changes = {
+        asset: difference(target.get(asset, ZERO), booked.get(asset, ZERO))
+        for asset in sorted(target.keys() | booked.keys())
+    }
+    cause = FLOW_CAUSES[FlowKind(flow.kind)]
+    new = [
+        LedgerEntry(
+            account=flow.account,
+            asset=asset,
+            amount=amount,
+            cause=cause,
+            flow=flow,
+            run=run,
+            key=f"flow:{flow.pk}:{len(entries)}:{cause}:{asset}",
+        )
+        for asset, amount in changes.items()
+        if amount
+    ]
+    append_entries(new)
+    return bool(new)
+
+
+def later_effects(account: ExchangeAccount, moment: datetime) -> dict[str, Decimal]:
+    """Sum by asset what is booked of fills and flows after `moment`, by the exchange's clock.
+
+    A backtest moves nothing at an exchange, and what a fill's order had counted at its opening is not booked.
+    """
+    real = account.fills.filter(executed_at__gt=moment)
+    fills = real.exclude(order__portfolio__mode=Portfolio.Mode.BACKTEST)
+    moved = [(asset, amount) for fill in fills for _cause, asset, amount in _moved_by(fill)]
+    flows = account.flows.filter(in_baseline=False).filter(
+        Q(settled_at__gt=moment) | Q(settled_at=None, occurred_at__gt=moment)
+    )
+    moved += [pair for flow in flows for pair in flow_effect(flow_report(flow)).items()]
+    return sums_by(moved)
+
+
+def flow_report(flow: Flow) -> FlowReport:
+    return FlowReport(
+        source=FlowSource(flow.source),
+        external_id=flow.external_id,
+        kind=FlowKind(flow.kind),
+        asset=flow.asset,
+        amount=flow.amount,
+        status=FlowStatus(flow.status),
+        fees=stored_fees(flow.fees),
+        wallet=flow.wallet,
+        raw_kind=flow.raw_kind,
+        raw_status=flow.raw_status,
+        occurred_at=flow.occurred_at,
+        settled_at=flow.settled_at,
     )
 
 
@@ -231,7 +365,7 @@ def order_facts(order: Order) -> OrderFacts:
 def fill_report(fill: Fill) -> FillReport:
     return FillReport(
         external_id=fill.external_id,
-        order_external_id="",
+        order_external_id=fill.order_external_id,
         symbol=fill.symbol,
         side=OrderSide(fill.side),
         price=fill.price,

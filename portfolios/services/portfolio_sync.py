@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
 
 import structlog
 from django.conf import settings
@@ -20,30 +19,19 @@ from django.utils.translation import ngettext
 
 from portfolios.models import ExchangeAccount, MarketCredential, Portfolio, SyncRun
 from portfolios.services import runs
-from portfolios.services.balances import (
-    balance_legs,
-    judge_account,
-    observed_balances,
-    set_baseline,
-)
-from portfolios.services.credentials import note_credential_state, opened_credentials
+from portfolios.services.balances import balance_legs, judge_account
+from portfolios.services.credentials import note_credential_state
+from portfolios.services.facts import Outcome, apply_snapshot
 from portfolios.services.incidents import record_incident
-from portfolios.services.ledger import rewrite_reserved
 from portfolios.services.legs import store_legs
-from portfolios.services.openings import sync_unallocated
-from portfolios.services.orders import (
-    OrdersOutcome,
-    known_orders,
-    order_reads,
-    store_external_orders,
-    sync_orders,
-)
 from portfolios.services.providers import provider_lookup
+from portfolios.services.snapshot_requests import snapshot_request
 from providers.base import PortfolioProvider
-from providers.errors import CredentialUnreadable, OpeningRefused, RateLimited
+from providers.errors import CredentialUnreadable, RateLimited
 from providers.fetching import fetch_snapshots
 from providers.redaction import leg_error, secrets_in_use
 from providers.reports import (
+    Depth,
     Leg,
     LegError,
     LegKind,
@@ -58,20 +46,9 @@ log = structlog.get_logger(__name__)
 SECONDS_A_ROW = 0.1
 # Without a key that can be opened, nothing was asked of the exchange.
 NOT_THE_EXCHANGES_WORD = ("CredentialMissing", "CredentialUnreadable")
+LISTS_OF_FACTS = (LegKind.ACCOUNT_FILLS, LegKind.FLOWS)
 Status = SyncRun.Status
 Stage = SyncRun.Stage
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What one apply has done: how many orders were seen and changed, and what kept it from being whole."""
-
-    orders: OrdersOutcome = field(default_factory=OrdersOutcome)
-    openings_refused: int = 0
-
-    @property
-    def has_problems(self) -> bool:
-        return bool(self.orders.problems or self.openings_refused)
 
 
 def execute_runs(run_ids: Iterable[int]) -> None:
@@ -153,30 +130,6 @@ def _is_offline(account: ExchangeAccount) -> bool:
     return modes == {Portfolio.Mode.BACKTEST}
 
 
-def snapshot_request(account: ExchangeAccount) -> SnapshotRequest:
-    """Everything a provider needs to read `account`.
-
-    Raises
-    ------
-    CredentialUnreadable
-        If a stored secret cannot be opened.
-    """
-    assets = set(account.positions.values_list("asset", flat=True))
-    assets |= set(account.portfolios.values_list("trading_symbol", flat=True))
-    return SnapshotRequest(
-        account=account.label,
-        market=account.market,
-        credentials=opened_credentials(account),
-        endpoint=account.endpoint,
-        sandbox=account.sandbox,
-        wallets=tuple(account.wallets),
-        known_orders=known_orders(account),
-        assets=tuple(sorted(assets)),
-        symbols=tuple(sorted(set(account.orders.values_list("symbol", flat=True)))),
-        deadline=settings.POSSYNC_SYNC_DEADLINE,
-    )
-
-
 def finish_run(run: SyncRun, snapshot: Snapshot) -> None:
     """Store, apply and judge what was read, and close the run.
 
@@ -185,7 +138,7 @@ def finish_run(run: SyncRun, snapshot: Snapshot) -> None:
     run.http_requests = snapshot.http_requests
     with _unless_taken_over(run):
         if snapshot.error is None:
-            _bring_up_to_date(run, snapshot.legs)
+            _bring_up_to_date(run, snapshot)
         else:
             _fail(run, snapshot.error, "sync.fetch")
 
@@ -198,7 +151,8 @@ def _unless_taken_over(run: SyncRun) -> Iterator[None]:
         log.warning("run_taken_over", account=run.account.label, run=run.pk)
 
 
-def _bring_up_to_date(run: SyncRun, legs: Sequence[Leg]) -> None:
+def _bring_up_to_date(run: SyncRun, snapshot: Snapshot) -> None:
+    legs = snapshot.legs
     try:
         with transaction.atomic():
             runs.lock_account(run)
@@ -206,7 +160,7 @@ def _bring_up_to_date(run: SyncRun, legs: Sequence[Leg]) -> None:
         runs.show_progress(run, Stage.APPLYING)
         outcome = apply_snapshot(run, legs)
         runs.show_progress(run, Stage.JUDGING)
-        _judge(run, legs, outcome)
+        _judge(run, snapshot, outcome)
         _close(run, legs, outcome)
     except runs.LeaseLost:
         raise
@@ -216,75 +170,27 @@ def _bring_up_to_date(run: SyncRun, legs: Sequence[Leg]) -> None:
 
 
 @transaction.atomic
-def apply_snapshot(run: SyncRun, legs: Sequence[Leg]) -> Outcome:
-    """Bring orders, fills, ledger and positions to what the legs report; all or nothing.
-
-    Raises
-    ------
-    LeaseLost
-        If another worker has taken the account over; nothing is written then.
-    """
+def _judge(run: SyncRun, snapshot: Snapshot, outcome: Outcome) -> None:
     account = runs.lock_account(run)
-    outcome = Outcome()
-    reads = order_reads(legs)
-    outcome.orders.problems += store_external_orders(account, reads, run)
-    portfolios = list(account.portfolios.filter(mode=Portfolio.Mode.LIVE))
-    for portfolio in [*portfolios, None]:
-        _add(outcome.orders, sync_orders(account, portfolio, reads, run))
-    outcome.openings_refused = _open_portfolios(portfolios, legs, run)
-    if account.baseline_at is None and _can_be_baseline(legs):
-        for leg in balance_legs(legs):
-            set_baseline(account, leg)
-    rewrite_reserved(account)
-    run.account = account
-    return outcome
+    _note_depth(account, snapshot, is_moved=outcome.is_moved)
+    judge_account(account, outcome.legs, timezone.now(), outcome.findings)
 
 
-def _add(total: OrdersOutcome, part: OrdersOutcome) -> None:
-    total.checked += part.checked
-    total.changed += part.changed
-    total.problems += part.problems
-    total.findings += part.findings
-    total.judged |= part.judged
+def _note_depth(account: ExchangeAccount, snapshot: Snapshot, *, is_moved: bool) -> None:
+    """Note when the account was read fully, and when it was seen to move: the next depth depends on it."""
+    if snapshot.depth is Depth.FULL and not any(map(_is_unread_list, snapshot.legs)):
+        lists = [leg.requested_at for leg in snapshot.legs if leg.kind in LISTS_OF_FACTS]
+        account.full_read_at = max(lists, default=timezone.now())
+    was_cheap = snapshot.request.depth is Depth.CHEAP
+    if is_moved or (was_cheap and snapshot.depth is Depth.FULL):
+        account.moved_at = max(
+            (leg.requested_at for leg in balance_legs(snapshot.legs)), default=timezone.now()
+        )
+    account.save(update_fields=["full_read_at", "moved_at"])
 
 
-def _open_portfolios(portfolios: Iterable[Portfolio], legs: Iterable[Leg], run: SyncRun) -> int:
-    trading = run.account.wallets[0]
-    read = {leg.subject: leg for leg in balance_legs(legs) if leg.status is LegStatus.OBSERVED}
-    if trading not in read:
-        return 0
-    held = observed_balances(read[trading])
-    refused = 0
-    for portfolio in portfolios:
-        if not read[trading].complete and portfolio.trading_symbol not in held:
-            continue  # unread is not absent
-        try:
-            with transaction.atomic():
-                sync_unallocated(portfolio, held.get(portfolio.trading_symbol), run)
-        except OpeningRefused as e:
-            record_incident(
-                run.account, leg_error(e), "portfolio.open", run=run, subject=portfolio.name
-            )
-            refused += 1
-    return refused
-
-
-def _can_be_baseline(legs: Sequence[Leg]) -> bool:
-    """Whether the balances were read whole, and nothing that they contain is still to be booked."""
-    return bool(balance_legs(legs)) and all(map(_is_settled, legs))
-
-
-def _is_settled(leg: Leg) -> bool:
-    if leg.kind is LegKind.BALANCES or leg.status is LegStatus.OBSERVED:
-        return leg.status is LegStatus.OBSERVED and leg.complete
-    is_unknown_there = leg.error is not None and leg.error.category == "not_found"
-    return leg.status is not LegStatus.FAILED or is_unknown_there
-
-
-@transaction.atomic
-def _judge(run: SyncRun, legs: Sequence[Leg], outcome: Outcome) -> None:
-    account = runs.lock_account(run)
-    judge_account(account, legs, timezone.now(), outcome.orders.findings, outcome.orders.judged)
+def _is_unread_list(leg: Leg) -> bool:
+    return leg.kind in LISTS_OF_FACTS and leg.status is LegStatus.FAILED
 
 
 @transaction.atomic

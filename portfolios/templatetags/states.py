@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy
 from portfolios.models import Discrepancy, Incident, MarketCredential, SyncRun
 from portfolios.models.choices import Health, Severity, Verdict
 from portfolios.selectors.advice import category_word
+from portfolios.services import lapses
 
 register = template.Library()
 
@@ -105,11 +106,14 @@ LOOKS: dict[str, Look] = {
     "canceled": Look("muted", "cross", gettext_lazy("Canceled")),
     "expired": Look("muted", "clock", gettext_lazy("Expired")),
     "lapsed": Look("warn", "question", gettext_lazy("Lapsed")),
+    # flows; a failed one looks like a failed run
+    "pending": Look("warn", "clock", gettext_lazy("Pending")),
+    "done": Look("good", "check", gettext_lazy("Done")),
     # workers
     "alive": Look("good", "check", gettext_lazy("Alive")),
     "silent": Look("bad", "alert", gettext_lazy("Silent")),
 }
-# What is no state: kinds of orders and of reads.
+# What is no state: kinds of orders, of reads and of flows.
 WORDS = {
     "buy": gettext_lazy("Buy"),
     "sell": gettext_lazy("Sell"),
@@ -119,8 +123,21 @@ WORDS = {
     "stop_limit": gettext_lazy("Stop limit"),
     "balances": gettext_lazy("Balances"),
     "open_orders": gettext_lazy("Open orders"),
+    "trigger_orders": gettext_lazy("Trigger orders"),
     "order": gettext_lazy("Order"),
+    "ended_orders": gettext_lazy("Ended orders"),
     "fills": gettext_lazy("Fills"),
+    "account_fills": gettext_lazy("Fills of the account"),
+    "flows": gettext_lazy("Flows"),
+    "deposits": gettext_lazy("deposits"),
+    "withdrawals": gettext_lazy("withdrawals"),
+    "ledger": gettext_lazy("ledger"),
+    "deposit": gettext_lazy("Deposit"),
+    "withdrawal": gettext_lazy("Withdrawal"),
+    "transfer": gettext_lazy("Transfer"),
+    "reward": gettext_lazy("Reward"),
+    "conversion": gettext_lazy("Conversion"),
+    "other": gettext_lazy("Of unknown kind"),
 }
 _UNKNOWN = Look("muted", "question", gettext_lazy("Unknown"))
 
@@ -142,6 +159,11 @@ def icon(name: str) -> SafeString:
 @register.filter
 def word(value: str) -> str | Promise:
     return WORDS.get(value, value)
+
+
+@register.filter
+def proposes_lapse(discrepancy: Discrepancy) -> bool:
+    return lapses.proposes_lapse(discrepancy)
 
 
 @register.filter

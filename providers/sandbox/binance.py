@@ -5,10 +5,11 @@ Sources: "Binance Spot API Docs: REST API, Errors, Request Security" and "Binanc
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
@@ -26,6 +27,7 @@ from providers.sandbox.binance_call import (
     verify,
 )
 from providers.sandbox.binance_payloads import TYPES, milliseconds
+from providers.sandbox.binance_tables import TABLES
 from providers.sandbox.books import (
     EXACT,
     ROUNDING,
@@ -37,7 +39,7 @@ from providers.sandbox.books import (
     OrderRequest,
     Permission,
 )
-from providers.sandbox.dialect import CLOCK_SHIFT, FaultKind
+from providers.sandbox.dialect import FaultKind, Request, not_found
 from providers.sandbox.engine import Engine
 from providers.sandbox.errors import (
     AmountRefused,
@@ -48,6 +50,7 @@ from providers.sandbox.errors import (
     UnknownKey,
     UnknownOrder,
 )
+from providers.sandbox.tables import Table
 
 JSON = Any
 DAY: Final = timedelta(days=1)
@@ -130,6 +133,7 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/fapi/v1/exchangeInfo", "no_contracts"),
     Endpoint("GET", "/dapi/v1/exchangeInfo", "no_contracts"),
 )
+BY_ROUTE: Final = {(endpoint.method, endpoint.path): endpoint for endpoint in ENDPOINTS}
 
 
 class Binance:
@@ -149,14 +153,22 @@ class Binance:
         self._minute = 0
         self._used_weight = 0
 
-    def routes(self) -> list[web.RouteDef]:
-        return [
-            web.route(endpoint.method, endpoint.path, self._handler(endpoint))
-            for endpoint in ENDPOINTS
-        ]
-
-    def account_of(self, request: web.Request) -> str:
+    def account_of(self, request: Request) -> str:
         return request.headers.get(KEY_HEADER, "")
+
+    def answer(self, request: Request) -> web.Response:
+        endpoint = BY_ROUTE.get((request.method, request.path))
+        if endpoint is None:
+            return not_found()
+        now = self.engine.clock() + self.clock_offset + request.clock_shift
+        call = call_of(request.query, request.body, self.account_of(request), now, request.age)
+        try:
+            response = web.json_response(self._result(endpoint, call))
+        except ApiError as e:
+            response = e.response()
+        used = self._weigh(endpoint.weight_for(call.params), call.now)
+        response.headers["X-MBX-USED-WEIGHT-1M"] = str(used)
+        return response
 
     def refusal(self, kind: FaultKind) -> web.Response | None:
         if kind not in FAULT_ERRORS:
@@ -164,27 +176,21 @@ class Binance:
         status, code, message = FAULT_ERRORS[kind]
         return ApiError(code, message, status).response()
 
+    def table(self, path: str) -> Table | None:
+        return TABLES.get(path)
+
+    def denial(self, trouble: str = "") -> web.Response:
+        status = HTTPStatus.SERVICE_UNAVAILABLE if trouble else HTTPStatus.BAD_REQUEST
+        return ApiError(-2013, f"Order does not exist. {trouble}".strip(), status).response()
+
     # Security
 
-    def _handler(self, endpoint: Endpoint) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def _result(self, endpoint: Endpoint, call: Call) -> JSON:
+        # A request for what was before has been verified when it asked for what is.
+        if endpoint.permission is not None and not call.age:
+            verify(call, self._api_key(call.key), endpoint.permission)
         answer: Callable[[Call], JSON] = getattr(self, endpoint.answer)
-
-        async def handle(request: web.Request) -> web.Response:
-            now = self.engine.clock() + self.clock_offset
-            now += request.get(CLOCK_SHIFT, timedelta(0))
-            query = request.raw_path.partition("?")[2]
-            call = call_of(query, await request.text(), self.account_of(request), now)
-            try:
-                if endpoint.permission is not None:
-                    verify(call, self._api_key(call.key), endpoint.permission)
-                response = web.json_response(answer(call))
-            except ApiError as e:
-                response = e.response()
-            used = self._weigh(endpoint.weight_for(call.params), call.now)
-            response.headers["X-MBX-USED-WEIGHT-1M"] = str(used)
-            return response
-
-        return handle
+        return answer(call)
 
     def _weigh(self, weight: int, now: datetime) -> int:
         minute = milliseconds(now) // 60_000

@@ -67,12 +67,15 @@ class Call:
         By the exchange's clock.
     signed : str
         What the signature has to cover: query and body to the letter, without the signature.
+    age : timedelta
+        How long ago the account is shown as it was.
     """
 
     params: Mapping[str, str]
     now: datetime
     key: str = ""
     signed: str = ""
+    age: timedelta = timedelta(0)
 
     def text(self, name: str) -> str:
         value = self.params.get(name, "")
@@ -117,9 +120,9 @@ class Call:
         return start or 0, END_OF_TIME if end is None else end
 
 
-def call_of(query: str, body: str, key: str, now: datetime) -> Call:
+def call_of(query: str, body: str, key: str, now: datetime, age: timedelta) -> Call:
     params = dict(parse_qsl(query, keep_blank_values=True)) | dict(parse_qsl(body))
-    return Call(params, now, key, _without_signature(query) + _without_signature(body))
+    return Call(params, now, key, _without_signature(query) + _without_signature(body), age)
 
 
 def _without_signature(encoded: str) -> str:

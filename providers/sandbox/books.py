@@ -39,10 +39,23 @@ class Permission(StrEnum):
     WITHDRAW = "withdraw"
 
 
+class DepositStatus(StrEnum):
+    PENDING = "pending"
+    CREDITED = "credited"
+    FAILED = "failed"
+
+
 class WithdrawalStatus(StrEnum):
     PENDING = "pending"
     COMPLETED = "completed"
     FAILED = "failed"
+
+
+class MovementKind(StrEnum):
+    STAKING = "staking"
+    AIRDROP = "airdrop"
+    TRANSFER = "transfer"
+    CONVERSION = "conversion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +151,8 @@ class OrderRequest:
         Where a stop-limit order starts to work.
     created_at : datetime or None
         Now if None; a scenario dates what was there before it began.
+    id : str
+        The next free one if empty. Another account may have an order of the same id.
     """
 
     symbol: str
@@ -148,11 +163,18 @@ class OrderRequest:
     stop_price: Decimal | None = None
     client_order_id: str = ""
     created_at: datetime | None = None
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order; `cost` is the quote that changed hands for `filled`, without fees."""
+    """An order; `cost` is the quote that changed hands for `filled`, without fees.
+
+    Parameters
+    ----------
+    is_listed : bool
+        False once the exchange has forgotten it.
+    """
 
     id: str
     symbol: str
@@ -167,10 +189,12 @@ class Order:
     updated_at: datetime
     filled: Decimal = ZERO
     cost: Decimal = ZERO
+    is_listed: bool = True
 
     @property
     def remaining(self) -> Decimal:
-        return EXACT.subtract(self.amount, self.filled)
+        """What is left to be filled; nothing if more was filled than asked for."""
+        return max(ZERO, EXACT.subtract(self.amount, self.filled))
 
     @property
     def is_open(self) -> bool:
@@ -188,6 +212,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
+    """One execution.
+
+    Parameters
+    ----------
+    is_twin : bool
+        Whether it is the second side of a trade of the account with itself, and has the id of the first.
+    """
+
     id: str
     order_id: str
     symbol: str
@@ -198,14 +230,31 @@ class Fill:
     fee: Fee | None
     is_maker: bool
     executed_at: datetime
+    is_twin: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Deposit:
+    """A deposit.
+
+    Parameters
+    ----------
+    credited_at : datetime or None
+        When it could be used; None if it is not there.
+    requested_at : datetime or None
+        When it was seen on its way; `credited_at` if None.
+    """
+
     id: str
     asset: str
     amount: Decimal
-    credited_at: datetime
+    credited_at: datetime | None
+    status: DepositStatus = DepositStatus.CREDITED
+    requested_at: datetime | None = None
+
+    @property
+    def listed_at(self) -> datetime:
+        return self.requested_at or self.credited_at or datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,16 +274,47 @@ class Withdrawal:
         return EXACT.add(self.amount, self.fee)
 
 
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """A change of the spot wallet that has a record and is no fill, deposit or withdrawal.
+
+    Parameters
+    ----------
+    ref : str
+        Id that all movements of one cause share.
+    amount : Decimal
+        Signed.
+    wallet : str
+        The other wallet of a transfer.
+    """
+
+    id: str
+    ref: str
+    kind: MovementKind
+    asset: str
+    amount: Decimal
+    at: datetime
+    wallet: str = ""
+
+
 @dataclass(slots=True)
 class Account:
-    """One account's books; only the engine changes it, under its lock."""
+    """One account's books; only the engine changes it, under its lock.
+
+    Parameters
+    ----------
+    wallets : dict
+        What the wallets beside the spot wallet hold, by wallet and asset.
+    """
 
     api_key: ApiKey
     balances: dict[str, Balance] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
-    deposits: list[Deposit] = field(default_factory=list)
+    deposits: dict[str, Deposit] = field(default_factory=dict)
     withdrawals: dict[str, Withdrawal] = field(default_factory=dict)
+    movements: list[Movement] = field(default_factory=list)
+    wallets: dict[str, dict[str, Decimal]] = field(default_factory=dict)
 
     def book(self, changes: Mapping[str, Balance]) -> None:
         """Add signed `changes`, by asset, to the balances: all of them or none.

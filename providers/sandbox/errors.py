@@ -5,6 +5,8 @@
     + UnknownKey
     + UnknownInstrument
     + UnknownOrder
+    + UnknownFill
+    + UnknownDeposit
     + UnknownWithdrawal
   x Refused              it exists, but not like this
     + InsufficientFunds
@@ -38,6 +40,14 @@ class UnknownInstrument(Unknown):
 
 
 class UnknownOrder(Unknown):
+    pass
+
+
+class UnknownFill(Unknown):
+    pass
+
+
+class UnknownDeposit(Unknown):
     pass
 
 

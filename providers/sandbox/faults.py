@@ -1,30 +1,30 @@
-"""How the practice exchange misbehaves: by script and by seed, before the dialect sees the request."""
+"""How the practice exchange misbehaves: by script and by seed, before the dialect sees the request.
+
+What the answer of a `FaultKind` is, is told here; how some of them travel, by `wire` and `in_process`.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
-import socket
-import struct
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from aiohttp import hdrs, web
 
-from providers.sandbox.dialect import CLOCK_SHIFT, Dialect, FaultKind
+from providers.sandbox.dialect import Dialect, DistortionKind, FaultKind, Request
 
-__all__ = ["Fault", "FaultKind", "misbehave"]
+__all__ = ["ALL_KINDS", "Answer", "DistortionKind", "Fault", "FaultKind", "misbehave"]
 
+ALL_KINDS: Final[tuple[FaultKind | DistortionKind, ...]] = (*FaultKind, *DistortionKind)
 PAGE: Final = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
-CHUNK: Final = b" " * 65_536
 
 
 @dataclass(slots=True)
 class Fault:
-    """One kind of trouble, and which requests meet it.
+    """One kind of trouble or distortion, and which requests meet it.
 
     Parameters
     ----------
@@ -48,9 +48,12 @@ class Fault:
         Bytes of a `HUGE` body.
     pause : float
         Seconds between the bytes of a `SLOW_DRIP`.
+    age : timedelta
+        How long ago a `STALE_PAGE` and an `OLDER_COPY` show the account as it was; the engine's `memory` has to
+        reach as far.
     """
 
-    kind: FaultKind
+    kind: FaultKind | DistortionKind
     path: str | None = None
     api_key: str | None = None
     times: int | None = None
@@ -62,17 +65,18 @@ class Fault:
     location: str = "/elsewhere"
     size: int = 64 * 1024 * 1024
     pause: float = 0.2
+    age: timedelta = timedelta(seconds=30)
     happened: int = field(default=0, init=False)
-    _random: random.Random = field(init=False, repr=False)
+    random: random.Random = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._random = random.Random(self.seed)  # noqa: S311 - a script, not a secret
+        self.random = random.Random(self.seed)  # noqa: S311 - a script, not a secret
 
     def happens(self, path: str, api_key: str, now: datetime) -> bool:
         """Decide whether this request meets it, and count it if so."""
         if not self._concerns(path, api_key, now):
             return False
-        if self.probability < 1 and self._random.random() >= self.probability:
+        if self.probability < 1 and self.random.random() >= self.probability:
             return False
         self.happened += 1
         return True
@@ -90,30 +94,36 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Victim:
-    """The request that meets a fault, and what would have answered it."""
+class Answer:
+    """What is sent back, and the fault by which it travels, if not plainly and as a whole."""
 
-    request: web.Request
-    handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    dialect: Dialect
+    response: web.Response
+    fault: Fault | None = None
 
-    async def real_answer(self) -> tuple[web.StreamResponse, bytes]:
-        response = await self.handler(self.request)
-        body = response.body if isinstance(response, web.Response) else b""
-        return response, body if isinstance(body, bytes) else b""
+    @property
+    def body(self) -> bytes:
+        return body_of(self.response)
 
 
-Misbehaviour = Callable[[Fault, Victim], Awaitable[web.StreamResponse]]
+Ask = Callable[[Request], web.Response]
+Misbehaviour = Callable[[Fault, Request, Ask], web.Response]
 
 
-async def misbehave(fault: Fault, victim: Victim) -> web.StreamResponse:
-    special = SPECIAL.get(fault.kind)
-    if special is not None:
-        return await special(fault, victim)
-    response = victim.dialect.refusal(fault.kind) or _plain(fault.kind)
-    if fault.kind in (FaultKind.RATE_LIMITED, FaultKind.BANNED):
+def misbehave(fault: Fault, request: Request, ask: Ask, dialect: Dialect) -> Answer:
+    """Answer as `fault` does; `ask` tells what would have been answered."""
+    kind = FaultKind(fault.kind)
+    if kind in SPECIAL:
+        return Answer(SPECIAL[kind](fault, request, ask), fault)
+    if kind in ON_THE_WAY:
+        return Answer(ask(request), fault)
+    response = dialect.refusal(kind) or _plain(kind)
+    if kind in (FaultKind.RATE_LIMITED, FaultKind.BANNED):
         response.headers[hdrs.RETRY_AFTER] = str(fault.retry_after)
-    return response
+    return Answer(response)
+
+
+def body_of(response: web.Response) -> bytes:
+    return response.body if isinstance(response.body, bytes) else b""
 
 
 def _plain(kind: FaultKind) -> web.Response:
@@ -121,91 +131,43 @@ def _plain(kind: FaultKind) -> web.Response:
     return web.Response(status=status, text=body, content_type=content_type)
 
 
-async def _truncate(fault: Fault, victim: Victim) -> web.StreamResponse:
-    _, body = await victim.real_answer()
+def _truncate(fault: Fault, request: Request, ask: Ask) -> web.Response:
+    body = body_of(ask(request))
     return web.Response(body=body[: len(body) // 2], content_type="application/json")
 
 
-async def _change_shape(fault: Fault, victim: Victim) -> web.StreamResponse:
-    _, body = await victim.real_answer()
+def _change_shape(fault: Fault, request: Request, ask: Ask) -> web.Response:
+    body = body_of(ask(request))
     # The other shape than the right one: a list where an object is due, and the reverse.
     return web.Response(
         text="{}" if body.startswith(b"[") else "[]", content_type="application/json"
     )
 
 
-async def _reset(fault: Fault, victim: Victim) -> web.StreamResponse:
-    transport = victim.request.transport
-    if transport is not None:
-        connection = transport.get_extra_info("socket")
-        # Lingering for 0 seconds makes the kernel send RST instead of FIN.
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-    return web.Response()
+def _shift_clock(fault: Fault, request: Request, ask: Ask) -> web.Response:
+    return ask(replace(request, clock_shift=fault.shift))
 
 
-async def _cut_short(fault: Fault, victim: Victim) -> web.StreamResponse:
-    _, body = await victim.real_answer()
-    response = web.StreamResponse()
-    response.content_type = "application/json"
-    response.content_length = len(body)
-    await response.prepare(victim.request)
-    await response.write(body[: len(body) // 2])
-    if victim.request.transport is not None:
-        victim.request.transport.close()
-    return response
-
-
-async def _hang(fault: Fault, victim: Victim) -> web.StreamResponse:
-    # Ends by cancellation: the client gives up, or the server stops.
-    await asyncio.Event().wait()
-    return web.Response()
-
-
-async def _drip(fault: Fault, victim: Victim) -> web.StreamResponse:
-    _, body = await victim.real_answer()
-    response = web.StreamResponse()
-    response.content_type = "application/json"
-    await response.prepare(victim.request)
-    for byte in body:
-        await response.write(bytes([byte]))
-        await asyncio.sleep(fault.pause)
-    await response.write_eof()
-    return response
-
-
-async def _shift_clock(fault: Fault, victim: Victim) -> web.StreamResponse:
-    victim.request[CLOCK_SHIFT] = fault.shift
-    return await victim.handler(victim.request)
-
-
-async def _redirect(fault: Fault, victim: Victim) -> web.StreamResponse:
+def _redirect(fault: Fault, request: Request, ask: Ask) -> web.Response:
     return web.Response(status=302, headers={hdrs.LOCATION: fault.location})
-
-
-async def _flood(fault: Fault, victim: Victim) -> web.StreamResponse:
-    response = web.StreamResponse()
-    response.content_type = "application/json"
-    await response.prepare(victim.request)
-    sent = 0
-    while sent < fault.size:
-        await response.write(CHUNK[: fault.size - sent])
-        sent += len(CHUNK)
-    await response.write_eof()
-    return response
 
 
 SPECIAL: Final[dict[FaultKind, Misbehaviour]] = {
     FaultKind.TRUNCATED: _truncate,
     FaultKind.WRONG_SHAPE: _change_shape,
-    FaultKind.RESET: _reset,
-    FaultKind.CUT_SHORT: _cut_short,
-    FaultKind.HANG: _hang,
-    FaultKind.SLOW_DRIP: _drip,
     FaultKind.CLOCK: _shift_clock,
     FaultKind.REDIRECT: _redirect,
-    FaultKind.HUGE: _flood,
 }
+# These have the right answer, which does not arrive, or not in one piece.
+ON_THE_WAY: Final = frozenset(
+    {
+        FaultKind.RESET,
+        FaultKind.CUT_SHORT,
+        FaultKind.HANG,
+        FaultKind.SLOW_DRIP,
+        FaultKind.HUGE,
+    }
+)
 # Status, body, content type.
 PLAIN: Final[dict[FaultKind, tuple[int, str, str]]] = {
     FaultKind.RATE_LIMITED: (429, PAGE.format("Too Many Requests"), "text/html"),

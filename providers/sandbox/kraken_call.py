@@ -11,7 +11,7 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -56,6 +56,8 @@ class Call:
         By the exchange's clock.
     body : str
         To the letter: the signature covers it.
+    age : timedelta
+        How long ago the account is shown as it was.
     """
 
     params: Mapping[str, str]
@@ -64,6 +66,7 @@ class Call:
     body: str
     key: str = ""
     signature: str = ""
+    age: timedelta = timedelta(0)
 
     def text(self, name: str) -> str:
         value = self.params.get(name, "")

@@ -12,102 +12,55 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
-from urllib.parse import parse_qsl, urlencode
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from providers.sandbox.binance import Binance
-from providers.sandbox.dialect import Dialect
+from providers.sandbox.dialect import Dialect, Request
 from providers.sandbox.engine import Engine
 from providers.sandbox.errors import AddressInUse
-from providers.sandbox.faults import Fault, Victim, misbehave
+from providers.sandbox.exchange import Exchange, RecordedRequest
+from providers.sandbox.faults import Fault
 from providers.sandbox.state import read_state, write_state
+from providers.sandbox.wire import deliver
 
 LOOPBACK: Final = "127.0.0.1"
-MOST_RECORDS: Final = 100_000
 # Seconds that requests in flight are given when the server stops.
 GRACE: Final = 0.1
 # Seconds between two looks at the scenario.
 STEP: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedRequest:
-    """One request as it arrived.
+@asynccontextmanager
+async def serving(exchange: Exchange, host: str, port: int) -> AsyncIterator[int]:
+    """Serve while the context lasts; yields the port.
 
-    Parameters
-    ----------
-    query : str
-        Without the signature.
-    api_key : str
-        Empty if it carried none.
+    Raises
+    ------
+    AddressInUse
+        If something else listens there.
     """
 
-    at: datetime
-    method: str
-    path: str
-    query: str
-    api_key: str
+    async def handle(request: web.Request) -> web.StreamResponse:
+        path, _, query = request.raw_path.partition("?")
+        body = await request.text()
+        asked = Request(request.method, path, query, request.headers, body)
+        return await deliver(exchange.answer(asked), request)
 
-
-class Exchange:
-    """The web application: records every request, lets faults happen, and asks the dialect."""
-
-    def __init__(self, engine: Engine, dialect: Dialect, faults: Iterable[Fault] = ()) -> None:
-        self.engine = engine
-        self.dialect = dialect
-        self.faults = [*faults]
-        self.requests: deque[RecordedRequest] = deque(maxlen=MOST_RECORDS)
-
-    @asynccontextmanager
-    async def serving(self, host: str, port: int) -> AsyncIterator[int]:
-        """Serve while the context lasts; yields the port.
-
-        Raises
-        ------
-        AddressInUse
-            If something else listens there.
-        """
-        app = web.Application(middlewares=[self._middleware()])
-        app.add_routes(self.dialect.routes())
-        # A handler ends when its client gives up; a fault that hangs would never end otherwise.
-        runner = web.AppRunner(
-            app, handler_cancellation=True, access_log=None, shutdown_timeout=GRACE
-        )
-        await runner.setup()
-        try:
-            await _listen(runner, host, port)
-            yield runner.addresses[0][1]
-        finally:
-            await runner.cleanup()
-
-    def _middleware(self) -> Middleware:
-        @web.middleware
-        async def record_and_misbehave(
-            request: web.Request, handler: Handler
-        ) -> web.StreamResponse:
-            api_key = self.dialect.account_of(request)
-            self.requests.append(self._record(request, api_key))
-            now = self.engine.clock()
-            for fault in [*self.faults]:
-                if fault.happens(request.path, api_key, now):
-                    return await misbehave(fault, Victim(request, handler, self.dialect))
-            return await handler(request)
-
-        return record_and_misbehave
-
-    def _record(self, request: web.Request, api_key: str) -> RecordedRequest:
-        query = request.raw_path.partition("?")[2]
-        kept = [(k, v) for k, v in parse_qsl(query) if k not in self.dialect.unrecorded]
-        return RecordedRequest(
-            self.engine.clock(), request.method, request.path, urlencode(kept), api_key
-        )
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    # A handler ends when its client gives up; a fault that hangs would never end otherwise.
+    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=GRACE)
+    await runner.setup()
+    try:
+        await _listen(runner, host, port)
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
@@ -197,7 +150,7 @@ class SandboxServer:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        async with self._exchange.serving(LOOPBACK, self.port) as port:
+        async with serving(self._exchange, LOOPBACK, self.port) as port:
             self.port = port
             self._ready.set()
             await self._stopping.wait()
@@ -258,7 +211,7 @@ async def _live(
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with exchange.serving(*address) as port:
+    async with serving(exchange, *address) as port:
         on_ready(f"http://{address[0]}:{port}")
         saved = -1
         while not stopping.is_set():

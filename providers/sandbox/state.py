@@ -17,7 +17,7 @@ from providers.sandbox.books import Account, Instrument
 from providers.sandbox.engine import Engine
 from providers.sandbox.errors import StateUnreadable
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 def engine_document(engine: Engine) -> dict[str, Any]:
@@ -81,7 +81,9 @@ def _written(value: Any) -> Any:
         return {x.name: _written(getattr(value, x.name)) for x in fields(value)}
     if isinstance(value, Mapping):
         return {key: _written(x) for key, x in value.items()}
-    if isinstance(value, list | frozenset):
+    if isinstance(value, frozenset):
+        return [_written(x) for x in sorted(value)]
+    if isinstance(value, list):
         return [_written(x) for x in value]
     if isinstance(value, datetime):
         return value.isoformat()

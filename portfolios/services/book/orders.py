@@ -13,7 +13,7 @@ from portfolios.models import Order, Portfolio
 from portfolios.reconciliation.execution import opening_cost
 from portfolios.services.book.changes import Import, require_unchanged, unchangeable, written
 from portfolios.services.book.document import Node, shown
-from portfolios.services.ledger import book_order
+from portfolios.services.claims import hand_over
 from providers.reports import OrderSide, OrderStatus, OrderType
 
 # An asset has at most the 20 characters that a position keeps.
@@ -180,13 +180,11 @@ def _claim(node: Node, order: Order, portfolio: Portfolio, given: Mapping[str, A
     for name in ("symbol", "side"):
         if given[name] != getattr(order, name):
             raise unchangeable(node, name, getattr(order, name), given[name])
-    order.portfolio, order.external = portfolio, False
     order.client_order_id = order.client_order_id or given["client_order_id"]
     order.opening_filled = given["filled"]
     order.opening_cost = opening_cost(given["filled"], average=order.average, price=order.price)
     order.book_values = _texts(given)
-    order.save()
-    book_order(order, None, out_of_unassigned=True)
+    hand_over(order, portfolio)
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:

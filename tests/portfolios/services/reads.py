@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from portfolios.models import ExchangeAccount, SyncRun
 from portfolios.services.book import import_book
-from portfolios.services.portfolio_sync import finish_run, snapshot_request
+from portfolios.services.portfolio_sync import finish_run
 from portfolios.services.runs import claim_run, open_run
+from portfolios.services.snapshot_requests import snapshot_request
 from providers.ccxt_provider import CCXTPortfolioProvider
 from providers.reports import (
     BalanceReport,

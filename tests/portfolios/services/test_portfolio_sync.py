@@ -19,8 +19,9 @@ from portfolios.models import (
     SyncRun,
 )
 from portfolios.services.credentials import store_credential
-from portfolios.services.portfolio_sync import execute_runs, finish_run, snapshot_request
+from portfolios.services.portfolio_sync import execute_runs, finish_run
 from portfolios.services.runs import claim_run, heal_abandoned_runs, open_run
+from portfolios.services.snapshot_requests import snapshot_request
 from providers.reports import LegError, LegKind, OrderSide, OrderStatus, OrderType, Snapshot
 from tests.desk import KEY, Desk
 from tests.portfolios.services.reads import (

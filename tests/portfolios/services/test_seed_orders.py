@@ -306,7 +306,7 @@ def test_f34_an_order_that_cannot_be_read_does_not_stop_the_balances(
     assert {leg.kind: leg.status for leg in run.legs.all()}["balances"] == "OBSERVED"
 
 
-@pytest.mark.parametrize("write", ["_store_fills", "_write_state", "book_order"])
+@pytest.mark.parametrize("write", ["store_fills", "_write_state", "book_order"])
 def test_f35_an_order_whose_booking_breaks_off_is_as_before_and_booked_whole_the_next_time(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, write: str
 ) -> None:
@@ -342,7 +342,7 @@ def test_f35_an_account_whose_apply_breaks_off_is_as_before(
         raise OSError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr("portfolios.services.portfolio_sync.rewrite_reserved", break_off)
+        patch.setattr("portfolios.services.facts.rewrite_reserved", break_off)
         run = desk.sync()
 
     assert run.status == SyncRun.Status.FAILED

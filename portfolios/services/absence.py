@@ -1,0 +1,205 @@
+"""Orders that the exchange says it does not have: the ladder from the first denial to a proposal."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from portfolios.amounts import difference, exact_sum
+from portfolios.models import Discrepancy, ExchangeAccount, Order
+from portfolios.models.choices import Severity
+from portfolios.reconciliation.absence import (
+    Absence,
+    Conclusion,
+    conclusion,
+    looks_at,
+    may_lapse,
+    next_absence,
+)
+from portfolios.reconciliation.execution import lock
+from portfolios.services.accounts import grace, lag
+from portfolios.services.claims import unacked_match
+from portfolios.services.discrepancies import Finding, Findings
+from portfolios.services.ledger import order_facts
+from portfolios.services.orders import OPEN_STATUSES
+from portfolios.services.quarantine import Believed
+from providers import catalogue
+from providers.reports import BalanceReport, LegKind, LegStatus, OrderStatus
+
+CODES = {
+    Conclusion.NONE: Discrepancy.Code.ORDER_MISSING_AT_VENUE,
+    Conclusion.MISSING_AT_VENUE: Discrepancy.Code.ORDER_MISSING_AT_VENUE,
+    Conclusion.RETENTION_EXPIRED: Discrepancy.Code.ORDER_RETENTION_EXPIRED,
+}
+ABSENCE_FIELDS = ("missing_since", "strikes", "last_strike_at")
+
+
+def climb_ladder(
+    account: ExchangeAccount, read: Believed, seen_at: datetime, findings: Findings
+) -> int:
+    """Count what this snapshot says of each open order that the exchange denies; how many lapsed by themselves."""
+    _judge_those_found(account, findings)
+    lapsed = 0
+    orders = account.orders.filter(status__in=OPEN_STATUSES).select_related("account", "portfolio")
+    for order in orders:
+        concluded = _look_for(order, read, seen_at)
+        if concluded is None:
+            is_unacked = not order.external_id
+        elif _lapses(order, read, concluded):
+            _lapse(order, findings)
+            lapsed += 1
+            continue
+        else:
+            # Without an id of the exchange's there is nothing yet that it could have lost.
+            is_unacked = not order.external_id and concluded is Conclusion.NONE
+            if not is_unacked:
+                findings.add(_finding(order, concluded))
+        if is_unacked:
+            _find_unacked(order, findings)
+    return lapsed
+
+
+def _judge_those_found(account: ExchangeAccount, findings: Findings) -> None:
+    """Resolve what was said of orders that are found, acknowledged or ended by now."""
+    live = account.discrepancies.filter(
+        state__in=Discrepancy.LIVE, code__in=[*CODES.values(), Discrepancy.Code.ORDER_UNACKED]
+    )
+    for discrepancy in live.select_related("order"):
+        order = discrepancy.order
+        if order is None or not order.is_open or order.missing_since is None:
+            findings.judged.add(discrepancy.key)
+
+
+def _look_for(order: Order, read: Believed, seen_at: datetime) -> Conclusion | None:
+    """Count one look at an order; None if the exchange does not deny it."""
+    look = looks_at(
+        order.external_id or order.client_order_id,
+        read.legs,
+        symbol=order.symbol,
+        is_trigger=order.is_trigger,
+        triggers_apart=_triggers_apart(order.account.market),
+        is_plausible=read.is_plausible,
+    )
+    if look is None:
+        return None
+    before = Absence(order.strikes, order.last_strike_at, order.missing_since)
+    # The exchange may not know yet what was only just sent.
+    age = None if order.external_id else look.looked_at - (order.created_at or order.joined_at)
+    after = next_absence(before, look, grace(order.account), age=age)
+    if after != before:
+        for name in ABSENCE_FIELDS:
+            setattr(order, name, getattr(after, name))
+        order.save(update_fields=ABSENCE_FIELDS)
+    return None if after.missing_since is None else _conclusion(order, after, seen_at)
+
+
+def _lapse(order: Order, findings: Findings) -> None:
+    order.status = OrderStatus.LAPSED
+    order.save(update_fields=["status"])
+    findings.judged.add(_key(order))
+
+
+def _conclusion(order: Order, absence: Absence, seen_at: datetime) -> Conclusion:
+    account = order.account
+    alive_at = order.updated_at or order.created_at or order.joined_at
+    return conclusion(
+        absence,
+        last_known_at=alive_at,
+        now=seen_at,
+        age=seen_at - (order.created_at or order.joined_at),
+        grace=grace(account),
+        lag=lag(account),
+        retention=_retention(order),
+    )
+
+
+def _retention(order: Order) -> timedelta | None:
+    """How long the exchange tells of an order that has ended; None where nobody knows."""
+    if not catalogue.is_market(order.account.market):
+        return None
+    market = catalogue.market(order.account.market)
+    seconds = market.ended_orders_seconds
+    if not order.filled and market.canceled_orders_seconds is not None:
+        seconds = market.canceled_orders_seconds
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def _lapses(order: Order, read: Believed, concluded: Conclusion) -> bool:
+    return order.account.lapses_by_itself and may_lapse(
+        concluded,
+        has_fill_coverage=_has_fill_coverage(order, read),
+        is_lock_gone=_is_lock_gone(order, read),
+    )
+
+
+def _has_fill_coverage(order: Order, read: Believed) -> bool:
+    return any(
+        leg.kind is LegKind.FILLS
+        and leg.subject == order.external_id
+        and leg.status is LegStatus.OBSERVED
+        and leg.complete
+        for leg in read.legs
+    )
+
+
+def _is_lock_gone(order: Order, read: Believed) -> bool:
+    """Whether all that the exchange has locked of the order's asset is locked by other orders."""
+    asset, locked = lock(order_facts(order), order.remaining)
+    rows = [
+        row
+        for leg in read.legs
+        if leg.kind is LegKind.BALANCES and leg.complete
+        for row in leg.rows
+        if isinstance(row, BalanceReport)
+    ]
+    used = next((row.used for row in rows if row.asset == asset), Decimal(0) if rows else None)
+    if used is None or not locked:
+        return False
+    others = order.account.orders.filter(status__in=OPEN_STATUSES).exclude(pk=order.pk)
+    locks = (lock(order_facts(other), other.remaining) for other in others)
+    of_others = exact_sum(amount for name, amount in locks if name == asset)
+    return difference(used, of_others) <= 0
+
+
+def _triggers_apart(market: str) -> bool:
+    return catalogue.is_market(market) and catalogue.market(market).has_trigger_orders_apart
+
+
+def _find_unacked(order: Order, findings: Findings) -> None:
+    match = unacked_match(order)
+    cause = "the exchange does not know this order"
+    if match is not None:
+        cause = f"it looks like order {match.external_id}"
+    findings.add(
+        Finding(
+            key=f"order:{order.pk}:unacked",
+            code=Discrepancy.Code.ORDER_UNACKED,
+            severity=Severity.WARNING,
+            order=order,
+            portfolio=order.portfolio,
+            symbol=order.symbol,
+            book=order.remaining,
+            cause=cause,
+        )
+    )
+
+
+def _key(order: Order) -> str:
+    return f"order:{order.pk}:missing"
+
+
+def _finding(order: Order, concluded: Conclusion) -> Finding:
+    code = CODES[concluded]
+    is_expired = concluded is Conclusion.RETENTION_EXPIRED
+    return Finding(
+        key=_key(order),
+        code=code,
+        severity=Severity.WARNING if is_expired else Severity.ERROR,
+        order=order,
+        portfolio=order.portfolio,
+        symbol=order.symbol,
+        book=order.remaining,
+        cause=f"the exchange does not know this order (proof {order.strikes} of 3)",
+        is_certain=concluded is not Conclusion.NONE,
+        is_unproved=concluded is Conclusion.NONE,
+    )

@@ -1,0 +1,109 @@
+"""How far the lists of an account were read; cursors move with the rows that they stand for, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from portfolios.models import Discrepancy, ExchangeAccount, ReadCursor
+from portfolios.models.choices import Severity
+from portfolios.services.accounts import lag
+from portfolios.services.discrepancies import Finding, Findings
+from portfolios.services.fills import fills_without_fee
+from providers import catalogue
+from providers.reports import Cursor, FlowStatus, Leg, LegKind, LegStatus
+
+CURSOR_KINDS: Final = (LegKind.ACCOUNT_FILLS, LegKind.FLOWS)
+# What an exchange lists late is found by reading so much again, and a clock's error on top.
+LEAST_OVERLAP: Final = timedelta(minutes=5)
+CLOCK_ERROR: Final = timedelta(seconds=5)
+
+
+def overlap(account: ExchangeAccount) -> timedelta:
+    return max(LEAST_OVERLAP, lag(account) + CLOCK_ERROR)
+
+
+def cursors(account: ExchangeAccount, now: datetime) -> tuple[Cursor, ...]:
+    """Tell a provider how far the lists were read, set back to what is still to be completed.
+
+    That are fills whose fee was not told yet, and movements that were on their way.
+    """
+    fees_since = min(
+        (fill.executed_at for fill in fills_without_fee(account, now) if fill.executed_at),
+        default=now,
+    )
+    if not account.fills.exclude(fees=[]).exists():
+        fees_since = now
+    pending = account.flows.filter(status=FlowStatus.PENDING, occurred_at__isnull=False)
+    pending_since = pending.order_by("occurred_at").values_list("occurred_at", flat=True).first()
+    back = {LegKind.ACCOUNT_FILLS: fees_since, LegKind.FLOWS: pending_since or now}
+    return tuple(
+        Cursor(
+            LegKind(cursor.kind),
+            cursor.subject,
+            min(cursor.covered_until, back[LegKind(cursor.kind)]),
+        )
+        for cursor in account.cursors.order_by("kind", "subject")
+    )
+
+
+def advance_cursors(account: ExchangeAccount, legs: Iterable[Leg], findings: Findings) -> None:
+    """Move each cursor as far as its list was read without a gap; tell of what no read can tell any more."""
+    stored = {(cursor.kind, cursor.subject): cursor for cursor in account.cursors.all()}
+    for leg in legs:
+        if leg.kind not in CURSOR_KINDS or leg.status is not LegStatus.OBSERVED:
+            continue
+        _note_gap(leg, findings)
+        cursor = stored.get((leg.kind, leg.subject))
+        if leg.since is None or leg.until is None:
+            continue
+        begins = cursor.covered_until if cursor else account.baseline_at
+        if begins is None or leg.since > begins:
+            continue
+        _note_forgotten(account, leg, begins, findings)
+        if cursor is None:
+            ReadCursor.objects.create(
+                account=account, kind=leg.kind, subject=leg.subject, covered_until=leg.until
+            )
+        elif leg.until > cursor.covered_until:
+            cursor.covered_until = leg.until
+            cursor.save(update_fields=["covered_until"])
+
+
+def _note_gap(leg: Leg, findings: Findings) -> None:
+    if leg.kind is not LegKind.ACCOUNT_FILLS:
+        return
+    key = f"coverage:{leg.subject}"
+    findings.judged.add(key)
+    if not leg.complete:
+        findings.add(
+            Finding(
+                key=key,
+                code=Discrepancy.Code.FILL_COVERAGE_GAP,
+                severity=Severity.WARNING,
+                symbol=leg.subject,
+                cause=leg.why_incomplete,
+            )
+        )
+
+
+def _note_forgotten(
+    account: ExchangeAccount, leg: Leg, begins: datetime, findings: Findings
+) -> None:
+    kept = catalogue.market(account.market).fills_seconds
+    if leg.kind is not LegKind.ACCOUNT_FILLS or kept is None or leg.until is None:
+        return
+    oldest = leg.until - timedelta(seconds=kept)
+    if begins < oldest:
+        findings.found.append(
+            Finding(
+                key=f"forgotten:{leg.subject}:{begins:%Y-%m-%dT%H:%M}",
+                code=Discrepancy.Code.FILL_COVERAGE_GAP,
+                severity=Severity.WARNING,
+                symbol=leg.subject,
+                cause=f"fills from {begins:%Y-%m-%d %H:%M} to {oldest:%Y-%m-%d %H:%M} UTC are no "
+                f"longer told by {account.market}",
+                is_certain=True,
+            )
+        )

@@ -1,0 +1,104 @@
+"""Orders that nobody booked: stored without an owner until a person or a rule claims them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from portfolios.amounts import difference, exact_sum
+from portfolios.models import ExchangeAccount, Order, SyncRun
+from portfolios.reconciliation.execution import opening_cost
+from portfolios.services.incidents import record_incident
+from portfolios.services.orders import OrderReads
+from providers.errors import UnexpectedReport
+from providers.redaction import leg_error
+from providers.reports import OrderReport, OrderStatus
+
+
+def store_external_orders(account: ExchangeAccount, reads: OrderReads, run: SyncRun) -> int:
+    """Store the orders that nobody booked, without an owner; how many could not be read.
+
+    What they had filled when the account's baseline was taken is part of the baseline.
+    """
+    known = set(
+        account.orders.filter(external_id__in=list(reads.reports)).values_list(
+            "external_id", flat=True
+        )
+    )
+    ours = set(
+        account.orders.filter(
+            external_id="", client_order_id__in=list(reads.by_client_id)
+        ).values_list("client_order_id", flat=True)
+    )
+    problems = 0
+    for external_id in sorted(reads.reports.keys() - known):
+        reports = reads.reports[external_id]
+        if ours.isdisjoint(report.client_order_id for report in reports):
+            problems += not _store_external_order(
+                account, max(reports, key=_tells_most), reads, run
+            )
+    return problems
+
+
+def _tells_most(report: OrderReport) -> tuple[Decimal, str, bool]:
+    is_ended = report.status is not None and report.status.is_terminal
+    return report.filled or Decimal(0), str(report.updated_at or ""), is_ended
+
+
+def _store_external_order(
+    account: ExchangeAccount, report: OrderReport, reads: OrderReads, run: SyncRun
+) -> bool:
+    if report.side is None or report.amount is None:
+        error = UnexpectedReport(
+            f"Order {report.external_id} ({report.symbol}) is in no book, and the exchange does not "
+            "report its side and amount. It was not stored."
+        )
+        record_incident(
+            account, leg_error(error), "orders.store", run=run, subject=report.external_id
+        )
+        return False
+    already_counted = _filled_before_baseline(account, report, reads)
+    Order.objects.create(
+        account=account,
+        external=True,
+        external_id=report.external_id,
+        client_order_id=report.client_order_id,
+        symbol=report.symbol,
+        side=report.side,
+        type=report.type or "",
+        status=OrderStatus.OPEN,
+        price=report.price,
+        amount=report.amount,
+        filled=already_counted,
+        opening_filled=already_counted,
+        opening_cost=_cost_of(already_counted, report),
+        created_at=report.created_at,
+    )
+    return True
+
+
+def _cost_of(counted: Decimal, report: OrderReport) -> Decimal:
+    if counted == report.filled and report.cost is not None:
+        return report.cost
+    return opening_cost(counted, average=report.average, price=report.price)
+
+
+def _filled_before_baseline(
+    account: ExchangeAccount, report: OrderReport, reads: OrderReads
+) -> Decimal:
+    """Tell how much the baseline holds already: all of an order older than it, but for the fills made since."""
+    filled = report.filled or Decimal(0)
+    if account.baseline_at is None:
+        return filled
+    if report.created_at is not None and report.created_at > account.baseline_at:
+        return Decimal(0)
+    orphans = account.fills.filter(
+        order=None,
+        order_external_id=report.external_id,
+        symbol=report.symbol,
+        executed_at__gt=account.baseline_at,
+    )
+    since = {fill.external_id: fill.amount for fill in orphans}
+    for row in reads.fills_of(report.external_id, report.symbol):
+        if row.executed_at is not None and row.executed_at > account.baseline_at:
+            since[row.external_id] = row.amount
+    return max(difference(filled, exact_sum(since.values())), Decimal(0))

@@ -1,0 +1,156 @@
+"""What a snapshot says, applied: orders, fills, flows, ledger and positions in one fenced transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from django.db import transaction
+
+from portfolios.models import ExchangeAccount, Portfolio, SyncRun
+from portfolios.services import runs
+from portfolios.services.absence import climb_ladder
+from portfolios.services.balances import balance_legs, observed_balances, set_baseline
+from portfolios.services.claims import apply_claim_rules
+from portfolios.services.cursors import advance_cursors
+from portfolios.services.discrepancies import Findings
+from portfolios.services.external_orders import store_external_orders
+from portfolios.services.fills import find_missing_fees, find_orphans, store_orphans
+from portfolios.services.flows import flow_rows, sync_flows
+from portfolios.services.incidents import record_incident
+from portfolios.services.ledger import rewrite_reserved
+from portfolios.services.openings import sync_unallocated
+from portfolios.services.orders import OrderReads, OrdersOutcome, order_reads, sync_orders
+from portfolios.services.quarantine import believed
+from providers.errors import OpeningRefused
+from providers.redaction import leg_error
+from providers.reports import Leg, LegKind, LegStatus
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one apply has done, and what kept it from being whole.
+
+    Parameters
+    ----------
+    legs : tuple of Leg
+        What may be concluded from: reads in quarantine have lost their rows.
+    """
+
+    orders: OrdersOutcome = field(default_factory=OrdersOutcome)
+    findings: Findings = field(default_factory=Findings)
+    legs: tuple[Leg, ...] = ()
+    openings_refused: int = 0
+    is_moved: bool = False
+
+    @property
+    def has_problems(self) -> bool:
+        return bool(self.orders.problems or self.openings_refused)
+
+
+@transaction.atomic
+def apply_snapshot(run: SyncRun, legs: Sequence[Leg]) -> Outcome:
+    """Bring orders, fills, flows, ledger and positions to what the legs report; all or nothing.
+
+    Raises
+    ------
+    LeaseLost
+        If another worker has taken the account over; nothing is written then.
+    """
+    account = runs.lock_account(run)
+    outcome = Outcome()
+    portfolios = list(account.portfolios.filter(mode=Portfolio.Mode.LIVE))
+    _apply_orders(account, portfolios, legs, run, outcome)
+    outcome.is_moved |= bool(sync_flows(account, flow_rows(legs), run, outcome.findings))
+    # Only now: what the records explain is believed at once.
+    read = believed(account, legs, outcome.findings)
+    outcome.legs = read.legs
+    outcome.openings_refused = _open_portfolios(portfolios, read.legs, run)
+    if account.baseline_at is None and _can_be_baseline(read.legs):
+        for leg in balance_legs(read.legs):
+            set_baseline(account, leg)
+    outcome.orders.changed += climb_ladder(
+        account, read, run.started_at or run.queued_at, outcome.findings
+    )
+    apply_claim_rules(account)
+    advance_cursors(account, legs, outcome.findings)
+    rewrite_reserved(account)
+    run.account = account
+    return outcome
+
+
+def _apply_orders(
+    account: ExchangeAccount,
+    portfolios: Iterable[Portfolio],
+    legs: Sequence[Leg],
+    run: SyncRun,
+    outcome: Outcome,
+) -> None:
+    reads, findings = order_reads(legs), outcome.findings
+    outcome.orders.problems += store_external_orders(account, reads, run)
+    for portfolio in [*portfolios, None]:
+        _add(outcome.orders, sync_orders(account, portfolio, reads, run, findings))
+    new = _apply_orphans(account, reads, run, findings)
+    seen_at = run.started_at or run.queued_at
+    find_orphans(account, findings)
+    find_missing_fees(account, seen_at, findings)
+    outcome.is_moved = bool(outcome.orders.changed or new)
+
+
+def _apply_orphans(
+    account: ExchangeAccount, reads: OrderReads, run: SyncRun, findings: Findings
+) -> int:
+    """Store the fills of whole lists whose order no book knows, nor the exchange when it was asked."""
+    known = set(
+        account.orders.filter(external_id__in=list(reads.account_fills)).values_list(
+            "external_id", flat=True
+        )
+    )
+    rows = [
+        row
+        for order_id, fills in reads.account_fills.items()
+        if order_id not in known
+        for row in fills
+    ]
+    return store_orphans(account, rows, run, findings)
+
+
+def _add(total: OrdersOutcome, part: OrdersOutcome) -> None:
+    total.checked += part.checked
+    total.changed += part.changed
+    total.problems += part.problems
+
+
+def _open_portfolios(portfolios: Iterable[Portfolio], legs: Iterable[Leg], run: SyncRun) -> int:
+    trading = run.account.wallets[0]
+    read = {leg.subject: leg for leg in balance_legs(legs) if leg.status is LegStatus.OBSERVED}
+    if trading not in read:
+        return 0
+    held = observed_balances(read[trading])
+    refused = 0
+    for portfolio in portfolios:
+        if not read[trading].complete and portfolio.trading_symbol not in held:
+            continue  # unread is not absent
+        try:
+            with transaction.atomic():
+                sync_unallocated(portfolio, held.get(portfolio.trading_symbol), run)
+        except OpeningRefused as e:
+            record_incident(
+                run.account, leg_error(e), "portfolio.open", run=run, subject=portfolio.name
+            )
+            refused += 1
+    return refused
+
+
+def _can_be_baseline(legs: Sequence[Leg]) -> bool:
+    """Whether the balances were read whole, and nothing that they contain is still to be booked."""
+    return bool(balance_legs(legs)) and all(map(_is_settled, legs))
+
+
+def _is_settled(leg: Leg) -> bool:
+    if leg.kind is LegKind.BALANCES:
+        return leg.status is LegStatus.OBSERVED and leg.complete
+    if leg.status is LegStatus.OBSERVED:
+        return leg.complete or leg.kind is LegKind.ENDED_ORDERS
+    is_unknown_there = leg.error is not None and leg.error.category == "not_found"
+    return leg.status is not LegStatus.FAILED or is_unknown_there

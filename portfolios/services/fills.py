@@ -1,0 +1,235 @@
+"""Fills as they are stored: each once, whoever told of it and however often."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from portfolios.amounts import exact_sum, plain
+from portfolios.models import Discrepancy, ExchangeAccount, Fill, Order, SyncRun
+from portfolios.models.choices import Severity
+from portfolios.reconciliation.fills import fill_conflict, late_fees
+from portfolios.services.discrepancies import Finding, Findings
+from portfolios.services.ledger import book_fill, fill_report, take_back_fill
+from providers.reports import FeeReport, FillReport, Leg, LegKind
+
+# For so long a fill without a fee is looked at again: some exchanges tell the fee later.
+LATE_FEES: Final = timedelta(days=1)
+EPOCH: Final = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(slots=True)
+class Stored:
+    """What storing fills has changed.
+
+    Parameters
+    ----------
+    news : int
+        Fills that are new, or of which something new is known.
+    """
+
+    news: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+
+def fill_rows(leg: Leg | None) -> list[FillReport]:
+    return [] if leg is None else [row for row in leg.rows if isinstance(row, FillReport)]
+
+
+def account_fills(legs: Iterable[Leg]) -> dict[str, list[FillReport]]:
+    """Sort the fills of whole lists by the exchange's id of their order, oldest first."""
+    found: defaultdict[str, list[FillReport]] = defaultdict(list)
+    rows = {
+        (row.symbol, row.side, row.external_id): row
+        for leg in legs
+        if leg.kind is LegKind.ACCOUNT_FILLS
+        for row in fill_rows(leg)
+    }
+    for row in oldest_first(rows.values()):
+        found[row.order_external_id].append(row)
+    return dict(found)
+
+
+def oldest_first(rows: Iterable[FillReport]) -> list[FillReport]:
+    """Put fills into an order of their own, whatever the order of their arrival."""
+    return sorted(
+        rows,
+        key=lambda row: (
+            row.executed_at or EPOCH,
+            row.symbol,
+            row.external_id,
+            row.side,
+        ),
+    )
+
+
+def store_fills(order: Order, rows: Sequence[FillReport], run: SyncRun | None) -> Stored:
+    """Store the fills of `order`; those that were known without it join it, and leave the unassigned part."""
+    stored = Stored()
+    known = _known(order.account, rows)
+    new = []
+    for row in oldest_first(rows):
+        fill = known.get(_key(row))
+        if fill is None:
+            known[_key(row)] = fill = _fill(order.account, order, row)
+            new.append(fill)
+            continue
+        _compare(fill, row, order, stored)
+        if fill.order_id is None and fill.pk:
+            take_back_fill(fill, run)
+            fill.order = order
+            fill.save(update_fields=["order"])
+            stored.news += 1
+    Fill.objects.bulk_create(new)
+    stored.news += len(new)
+    return stored
+
+
+def store_orphans(
+    account: ExchangeAccount, rows: Sequence[FillReport], run: SyncRun, findings: Findings
+) -> int:
+    """Store fills whose order is not known; they count for the account, in its unassigned part."""
+    stored = Stored()
+    known = _known(account, rows)
+    for row in oldest_first(rows):
+        fill = known.get(_key(row))
+        if fill is None:
+            fill = known[_key(row)] = _fill(account, None, row)
+            fill.save()
+            stored.news += 1
+        else:
+            _compare(fill, row, fill.order, stored)
+        if fill.order_id is None:
+            book_fill(fill, run)
+    findings.found += stored.findings
+    return stored.news
+
+
+def find_orphans(account: ExchangeAccount, findings: Findings) -> None:
+    """Tell of fills whose order is not known, one finding an order."""
+    live = account.discrepancies.filter(
+        state__in=Discrepancy.LIVE, code=Discrepancy.Code.FILL_ORPHAN
+    )
+    findings.judged |= set(live.values_list("key", flat=True))
+    orders: defaultdict[tuple[str, str], list[Fill]] = defaultdict(list)
+    for fill in account.fills.filter(order=None):
+        orders[fill.symbol, fill.order_external_id].append(fill)
+    for (symbol, order_id), fills in sorted(orders.items()):
+        findings.add(
+            Finding(
+                key=f"orphan:{symbol}:{order_id}"[:200],
+                code=Discrepancy.Code.FILL_ORPHAN,
+                severity=Severity.WARNING,
+                symbol=symbol,
+                exchange=exact_sum(fill.amount for fill in fills),
+                cause=f"order {order_id or '(no id)'} is not known at the exchange",
+            )
+        )
+
+
+def find_missing_fees(account: ExchangeAccount, now: datetime, findings: Findings) -> None:
+    """Tell of new fills without a fee, on accounts that pay fees otherwise."""
+    live = account.discrepancies.filter(
+        state__in=Discrepancy.LIVE, code=Discrepancy.Code.FEE_MISSING
+    )
+    findings.judged |= set(live.values_list("key", flat=True))
+    recent = fills_without_fee(account, now)
+    if not recent or not account.fills.exclude(fees=[]).exists():
+        return
+    by_order: defaultdict[int, list[Fill]] = defaultdict(list)
+    for fill in recent:
+        if fill.order_id is not None:
+            by_order[fill.order_id].append(fill)
+    for fills in by_order.values():
+        order = fills[0].order
+        if order is None:
+            continue
+        findings.add(
+            Finding(
+                key=f"order:{order.pk}:fee",
+                code=Discrepancy.Code.FEE_MISSING,
+                severity=Severity.NOTICE,
+                order=order,
+                portfolio=order.portfolio,
+                symbol=order.symbol,
+                exchange=exact_sum(fill.amount for fill in fills),
+                cause="no fee is reported yet",
+            )
+        )
+
+
+def fills_without_fee(account: ExchangeAccount, now: datetime) -> list[Fill]:
+    recent = account.fills.filter(fees=[], executed_at__gt=now - LATE_FEES)
+    return list(recent.select_related("order__portfolio").order_by("executed_at", "pk"))
+
+
+def fee_rows(fees: Iterable[FeeReport]) -> list[dict[str, str]]:
+    return [{"asset": fee.asset, "amount": plain(fee.amount)} for fee in fees]
+
+
+_Key = tuple[str, str, str]
+
+
+def _key(row: FillReport) -> _Key:
+    return row.symbol, row.side, row.external_id
+
+
+def _known(account: ExchangeAccount, rows: Sequence[FillReport]) -> dict[_Key, Fill]:
+    if not rows:
+        return {}
+    fills = account.fills.filter(external_id__in={row.external_id for row in rows})
+    found: Mapping[_Key, Fill] = {
+        (fill.symbol, fill.side, fill.external_id): fill for fill in fills.select_related("order")
+    }
+    return dict(found)
+
+
+def _compare(fill: Fill, row: FillReport, order: Order | None, stored: Stored) -> None:
+    """Take in the fees that a stored fill still lacked; tell of what contradicts it, which changes nothing."""
+    told = fill_report(fill)
+    conflict = fill_conflict(told, row)
+    if order is not None and fill.order_id not in (None, order.pk):
+        conflict = f"it was told of order {fill.order_external_id} before"
+    if conflict:
+        stored.findings.append(_conflict(fill, row, conflict))
+        return
+    fees = late_fees(told, row)
+    if fees and fill.pk:
+        fill.fees = fee_rows(fees)
+        fill.save(update_fields=["fees"])
+        stored.news += 1
+
+
+def _conflict(fill: Fill, row: FillReport, conflict: str) -> Finding:
+    order = fill.order
+    return Finding(
+        key=f"fill:{fill.symbol}:{fill.side}:{fill.external_id}"[:200],
+        code=Discrepancy.Code.FILL_CONFLICT,
+        severity=Severity.ERROR,
+        order=order,
+        portfolio=order.portfolio if order else None,
+        symbol=fill.symbol,
+        book=fill.amount,
+        exchange=row.amount,
+        cause=f"fill {fill.external_id}: {conflict}",
+        is_certain=True,
+    )
+
+
+def _fill(account: ExchangeAccount, order: Order | None, row: FillReport) -> Fill:
+    return Fill(
+        account=account,
+        order=order,
+        order_external_id=row.order_external_id or (order.external_id if order else ""),
+        external_id=row.external_id,
+        symbol=row.symbol,
+        side=row.side,
+        price=row.price,
+        amount=row.amount,
+        cost=row.cost,
+        fees=fee_rows(row.fees),
+        executed_at=row.executed_at,
+    )

@@ -1,0 +1,163 @@
+"""Deposits, withdrawals, transfers, rewards: only what the exchange's own records say, in the unassigned part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from itertools import product
+from typing import Final
+
+from portfolios.amounts import difference, exact_sum
+from portfolios.models import Discrepancy, ExchangeAccount, Flow, SyncRun
+from portfolios.models.choices import Severity
+from portfolios.reconciliation.flows import flow_effect, is_in_baseline, merged_flow
+from portfolios.services.discrepancies import Finding, Findings
+from portfolios.services.fills import fee_rows
+from portfolios.services.ledger import book_flow, flow_report
+from providers.reports import FlowKind, FlowReport, FlowStatus, Leg
+
+FIELDS: Final = (
+    "amount",
+    "status",
+    "raw_kind",
+    "raw_status",
+    "occurred_at",
+    "settled_at",
+)
+# More pending movements of one asset than this are not tried in every combination.
+_FEW: Final = 10
+
+
+def flow_rows(legs: Iterable[Leg]) -> list[FlowReport]:
+    """List what the legs tell of flows, in an order of their own."""
+    rows = {
+        (row.source, row.external_id, row.asset, row.status): row
+        for leg in legs
+        for row in leg.rows
+        if isinstance(row, FlowReport)
+    }
+    return [rows[key] for key in sorted(rows, key=str)]
+
+
+def sync_flows(
+    account: ExchangeAccount, rows: Sequence[FlowReport], run: SyncRun, findings: Findings
+) -> int:
+    """Join what the exchange records into the account's flows and book it; how many changed."""
+    stored = {
+        (flow.source, flow.external_id, flow.asset): flow
+        for flow in account.flows.filter(external_id__in={row.external_id for row in rows})
+    }
+    changed = 0
+    for row in rows:
+        key = (row.source, row.external_id, row.asset)
+        flow, is_news = _joined(account, stored.get(key), row)
+        stored[key] = flow
+        changed += is_news
+        if is_news:
+            book_flow(flow, run)
+    _find_flows(account, findings)
+    return changed
+
+
+def _joined(account: ExchangeAccount, flow: Flow | None, row: FlowReport) -> tuple[Flow, bool]:
+    if flow is None:
+        flow = _new_flow(account, row)
+        flow.save()
+        return flow, True
+    known = flow_report(flow)
+    merged = merged_flow(known, row)
+    if merged == known:
+        return flow, False
+    for name in FIELDS:
+        setattr(flow, name, getattr(merged, name))
+    flow.fees = fee_rows(merged.fees)
+    flow.save()
+    return flow, True
+
+
+def _new_flow(account: ExchangeAccount, row: FlowReport) -> Flow:
+    flow = Flow(
+        account=account,
+        source=row.source,
+        external_id=row.external_id,
+        kind=row.kind,
+        wallet=row.wallet,
+        asset=row.asset,
+        amount=row.amount,
+        fees=fee_rows(row.fees),
+        # A word that is not known is no end.
+        status=row.status or FlowStatus.PENDING,
+        raw_kind=row.raw_kind[:64],
+        raw_status=row.raw_status[:64],
+        occurred_at=row.occurred_at,
+        settled_at=row.settled_at,
+    )
+    if account.baseline_at is not None:
+        flow.in_baseline = is_in_baseline(row, account.baseline_at) and not _is_held(flow)
+    return flow
+
+
+def _is_held(flow: Flow) -> bool:
+    """Whether the balance still contains a withdrawal that is on its way, as it does where such are locked first."""
+    if flow.kind != FlowKind.WITHDRAWAL or flow.status != FlowStatus.PENDING:
+        return False
+    balance = flow.account.balances.filter(wallet=flow.wallet, asset=flow.asset).first()
+    if balance is None or balance.used is None:
+        return False
+    reserved = flow.account.positions.filter(asset=flow.asset).values_list("reserved", flat=True)
+    locked_beyond = difference(balance.used, exact_sum(reserved))
+    return locked_beyond >= pending_effect(flow).copy_negate() > 0
+
+
+def pending_effect(flow: Flow) -> Decimal:
+    """Tell what the flow will have moved of its asset once it is done."""
+    done = replace(flow_report(flow), status=FlowStatus.DONE)
+    return flow_effect(done).get(flow.asset, Decimal(0))
+
+
+def pending_sums(account: ExchangeAccount, asset: str) -> set[Decimal]:
+    """Every sum by which a balance may be ahead of the books while movements are on their way."""
+    effects = [
+        pending_effect(flow)
+        for flow in account.flows.filter(
+            asset=asset, status=FlowStatus.PENDING, in_baseline=False
+        ).exclude(kind=FlowKind.OTHER)
+    ]
+    chosen = product((False, True), repeat=len(effects[:_FEW]))
+    return {
+        exact_sum(effect for effect, is_in in zip(effects, mask, strict=False) if is_in)
+        for mask in chosen
+    }
+
+
+def _find_flows(account: ExchangeAccount, findings: Findings) -> None:
+    codes = (Discrepancy.Code.FLOW_UNCLASSIFIED, Discrepancy.Code.FLOW_PENDING)
+    live = account.discrepancies.filter(state__in=Discrepancy.LIVE, code__in=codes)
+    findings.judged |= set(live.values_list("key", flat=True))
+    for flow in account.flows.filter(in_baseline=False, kind=FlowKind.OTHER):
+        findings.add(
+            Finding(
+                key=f"flow:{flow.pk}",
+                code=Discrepancy.Code.FLOW_UNCLASSIFIED,
+                severity=Severity.WARNING,
+                wallet=flow.wallet,
+                asset=flow.asset,
+                difference=flow.amount,
+                cause=f"the exchange calls it {flow.raw_kind}",
+            )
+        )
+    for flow in account.flows.filter(in_baseline=False, status=FlowStatus.PENDING).exclude(
+        kind=FlowKind.OTHER
+    ):
+        findings.add(
+            Finding(
+                key=f"flow:{flow.pk}:pending",
+                code=Discrepancy.Code.FLOW_PENDING,
+                severity=Severity.NOTICE,
+                wallet=flow.wallet,
+                asset=flow.asset,
+                difference=flow.amount,
+                cause=f"{flow.kind} on its way",
+            )
+        )

@@ -1,0 +1,173 @@
+"""What is wrong with a single order: contradictions that freeze it, fills that do not fit what is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+from portfolios.amounts import difference, exact_sum
+from portfolios.models import Discrepancy, Order
+from portfolios.models.choices import Severity
+from portfolios.reconciliation.execution import covers
+from portfolios.reconciliation.fills import overfill
+from portfolios.reconciliation.orders import Conflict, OrderState, conflicts
+from portfolios.services.discrepancies import Finding, Findings
+from providers.reports import Leg, LegStatus, OrderReport, OrderStatus
+
+Code = Discrepancy.Code
+_CONFLICTS: Final = {
+    Conflict.STATE: (Code.ORDER_STATE_CONFLICT, Severity.ERROR, "two ends that cannot both hold"),
+    Conflict.FILL_AHEAD: (
+        Code.ORDER_FILL_AHEAD,
+        Severity.ERROR,
+        "the exchange reports less filled",
+    ),
+    Conflict.RESURRECTED: (Code.ORDER_RESURRECTED, Severity.WARNING, "it is known there after all"),
+}
+
+
+def freeze_contradictions(order: Order, reports: Sequence[OrderReport], findings: Findings) -> bool:
+    """Freeze an order whose ids or terms are those of another one; whether it is frozen.
+
+    It thaws when the exchange no longer contradicts the books: nothing was applied meanwhile.
+    """
+    keys = {
+        Code.ORDER_FIELD_MISMATCH: _key(order, "fields"),
+        Code.ORDER_ID_CONFLICT: _key(order, "ids"),
+    }
+    if not reports:
+        return bool(order.frozen_because)
+    why: dict[Discrepancy.Code, str] = {}
+    for report in reports:
+        if report.symbol != order.symbol or report.side not in (None, order.side):
+            why[Code.ORDER_FIELD_MISMATCH] = (
+                f"Order {report.external_id} is {order.side} {order.symbol} in the books and "
+                f"{report.side} {report.symbol} at the exchange. It was left as it is."
+            )
+        other = _other_of_that_client_id(order, report)
+        if other is not None:
+            why[Code.ORDER_ID_CONFLICT] = (
+                f"Order {report.external_id} has the client id {report.client_order_id} at the exchange, which in the "
+                f"books is that of order {other.external_id or '(not acknowledged)'}. Both were left as they are."
+            )
+    findings.judged |= set(keys.values())
+    for code, text in why.items():
+        severity = Severity.CRITICAL if code == Code.ORDER_FIELD_MISMATCH else Severity.ERROR
+        findings.add(_finding(order, code, severity, keys[code], cause=text, is_certain=True))
+    because = next(iter(why.values()), "")[:200]
+    if order.frozen_because != because:
+        order.frozen_because = because
+        order.save(update_fields=["frozen_because"])
+    return bool(because)
+
+
+def _other_of_that_client_id(order: Order, report: OrderReport) -> Order | None:
+    client_id = report.client_order_id
+    if not client_id or client_id == order.client_order_id or not order.client_order_id:
+        return None
+    others = order.account.orders.filter(client_order_id=client_id).exclude(pk=order.pk)
+    # An id may be used again after its order has ended.
+    return others.filter(status__in=[OrderStatus.CREATED, OrderStatus.OPEN]).first()
+
+
+def find_in_report(order: Order, known: OrderState, report: OrderReport) -> list[Finding]:
+    """Tell what a report says against the books; it changes nothing there."""
+    found = []
+    for conflict in conflicts(known, report):
+        if conflict not in _CONFLICTS:
+            continue
+        code, severity, cause = _CONFLICTS[conflict]
+        found.append(
+            _finding(
+                order,
+                code,
+                severity,
+                _key(order, code),
+                book=known.filled,
+                exchange=report.filled,
+                cause=cause,
+                # A stale copy tells less than is known: only a second one, later, says something.
+                is_certain=conflict is not Conflict.FILL_AHEAD,
+            )
+        )
+    return found
+
+
+def judge_reports(order: Order, findings: Findings) -> None:
+    """Note that the order was looked at: what contradicted the books before and does no more is resolved."""
+    findings.judged |= {_key(order, code) for code, *_ in _CONFLICTS.values()}
+
+
+def find_in_state(
+    order: Order,
+    state: OrderState,
+    reports: Sequence[OrderReport],
+    fills: Leg | None,
+    findings: Findings,
+) -> None:
+    """Tell of fills that an ended order still lacks, and of more of them than were ordered."""
+    keys = {name: _key(order, name) for name in ("fills", "filled", "overfilled")}
+    findings.judged |= set(keys.values())
+    of_fills = exact_sum(order.fills.values_list("amount", flat=True))
+    is_unlisted = fills is not None and fills.status is LegStatus.UNSUPPORTED
+    has_gap = not covers(of_fills, order.opening_filled, state.filled) and not is_unlisted
+    if state.status.is_terminal and has_gap and (order.fills_wanted or fills is not None):
+        known = exact_sum((of_fills, order.opening_filled))
+        findings.add(
+            _finding(
+                order,
+                Code.ORDER_FILLS_INCOMPLETE,
+                Severity.WARNING,
+                keys["fills"],
+                book=known,
+                exchange=state.filled,
+                cause="not all of its fills were told yet",
+            )
+        )
+    is_untold = any(report.filled is None for report in reports)
+    if state.status.is_terminal and is_untold and order.fills_wanted:
+        findings.add(
+            _finding(
+                order,
+                Code.ORDER_FILLED_UNKNOWN,
+                Severity.WARNING,
+                keys["filled"],
+                book=state.filled,
+                cause="the exchange does not say how much was filled",
+            )
+        )
+    if overfill(state.amount, state.filled) > 0:
+        findings.add(
+            _finding(
+                order,
+                Code.ORDER_OVERFILLED,
+                Severity.ERROR,
+                keys["overfilled"],
+                book=state.amount,
+                exchange=state.filled,
+                cause="more was filled than was ordered; all of it is booked",
+                is_certain=True,
+            )
+        )
+
+
+def _finding(
+    order: Order, code: Discrepancy.Code, severity: Severity, key: str, **values: Any
+) -> Finding:
+    book, exchange = values.get("book"), values.get("exchange")
+    if isinstance(book, Decimal) and isinstance(exchange, Decimal):
+        values["difference"] = difference(exchange, book)
+    return Finding(
+        key=key,
+        code=code,
+        severity=severity,
+        order=order,
+        portfolio=order.portfolio,
+        symbol=order.symbol,
+        **values,
+    )
+
+
+def _key(order: Order, what: str) -> str:
+    return f"order:{order.pk}:{what}"

@@ -1,0 +1,99 @@
+"""What is asked of an exchange for one account, and how deep."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+from django.utils import timezone
+
+from portfolios.models import ExchangeAccount
+from portfolios.models.choices import Verdict
+from portfolios.services.accounts import lag
+from portfolios.services.credentials import opened_credentials
+from portfolios.services.cursors import cursors, overlap
+from portfolios.services.orders import OPEN_STATUSES, known_orders
+from providers.reports import BalanceReport, Depth, SnapshotRequest
+
+# At least so often fills and flows are read although nothing seems to have moved.
+FULL_READ_EVERY: Final = timedelta(hours=1)
+# Ended orders whose fills may still turn up in the part of a list that is read again.
+RECENT: Final = timedelta(days=2)
+
+
+def snapshot_request(account: ExchangeAccount) -> SnapshotRequest:
+    """Everything a provider needs to read `account`.
+
+    Raises
+    ------
+    CredentialUnreadable
+        If a stored secret cannot be opened.
+    """
+    now = timezone.now()
+    return SnapshotRequest(
+        account=account.label,
+        market=account.market,
+        credentials=opened_credentials(account),
+        endpoint=account.endpoint,
+        sandbox=account.sandbox,
+        wallets=tuple(account.wallets),
+        known_orders=known_orders(account),
+        assets=_assets(account),
+        symbols=_symbols(account),
+        depth=reading_depth(account, now),
+        last_balances=_last_balances(account),
+        facts_since=account.baseline_at,
+        cursors=cursors(account, now),
+        overlap_seconds=overlap(account).total_seconds(),
+        known_order_ids=_known_order_ids(account),
+        deadline=settings.POSSYNC_SYNC_DEADLINE,
+    )
+
+
+def reading_depth(account: ExchangeAccount, now: datetime) -> Depth:
+    """Decide how deep to read: fully at least hourly, after something moved, and while something differs."""
+    full_read_at = account.full_read_at or account.baseline_at
+    if full_read_at is None:
+        return Depth.CHEAP  # the first look takes the account as it is
+    if now - full_read_at >= FULL_READ_EVERY:
+        return Depth.FULL
+    if account.moved_at is not None and full_read_at < account.moved_at + lag(account):
+        return Depth.FULL
+    differs = account.balances.filter(verdict=Verdict.DIFFERS).exists()
+    return Depth.FULL if differs else Depth.CHEAP
+
+
+def _assets(account: ExchangeAccount) -> tuple[str, ...]:
+    assets = set(account.positions.values_list("asset", flat=True))
+    assets |= set(account.portfolios.values_list("trading_symbol", flat=True))
+    return tuple(sorted(assets))
+
+
+def _symbols(account: ExchangeAccount) -> tuple[str, ...]:
+    symbols = set(account.orders.values_list("symbol", flat=True))
+    return tuple(sorted({*symbols, *account.symbols}))
+
+
+def _last_balances(account: ExchangeAccount) -> tuple[BalanceReport, ...]:
+    return tuple(
+        BalanceReport(
+            asset=balance.asset,
+            free=balance.free,
+            used=balance.used,
+            total=balance.total,
+            wallet=balance.wallet,
+        )
+        for balance in account.balances.order_by("wallet", "asset")
+    )
+
+
+def _known_order_ids(account: ExchangeAccount) -> frozenset[str]:
+    """Ids of the orders that fills of the coming read may belong to."""
+    oldest = min(account.cursors.values_list("covered_until", flat=True), default=None)
+    orders = account.orders.exclude(external_id="")
+    if oldest is not None:
+        recent = orders.filter(updated_at__gte=oldest - RECENT)
+        undated = orders.filter(updated_at=None)
+        orders = recent | undated | orders.filter(status__in=OPEN_STATUSES)
+    return frozenset(orders.values_list("external_id", flat=True))

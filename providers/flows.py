@@ -1,0 +1,200 @@
+"""From ccxt's rows of deposits, withdrawals and ledgers to reports of flows; pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final
+
+from providers.corrections.flows import (
+    CHANGE_CONTAINS_FEE,
+    is_of_spot_wallet,
+    ledger_fee,
+    movement_word,
+    signed_change,
+)
+from providers.corrections.rows import EXACT, text
+from providers.errors import UnexpectedReport
+from providers.flow_kinds import is_of_trade, ledger_kind
+from providers.mapping import (
+    MAX_ID,
+    MAX_SYMBOL,
+    Raw,
+    Reports,
+    _fee_sums,
+    _identifier,
+    _refuse_unreadable,
+    _reports,
+    _shown,
+    _time,
+    _word,
+    exact,
+)
+from providers.reports import FeeReport, FlowKind, FlowReport, FlowSource, FlowStatus
+
+# Begins an id that is made of the content.
+_MADE: Final = "~"
+
+_STATUSES: Final[Mapping[str, FlowStatus]] = {
+    "pending": FlowStatus.PENDING,
+    "processing": FlowStatus.PENDING,
+    "ok": FlowStatus.DONE,
+    "failed": FlowStatus.FAILED,
+    "fail": FlowStatus.FAILED,
+    "canceled": FlowStatus.FAILED,
+    "cancelled": FlowStatus.FAILED,
+    "rejected": FlowStatus.FAILED,
+}
+# Words that ccxt passes on as they are.
+_STATUSES_OF_MARKETS: Final[Mapping[tuple[str, FlowSource], Mapping[str, FlowStatus]]] = {
+    ("binance", FlowSource.DEPOSITS): {
+        "2": FlowStatus.FAILED,  # rejected
+        "7": FlowStatus.FAILED,  # wrong deposit
+        "8": FlowStatus.PENDING,  # waits for its owner
+    },
+    ("coinbase", FlowSource.LEDGER): {
+        "expired": FlowStatus.FAILED,
+        "waiting_for_clearing": FlowStatus.PENDING,
+        "waiting_for_signature": FlowStatus.PENDING,
+    },
+}
+# What exchanges call the time at which a movement was done; an update may come later.
+_DONE_AT: Final = ("completeTime", "successTime", "successAt", "completedAt", "completed_at")
+
+
+def flow_reports(
+    market: str, source: FlowSource, raws: Iterable[Raw], *, is_whole: bool = True
+) -> Reports[FlowReport]:
+    """Tell the movements of the spot wallet among `raws`, which are ccxt's rows of one read.
+
+    Parameters
+    ----------
+    is_whole : bool
+        Whether `raws` is all that there is of its time. If not, rows without an id are left out: how many are equal
+        cannot be told.
+    """
+    told = (raw for raw in raws if _is_told(market, source, raw))
+    reports = _reports(told, partial(_flow_report, market, source))
+    return replace(reports, rows=tuple(_identified(reports.rows, is_whole=is_whole)))
+
+
+def _is_told(market: str, source: FlowSource, raw: Raw) -> bool:
+    info = _info(raw)
+    if source is FlowSource.LEDGER and is_of_trade(market, info):
+        return False
+    return is_of_spot_wallet(market, info)
+
+
+def _flow_report(market: str, source: FlowSource, raw: Raw) -> FlowReport:
+    _refuse_unreadable(raw)
+    report = _ledger_report if source is FlowSource.LEDGER else _transaction_report
+    flow = report(market, source, raw)
+    if flow.external_id:
+        return flow
+    return replace(flow, external_id=_made_id(flow, raw))
+
+
+def _transaction_report(market: str, source: FlowSource, raw: Raw) -> FlowReport:
+    """Tell a row of the list of deposits or withdrawals: whose list it is says which way it went."""
+    is_out = source is FlowSource.WITHDRAWALS
+    amount = exact(raw.get("amount"))
+    if amount is None or (amount < 0 and not is_out):
+        raise UnexpectedReport(f"amount: expected a number that is not negative, was {amount}")
+    status = _status(market, source, raw)
+    kind = FlowKind.WITHDRAWAL if is_out else FlowKind.DEPOSIT
+    return FlowReport(
+        source=source,
+        external_id=_id(raw),
+        kind=kind,
+        asset=_identifier(raw.get("currency"), "currency", MAX_SYMBOL),
+        amount=amount.copy_abs().copy_negate() if is_out and amount else amount,
+        status=status,
+        # A minus before it means that it was charged: nobody is paid for a withdrawal.
+        fees=tuple(replace(fee, amount=abs(fee.amount)) for fee in _fees(raw.get("fee"))),
+        raw_kind=_shown(raw.get("type")) or kind.value,
+        raw_status=_shown(raw.get("status")),
+        occurred_at=_time(raw.get("timestamp"), raw.get("datetime")),
+        settled_at=_done_at(_info(raw)) if status is FlowStatus.DONE else None,
+    )
+
+
+def _ledger_report(market: str, source: FlowSource, raw: Raw) -> FlowReport:
+    """Tell a row of a ledger, which is written when a balance changes."""
+    info = _info(raw)
+    change = signed_change(market, info, raw)
+    if change is None:
+        raise UnexpectedReport("expected an amount and which way it went")
+    asset = _identifier(raw.get("currency"), "currency", MAX_SYMBOL)
+    fees = _fees(ledger_fee(market, info, raw))
+    status = _status(market, source, raw) if raw.get("status") else FlowStatus.DONE
+    occurred_at = _time(raw.get("timestamp"), raw.get("datetime"))
+    return FlowReport(
+        source=source,
+        external_id=_id(raw),
+        kind=ledger_kind(market, info, is_out=change < 0),
+        asset=asset,
+        amount=_without_fees(change, asset, fees) if market in CHANGE_CONTAINS_FEE else change,
+        status=status,
+        fees=fees,
+        raw_kind=_shown(movement_word(info)),
+        raw_status=_shown(raw.get("status")),
+        occurred_at=occurred_at,
+        settled_at=occurred_at if status is FlowStatus.DONE else None,
+    )
+
+
+def _without_fees(change: Decimal, asset: str, fees: Iterable[FeeReport]) -> Decimal:
+    for fee in fees:
+        if fee.asset == asset:
+            change = EXACT.add(change, fee.amount)
+    return exact(change) or Decimal(0)
+
+
+def _fees(fee: Any) -> tuple[FeeReport, ...]:
+    sums = _fee_sums([fee]) if isinstance(fee, Mapping) else {}
+    return tuple(FeeReport(asset, amount) for asset, amount in sums.items() if amount)
+
+
+def _status(market: str, source: FlowSource, raw: Raw) -> FlowStatus | None:
+    word = _word(raw.get("status"))
+    of_market = _STATUSES_OF_MARKETS.get((market, source), {})
+    return of_market.get(word) or _STATUSES.get(word)
+
+
+def _done_at(info: Raw) -> datetime | None:
+    told = next((value for name in _DONE_AT if (value := text(info, name))), "")
+    return _time(told, None) if told.isdigit() else _time(None, told)
+
+
+def _id(raw: Raw) -> str:
+    given = raw.get("id")
+    return "" if given in (None, "") else _identifier(given, "id", MAX_ID)
+
+
+def _made_id(flow: FlowReport, raw: Raw) -> str:
+    """Make an id of what never changes about a movement: a transfer on a chain keeps its hash, whatever its time."""
+    place = raw.get("txid") or (flow.occurred_at and flow.occurred_at.isoformat())
+    content = (flow.raw_kind, flow.asset, flow.amount, place, raw.get("address"), raw.get("tag"))
+    written = json.dumps([None if part is None else str(part) for part in content])
+    return _MADE + hashlib.sha256(written.encode()).hexdigest()[:32]
+
+
+def _identified(rows: Iterable[FlowReport], *, is_whole: bool) -> Iterator[FlowReport]:
+    count: Counter[str] = Counter()
+    for row in rows:
+        if not row.external_id.startswith(_MADE):
+            yield row
+        elif is_whole:
+            count[row.external_id] += 1
+            yield replace(row, external_id=f"{row.external_id}:{count[row.external_id]}")
+
+
+def _info(raw: Raw) -> Raw:
+    info = raw.get("info")
+    return info if isinstance(info, Mapping) else {}

@@ -1,0 +1,81 @@
+"""Copies of a whole database, made while nobody uses it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.db import connections
+from psycopg import sql
+
+
+class SQLiteFiles:
+    def __init__(self) -> None:
+        self.original = Path(connections["default"].settings_dict["NAME"])
+        self.folder = self.original.parent / "copies"
+        self.folder.mkdir(exist_ok=True)
+
+    def copy(self, name: str) -> None:
+        """Copy the original, and let this process and its children use the copy."""
+        self.use(self.original)  # what was written last goes into the file with the last connection
+        path = self._path(name)
+        shutil.copy(self.original, path)
+        self.use(path)
+
+    def drop(self, name: str) -> None:
+        self.use(self.original)
+        for path in self.folder.glob(f"{name}.*"):
+            path.unlink()
+
+    def take_over(self, name: str) -> None:
+        """Let the copy be the original from now on."""
+        self.use(self.original)
+        self._path(name).replace(self.original)
+
+    def use(self, path: Path) -> None:
+        connections.close_all()
+        connections["default"].settings_dict["NAME"] = str(path)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.sqlite3"
+
+
+class PostgresDatabases:
+    """The same on a server; copies made of a template."""
+
+    def __init__(self) -> None:
+        self.original = str(connections["default"].settings_dict["NAME"])
+
+    def copy(self, name: str) -> None:
+        self.use(self.original)
+        self._run("CREATE DATABASE {} TEMPLATE {}", name, self.original)
+        self.use(name)
+
+    def drop(self, name: str) -> None:
+        self.use(self.original)
+        self._run("DROP DATABASE {} WITH (FORCE)", name)
+
+    def take_over(self, name: str) -> None:
+        self.drop(self.original)
+        self._run("ALTER DATABASE {} RENAME TO {}", name, self.original)
+
+    def use(self, name: str) -> None:
+        connections.close_all()
+        connections["default"].settings_dict["NAME"] = name
+
+    def _run(self, statement: str, *names: str) -> None:
+        given = connections["default"].settings_dict
+        server: dict[str, Any] = {
+            "host": given["HOST"],
+            "user": given["USER"],
+            "dbname": "postgres",
+        }
+        with psycopg.connect(**server, autocommit=True) as session:
+            session.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+def databases() -> SQLiteFiles | PostgresDatabases:
+    is_sqlite = connections["default"].vendor == "sqlite"
+    return SQLiteFiles() if is_sqlite else PostgresDatabases()

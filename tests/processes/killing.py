@@ -1,0 +1,224 @@
+"""A sync that is killed before each of its writes in turn, and the books that the next one makes of what is left.
+
+Reads `{"every": 1, "age_seconds": 0}` from standard input and writes an `Inquest` to standard output, both JSON. The
+database is left as a sync that nobody killed makes it, and as old as asked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Any, NoReturn
+
+import django
+
+django.setup()
+
+from django.db import connections  # noqa: E402 - only after the set-up
+from django.db.models import Model  # noqa: E402
+from django.utils import timezone  # noqa: E402
+
+from portfolios.models import ExchangeAccount, Order, ReadCursor, SyncRun  # noqa: E402
+from portfolios.services.manual_sync import sync_now  # noqa: E402
+from portfolios.services.runs import heal_abandoned_runs  # noqa: E402
+from tests.processes.books import Books, books, covered, everything_left  # noqa: E402
+from tests.processes.databases import databases  # noqa: E402
+
+# What changes something, or makes it last.
+WRITES = re.compile(r"(INSERT|UPDATE|DELETE|RELEASE)\b")
+AGED: dict[type[Model], tuple[str, ...]] = {
+    ExchangeAccount: ("baseline_at", "full_read_at", "moved_at"),
+    Order: ("joined_at",),
+    ReadCursor: ("covered_until",),
+}
+
+
+@dataclass
+class Inquest:
+    """What came of the kills.
+
+    Parameters
+    ----------
+    writes : int
+        Writes of the sync that nobody killed.
+    books : dict
+        What that one has made.
+    healed : int
+        Kills that left something else than the kill before.
+    survivors : list of int
+        Writes before which the sync was to be killed, and was not.
+    differences : dict
+        By the write before which the first sync was killed: rows that only one of both books has.
+    """
+
+    writes: int
+    books: Books
+    status: str
+    kills: int = 0
+    healed: int = 0
+    survivors: list[int] = field(default_factory=list)
+    differences: dict[int, list[str]] = field(default_factory=dict)
+
+
+class Executioner:
+    """Counts the writes of this process, and kills it just before the one that is `fatal`; 0 spares it."""
+
+    def __init__(self, fatal: int = 0) -> None:
+        self.fatal = fatal
+        self.writes = 0
+
+    def watch(self) -> None:
+        connection: Any = connections["default"]
+        connection.execute_wrappers.append(self._executed)
+        commit = connection._commit
+
+        def counted() -> None:
+            self.count()
+            commit()
+
+        connection._commit = counted  # a commit is no statement that a wrapper sees
+
+    def count(self) -> None:
+        self.writes += 1
+        if self.writes == self.fatal:
+            die()
+
+    def _executed(
+        self, execute: Callable[..., Any], sql: str, params: Any, many: Any, context: Any
+    ) -> Any:
+        if WRITES.match(sql):
+            self.count()
+        return execute(sql, params, many, context)
+
+
+def die() -> NoReturn:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("It lives.")
+
+
+def in_a_child(do: Callable[[], Any]) -> Any:
+    """Return what `do` returns in a forked process; None if that was killed."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            with os.fdopen(writer, "w") as pipe:
+                json.dump(do(), pipe)
+            connections.close_all()
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        said = pipe.read()
+    _pid, status = os.waitpid(pid, 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        return None
+    assert os.waitstatus_to_exitcode(status) == 0, "A child failed; its traceback is above."
+    return json.loads(said)
+
+
+def sync() -> SyncRun:
+    [run] = sync_now(ExchangeAccount.objects.all())
+    return run
+
+
+def clean_sync() -> dict[str, Any]:
+    executioner = Executioner()
+    executioner.watch()
+    run = sync()
+    return {
+        "writes": executioner.writes,
+        "status": run.status,
+        "books": books(),
+        "covered": covered(),
+    }
+
+
+def killed_sync(fatal: int) -> bool:
+    executioner = Executioner(fatal)
+    executioner.watch()
+    sync()
+    executioner.count()  # the last one comes after all of it
+    return True
+
+
+def healed_sync() -> dict[str, Any]:
+    ExchangeAccount.objects.filter(lease_expires_at__isnull=False).update(
+        lease_expires_at=timezone.now() - timedelta(seconds=1)
+    )
+    heal_abandoned_runs()
+    sync()
+    return {"books": books(), "covered": covered()}
+
+
+def investigate(every: int) -> Inquest:
+    database = databases()
+    database.copy("warm")
+    sync()  # loads what a worker has loaded long since
+    database.drop("warm")
+    database.copy("clean")
+    clean = in_a_child(clean_sync)
+    inquest = Inquest(clean["writes"], clean["books"], clean["status"])
+    left = None
+    for fatal in range(1, inquest.writes + 2, every):
+        database.copy("killed")
+        inquest.kills += 1
+        if in_a_child(lambda fatal=fatal: killed_sync(fatal)) is not None:
+            inquest.survivors.append(fatal)
+        # Within a transaction every kill leaves the same, which need not be healed again.
+        if left != (left := everything_left()):
+            inquest.healed += 1
+            _note_differences(inquest, fatal, clean, healed_sync())
+        database.drop("killed")
+    database.take_over("clean")
+    return inquest
+
+
+def _note_differences(
+    inquest: Inquest, fatal: int, clean: dict[str, Any], healed: dict[str, Any]
+) -> None:
+    difference = differing(clean["books"], healed["books"])
+    if clean["covered"] > healed["covered"]:
+        difference.append("a cursor fell behind")
+    if difference:
+        inquest.differences[fatal] = difference
+
+
+def differing(clean: Books, healed: Books) -> list[str]:
+    lines = []
+    for name in clean:
+        kept, made = clean[name], healed[name]
+        lines += [f"{name} lacks {row}" for row in kept if row not in made]
+        lines += [f"{name} has {row}" for row in made if row not in kept]
+        if len(kept) != len(made):
+            lines.append(f"{name} has {len(made)} rows instead of {len(kept)}")
+    return lines
+
+
+def age(seconds: float) -> None:
+    """Move the times that decide what is read next into the past."""
+    for model, names in AGED.items():
+        for row in model._default_manager.all():
+            for name in names:
+                moment = getattr(row, name)
+                setattr(row, name, moment and moment - timedelta(seconds=seconds))
+            row.save(update_fields=names)
+
+
+def main() -> None:
+    orders = json.load(sys.stdin)
+    inquest = investigate(orders["every"])
+    age(orders["age_seconds"])
+    json.dump(asdict(inquest), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""The oracle: the books of an account against what its exchange truly has done.
+
+Nothing here is learned from the product but where it writes what down.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+
+from portfolios.models import (
+    Discrepancy,
+    ExchangeAccount,
+    Fill,
+    LedgerEntry,
+    Order,
+    Portfolio,
+    Position,
+)
+from portfolios.services.verification import verify_books
+from providers.reports import OrderSide, OrderStatus
+from providers.sandbox import books
+from providers.sandbox.kraken_names import ORDER, TRADE
+from tests.simulation.world import CASH, FEE_COIN, KEY, Place
+
+ZERO: Final = Decimal(0)
+# A fill this close to the baseline may be in it already.
+BLURRED: Final = timedelta(seconds=120)
+TERMINAL: Final = ("closed", "canceled", "expired", "rejected", "lapsed")
+
+
+def wrong_now(place: Place) -> Iterator[str]:
+    """Tell what may be true at no moment: invented or doubled facts, wrong ends, books that do not add up."""
+    account = ExchangeAccount.objects.get(label=place.label)
+    truth = {place.spelled(ORDER, id_): order for id_, order in place.orders.items()}
+    for order in account.orders.order_by("pk"):
+        real = truth.get(order.external_id)
+        yield from _wrong_order(place, order, real)
+    yield from _wrong_fills(place, account)
+
+
+def _wrong_order(place: Place, order: Order, real: books.Order | None) -> Iterator[str]:
+    name = order.external_id or order.client_order_id
+    if real is None:
+        if order.external_id:
+            yield f"order {name} is invented"
+        elif order.status in TERMINAL or order.filled:
+            yield f"order {name}, which never arrived, is {order.status} {order.filled}"
+        return
+    if order.status in TERMINAL and real.is_open:
+        yield f"order {name} is {order.status} in the books and open at the exchange"
+    if order.status == OrderStatus.LAPSED:
+        yield f"order {name} lapsed though nobody accepted it"
+    if order.filled > real.filled:
+        yield f"order {name} has {order.filled} filled, at the exchange {real.filled}"
+    if (order.symbol, order.side) != (real.symbol, real.side):
+        yield f"order {name} is {order.side} {order.symbol}"
+
+
+def _fill_key(fill: books.Fill, place: Place) -> tuple[object, ...]:
+    return (place.spelled(TRADE, fill.id), fill.symbol, fill.side.value)
+
+
+def _wrong_fills(place: Place, account: ExchangeAccount) -> Iterator[str]:
+    real = {_fill_key(fill, place): fill for fill in place.engine.fills(KEY)}
+    seen: Counter[tuple[object, ...]] = Counter()
+    for row in account.fills.order_by("pk"):
+        key = (row.external_id, row.symbol, row.side)
+        seen[key] += 1
+        told = real.get(key)
+        if told is None:
+            yield f"fill {key} is invented"
+            continue
+        if (row.price, row.amount) != (told.price, told.amount):
+            yield f"fill {key} is {row.amount} at {row.price}, truly {told.amount} at {told.price}"
+        if row.fees and _fees(row) != _true_fees(told):
+            yield f"fill {key} has the fees {row.fees}, truly {told.fee}"
+    yield from (f"fill {key} is there {n} times" for key, n in seen.items() if n > 1)
+
+
+def _fees(row: Fill) -> dict[str, Decimal]:
+    return {fee["asset"]: Decimal(fee["amount"]) for fee in row.fees if Decimal(fee["amount"])}
+
+
+def _true_fees(fill: books.Fill) -> dict[str, Decimal]:
+    return {fill.fee.asset: fill.fee.amount} if fill.fee and fill.fee.amount else {}
+
+
+def unequal_at_last(place: Place) -> Iterator[str]:
+    """Tell where the books are not what the exchange has, once all can be known."""
+    account = ExchangeAccount.objects.get(label=place.label)
+    if account.baseline_at is None:
+        yield "the account has no baseline"
+        return
+    yield from _unequal_orders(place, account)
+    yield from _unequal_fills(place, account)
+    yield from _unequal_totals(place, account)
+    for name in place.portfolios:
+        yield from _unequal_positions(place, Portfolio.objects.get(name=name))
+    yield from _wrong_alarms(place, account)
+
+
+def _unequal_orders(place: Place, account: ExchangeAccount) -> Iterator[str]:
+    stored = {order.external_id: order for order in account.orders.exclude(external_id="")}
+    filled_since = {
+        fill.order_id
+        for fill in place.engine.fills(KEY)
+        if fill.executed_at > account.baseline_at + BLURRED
+    }
+    for id_, real in place.orders.items():
+        name = place.spelled(ORDER, id_)
+        order = stored.get(name)
+        if order is None:
+            if real.is_open or id_ in filled_since or id_ in place.owners:
+                yield f"order {name} is in no book ({real.status}, filled {real.filled})"
+            continue
+        owner = order.portfolio.name if order.portfolio else None
+        is_now = (order.status, order.filled, order.amount, order.price, owner)
+        should_be = (real.status, real.filled, real.amount, real.price, place.owners.get(id_))
+        if is_now != should_be:
+            yield f"order {name} is {_shown(is_now)}, truly {_shown(should_be)}"
+
+
+def _shown(values: tuple[object, ...]) -> str:
+    return " ".join(str(value) for value in values)
+
+
+def _unequal_fills(place: Place, account: ExchangeAccount) -> Iterator[str]:
+    stored = {(row.external_id, row.symbol, row.side): row for row in account.fills.all()}
+    for fill in place.engine.fills(KEY):
+        if fill.executed_at <= account.baseline_at + BLURRED:
+            continue
+        row = stored.get(_fill_key(fill, place))
+        if row is None:
+            yield f"fill {fill.id} of order {fill.order_id} is missing"
+        elif _fees(row) != _true_fees(fill):
+            yield f"fill {fill.id} has the fees {row.fees}, truly {fill.fee}"
+        elif row.order is None or row.order.external_id != place.spelled(ORDER, fill.order_id):
+            yield f"fill {fill.id} belongs to {row.order_id}, truly to {fill.order_id}"
+
+
+def _unequal_totals(place: Place, account: ExchangeAccount) -> Iterator[str]:
+    expected: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for asset, amount in LedgerEntry.objects.filter(account=account).values_list("asset", "amount"):
+        expected[asset] += amount
+    held = place.engine.balances(KEY)
+    for asset in sorted({*held, *expected}):
+        total = held[asset].total if asset in held else ZERO
+        explained = total - place.unexplained.get(asset, ZERO)
+        if expected[asset] != explained:
+            yield f"the books expect {expected[asset]} {asset}, should be {explained}"
+
+
+def _unequal_positions(place: Place, portfolio: Portfolio) -> Iterator[str]:
+    """Compare what a portfolio holds; a fee in a third coin may be charged elsewhere."""
+    held: defaultdict[str, Decimal] = defaultdict(Decimal)
+    held[CASH], held["ADA"] = Decimal(20000), Decimal(500)
+    for fill in place.engine.fills(KEY):
+        if place.owners.get(fill.order_id) == portfolio.name:
+            base, _, quote = fill.symbol.partition("/")
+            sign = 1 if fill.side is OrderSide.BUY else -1
+            held[base] += sign * fill.amount
+            held[quote] -= sign * fill.cost
+            if fill.fee and fill.fee.asset != FEE_COIN:
+                held[fill.fee.asset] -= fill.fee.amount
+    stored = {row.asset: row for row in Position.objects.filter(portfolio=portfolio)}
+    reserved = _locks(place, portfolio.name)
+    for asset in sorted({*held, *stored} - {FEE_COIN}):
+        row = stored.get(asset)
+        is_now = (row.amount, row.reserved) if row else (ZERO, ZERO)
+        if is_now != (held[asset], reserved[asset]):
+            yield (
+                f"{portfolio} holds {_shown(is_now)} {asset}, truly {held[asset]} {reserved[asset]}"
+            )
+
+
+def _locks(place: Place, owner: str) -> defaultdict[str, Decimal]:
+    locks: defaultdict[str, Decimal] = defaultdict(Decimal)
+    for id_, order in place.orders.items():
+        if place.owners.get(id_) == owner and order.is_open:
+            base, _, quote = order.symbol.partition("/")
+            locks[base if order.side is OrderSide.SELL else quote] += order.lock
+    return locks
+
+
+def _wrong_alarms(place: Place, account: ExchangeAccount) -> Iterator[str]:
+    drifted = {asset for asset, amount in place.unexplained.items() if amount}
+    alarms = account.discrepancies.filter(state=Discrepancy.State.OPEN)
+    told = {row.asset for row in alarms if row.code.startswith("BALANCE_")}
+    for asset in sorted(told - drifted):
+        yield f"a difference of {asset} is open, though all of it has a record"
+    for asset in sorted(drifted - told):
+        yield f"nobody is told that {place.unexplained[asset]} {asset} moved without a record"
+
+
+def books_that_do_not_add_up() -> Iterator[str]:
+    done = verify_books([])
+    if done.difference is not None:
+        yield f"verify_books: {done.difference} of {done.account}"
