@@ -113,6 +113,12 @@ class ClaimRuleForm(forms.ModelForm[ClaimRule]):
     class Meta:
         model = ClaimRule
         fields = ("account", "portfolio", "kind", "value")
+        help_texts = {
+            "portfolio": gettext_lazy("A live portfolio of the same account."),
+            "value": gettext_lazy(
+                "The beginning of the client id, or the symbol; empty for all orders."
+            ),
+        }
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -171,21 +171,26 @@ class CCXTPortfolioProvider(PortfolioProvider):
 async def _snapshot(
     connection: Connection, request: SnapshotRequest, on_progress: OnProgress
 ) -> Snapshot:
-    by_symbol = connection.market.open_orders_need_symbol
-    reader = SnapshotReader(AccountReads(connection), request, on_progress, by_symbol=by_symbol)
-    error = None
     try:
         await connection.learn_symbols()
     except Exception as e:  # without symbols no leg can be read
-        error = leg_error(e)
+        spent = connection.requests
+        return Snapshot(
+            request,
+            depth=request.depth,
+            http_requests=spent,
+            symbol_requests=spent,
+            error=leg_error(e),
+        )
     symbol_requests = connection.requests
-    legs = () if error else await reader.read()
+    reader = SnapshotReader(connection, request, on_progress)
+    legs = await reader.read()
     return Snapshot(
         request,
         legs,
+        reader.depth,
         http_requests=connection.requests,
         symbol_requests=symbol_requests,
-        error=error,
     )
 
 

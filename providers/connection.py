@@ -93,8 +93,9 @@ class Connection:
 
     def symbols_among(self, assets: Collection[str]) -> list[str]:
         """Name the market's spot symbols of which both assets are among `assets`, sorted."""
-        symbols = (symbol for symbol in self._exchange.markets if ":" not in symbol)
-        return sorted(symbol for symbol in symbols if set(base_and_quote(symbol)) <= set(assets))
+        wanted = set(assets)
+        spot = (symbol for symbol in self._exchange.markets or () if ":" not in symbol)
+        return sorted(symbol for symbol in spot if wanted.issuperset(base_and_quote(symbol)))
 
     def remaining(self) -> float:
         return self.ends_at - asyncio.get_running_loop().time()

@@ -100,7 +100,8 @@ _KINDS: Final[Mapping[str, Mapping[str, FlowKind]]] = {
     "kraken": _kinds(
         deposit="deposit",
         withdrawal="withdrawal",
-        transfer="transfer custodytransfer earn",
+        transfer="transfer custodytransfer earn/allocation earn/deallocation earn/autoallocation "
+        "earn/migration",
         reward="staking reward dividend earn/reward",
         swap="spend receive conversion sale",
     ),

@@ -64,6 +64,7 @@ _STATUSES_OF_MARKETS: Final[Mapping[tuple[str, FlowSource], Mapping[str, FlowSta
         "waiting_for_signature": FlowStatus.PENDING,
     },
 }
+_TAKEN_FOR: Final = frozenset({"deposit", "withdrawal"})
 # What exchanges call the time at which a movement was done; an update may come later.
 _DONE_AT: Final = ("completeTime", "successTime", "successAt", "completedAt", "completed_at")
 
@@ -106,8 +107,11 @@ def _transaction_report(market: str, source: FlowSource, raw: Raw) -> FlowReport
     amount = exact(raw.get("amount"))
     if amount is None or (amount < 0 and not is_out):
         raise UnexpectedReport(f"amount: expected a number that is not negative, was {amount}")
-    status = _status(market, source, raw)
     kind = FlowKind.WITHDRAWAL if is_out else FlowKind.DEPOSIT
+    if raw.get("type") in _TAKEN_FOR - {kind.value}:
+        # Some of ccxt's parsers read amount and status by what they take the row for.
+        raise UnexpectedReport(f"expected a {kind.value}, was taken for a {raw['type']}")
+    status = _status(market, source, raw)
     return FlowReport(
         source=source,
         external_id=_id(raw),
@@ -116,7 +120,7 @@ def _transaction_report(market: str, source: FlowSource, raw: Raw) -> FlowReport
         amount=amount.copy_abs().copy_negate() if is_out and amount else amount,
         status=status,
         # A minus before it means that it was charged: nobody is paid for a withdrawal.
-        fees=tuple(replace(fee, amount=abs(fee.amount)) for fee in _fees(raw.get("fee"))),
+        fees=tuple(replace(fee, amount=fee.amount.copy_abs()) for fee in _fees(raw.get("fee"))),
         raw_kind=_shown(raw.get("type")) or kind.value,
         raw_status=_shown(raw.get("status")),
         occurred_at=_time(raw.get("timestamp"), raw.get("datetime")),

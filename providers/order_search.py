@@ -56,6 +56,11 @@ class OrderSearch:
             self._found[known] = await self._find(known)
         return self._found[known]
 
+    @property
+    def has_lists(self) -> bool:
+        """Whether the market lists orders that have ended."""
+        return bool(self._lists())
+
     def way_to(self, known: KnownOrder) -> ByClientId | None:
         """Tell how the market is asked for the client id of `known`; None if there is no way."""
         return BY_CLIENT_ID.get(self._market.id) if known.client_order_id else None
@@ -96,10 +101,7 @@ class OrderSearch:
             return Reading((order_report(asked_for(row, known)),), asked)
         lists = self._lists()
         if not lists:
-            raise CapabilityMissing(
-                f"Market service {self._market.id} does not support functionality get_order, and "
-                "lists no orders that have ended"
-            )
+            raise CapabilityMissing(f"{self._market.id} lists no orders that have ended")
         pages, reasons = asked, [] if self._have_all(lists) else ["canceled orders are not listed"]
         if known.is_trigger and self._market.has_trigger_orders_apart:
             reasons.append("trigger orders that ended are listed apart")
@@ -194,8 +196,6 @@ def asked_for(raw: Any, known: KnownOrder) -> Raw:
         "id": raw.get("id") or known.external_id,
         "symbol": raw.get("symbol") or known.symbol,
     }
-
-
 
 
 def _latest(rows: Iterable[Raw]) -> Raw:

@@ -143,7 +143,9 @@ async def read_list(
     seen: set[Any] = set()
     total = 0
     for number in range(1, MAX_PAGES + 1):
-        page = Page(number, rows_of(await fetch(since, limit, _sent(always | params))), total, until)
+        page = Page(
+            number, rows_of(await fetch(since, limit, _sent(always | params))), total, until
+        )
         total += len(page.rows)
         keys = {identity(row) for row in page.rows}
         is_news, seen = bool(keys - seen), seen | keys
@@ -192,7 +194,7 @@ def merged(parts: Iterable[Sequence[Raw]], *, repeats: bool) -> list[Raw]:
             key = identity(row)
             told[key] += 1
             is_named = key[0] != ""
-            if have[key] and is_named or (repeats and told[key] <= have[key]):
+            if (have[key] and is_named) or (repeats and told[key] <= have[key]):
                 continue
             rows.append(row)
             if is_named or repeats:

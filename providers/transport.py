@@ -84,6 +84,8 @@ class AccountSession:
         max_body_bytes: int,
     ) -> None:
         self.requests = 0
+        # Seconds that the exchange's clock is ahead of ours, by its last answer.
+        self.clock_offset = 0.0
         self.headers: Mapping[str, str] = {}  # ccxt adds those of its session to its own
         self._payer: AccountSession | None = None
         self._session = session

@@ -19,8 +19,11 @@ from portfolios.models import (
     MarketCredential,
     Occurrence,
     Order,
+    OrderVersion,
     Portfolio,
     Position,
+    Quarantine,
+    ReadCursor,
     StoredLeg,
     SyncRun,
 )
@@ -111,6 +114,29 @@ def make_flow(account: ExchangeAccount | None = None, **kwargs: Any) -> Flow:
         "settled_at": NOON,
     }
     return Flow.objects.create(account=account or make_account(), **defaults | kwargs)
+
+
+def make_version(order: Order, **kwargs: Any) -> OrderVersion:
+    """Note terms that the order had before it was amended."""
+    terms = {"price": order.price, "amount": order.amount, "replaced_at": NOON}
+    return OrderVersion.objects.create(
+        order=order, **{"number": order.versions.count() + 1} | terms | kwargs
+    )
+
+
+def make_cursor(account: ExchangeAccount, **kwargs: Any) -> ReadCursor:
+    defaults = {"kind": LegKind.ACCOUNT_FILLS, "subject": "BTC/USDT", "covered_until": NOON}
+    return ReadCursor.objects.create(account=account, **defaults | kwargs)
+
+
+def make_quarantine(account: ExchangeAccount, **kwargs: Any) -> Quarantine:
+    defaults = {
+        "kind": LegKind.BALANCES,
+        "subject": "spot",
+        "digest": "0" * 64,
+        "last_counted_at": NOON,
+    }
+    return Quarantine.objects.create(account=account, **defaults | kwargs)
 
 
 def make_claim_rule(portfolio: Portfolio, **kwargs: Any) -> ClaimRule:

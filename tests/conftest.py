@@ -20,6 +20,7 @@ from pytest_django.live_server_helper import LiveServer
 from providers.sandbox.books import Instrument, Permission
 from providers.sandbox.engine import Engine
 from providers.sandbox.server import SandboxServer
+from tests import hypothesis_profiles
 
 CHROMIUM = Path(os.environ.get("POSSYNC_CHROMIUM", "/usr/bin/chromium"))
 # No sandbox: tests may run as root. The rest keeps it from asking anything of the network.
@@ -36,6 +37,7 @@ LOOPBACK = {"127.0.0.1", "::1", "localhost", "", None}
 
 
 def pytest_configure() -> None:
+    hypothesis_profiles.load()
     sys.addaudithook(_refuse_the_network)
 
 

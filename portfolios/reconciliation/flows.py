@@ -43,6 +43,19 @@ def _has_effect(flow: FlowReport) -> bool:
     return is_gone or flow.status is FlowStatus.DONE
 
 
+def due_effect(flow: FlowReport, *, in_baseline: bool) -> dict[str, Decimal]:
+    """Tell what the books have to show for `flow`: signed changes by asset since the account's baseline.
+
+    A withdrawal that had left before the baseline and failed is back since.
+    """
+    if not in_baseline:
+        return flow_effect(flow)
+    if flow.kind is not FlowKind.WITHDRAWAL or flow.status is not FlowStatus.FAILED:
+        return {}
+    gone = flow_effect(replace(flow, status=FlowStatus.DONE))
+    return {asset: amount.copy_negate() for asset, amount in gone.items()}
+
+
 def merged_flow(known: FlowReport, report: FlowReport) -> FlowReport:
     """Join `report` into `known`: arriving twice, late or out of order gives the same flow.
 

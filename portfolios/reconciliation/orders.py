@@ -68,8 +68,9 @@ class Conflict(StrEnum):
 def merged_order(known: OrderState, report: OrderReport) -> OrderState:
     """Join `report` into `known`: arriving twice, late or out of order gives the same state.
 
-    Each part of an order joins by itself: the furthest status; the most filled, with its cost; the most fees; the newest
-    terms by the exchange's clock. What is not reported, or reported in a word that is not known, leaves the books as they are.
+    Each part of an order joins by itself: the furthest status; the most filled, with its cost; the most fees; the
+    newest terms by the exchange's clock. What is not reported, or reported in a word that is not known, leaves the
+    books as they are.
 
     An exchange that tells no times leaves it open which of two terms are newer. These alone depend on the order of
     arrival, unless an end or more filled shows the older ones.

@@ -26,6 +26,9 @@ class Check(StrEnum):
     ENTRY = "entry"
     CLAIM = "claim"
     FILL = "fill"
+    LOOSE_FILL = "loose_fill"
+    ATTACHED_FILL = "attached_fill"
+    FLOW = "flow"
     OVERFILL = "overfill"
     RESERVED = "reserved"
     GAIN = "gain"
@@ -49,6 +52,8 @@ class Difference:
         The portfolio; None for the unassigned part of the account.
     order : str
         The exchange's id, or the portfolio's own where the exchange gave none.
+    fill, flow : str
+        The exchange's id of the fill without an order, or of the flow.
     """
 
     check: Check
@@ -57,6 +62,8 @@ class Difference:
     asset: str = ""
     owner: int | None = None
     order: str = ""
+    fill: str = ""
+    flow: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +207,60 @@ def fill_differences(
     of_fills = exact_sum(fill.amount for fill in fills)
     if has_ended and of_fills > facts.filled:
         yield Difference(Check.OVERFILL, facts.filled, of_fills, facts.base)
+
+
+def fill_moves(fill: FillReport, base: str, quote: str) -> dict[str, Decimal]:
+    """Tell what one execution has moved: signed changes by the cause and asset in their entries' keys, none zero."""
+    sign = 1 if fill.side is OrderSide.BUY else -1
+    with exact():
+        moved = {f"execution:{base}": sign * fill.amount, f"execution:{quote}": -sign * fill.cost}
+    for asset, fee in fees_by_asset(fill.fees).items():
+        moved[f"fee:{asset}"] = fee.copy_negate()
+    return {name: amount for name, amount in moved.items() if amount}
+
+
+def loose_fill_differences(
+    fill: int, moved: Mapping[str, Decimal], entries: Iterable[Entry], *, has_joined: bool
+) -> Iterator[Difference]:
+    """Compare the entries of a fill that was booked without an order with what it has moved.
+
+    Parameters
+    ----------
+    moved : Mapping of str to Decimal
+        As `fill_moves` tells it; empty if the fill is part of the account's baseline.
+    has_joined : bool
+        Whether its order has come to be known and books it: what had been booked is then taken back.
+    """
+    booked = {f"fill:{fill}:{name}": amount for name, amount in moved.items()}
+    by_key = {entry.key: entry for entry in entries}
+    for key, entry in by_key.items():
+        if entry.owner is not None or key.removeprefix("attached:") not in booked:
+            yield Difference(Check.ENTRY, entry.amount, None, entry.asset, entry.owner)
+    for key, should_be in booked.items():
+        asset = key.split(":", 3)[3]
+        stored, back = _amount(by_key.get(key)), _amount(by_key.get(f"attached:{key}"))
+        if stored != should_be and not (stored is None and has_joined):
+            yield Difference(Check.LOOSE_FILL, stored, should_be, asset)
+        opposite = stored.copy_negate() if stored is not None and has_joined else None
+        if back != opposite:
+            yield Difference(Check.ATTACHED_FILL, back, opposite, asset)
+
+
+def _amount(entry: Entry | None) -> Decimal | None:
+    return None if entry is None else entry.amount
+
+
+def flow_differences(
+    flow: int, due: Mapping[str, Decimal], entries: Sequence[Entry]
+) -> Iterator[Difference]:
+    """Compare the entries of a flow, all of the unassigned part, with the changes by asset that are due for it."""
+    series = f"flow:{flow}:"
+    for entry in entries:
+        if entry.owner is not None or not entry.key.startswith(series):
+            yield Difference(Check.ENTRY, entry.amount, None, entry.asset, entry.owner)
+    stored = add_up((entry.asset, entry.amount) for entry in entries)
+    for asset, is_amount, should_be in unequal(stored, due):
+        yield Difference(Check.FLOW, is_amount, should_be, asset)
 
 
 def sale_differences(history: Iterable[tuple[Entry, str]]) -> Iterator[Difference]:

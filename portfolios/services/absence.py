@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.db.models import Q
+
 from portfolios.amounts import difference, exact_sum
 from portfolios.models import Discrepancy, ExchangeAccount, Order
 from portfolios.models.choices import Severity
@@ -40,8 +42,7 @@ def climb_ladder(
     """Count what this snapshot says of each open order that the exchange denies; how many lapsed by themselves."""
     _judge_those_found(account, findings)
     lapsed = 0
-    orders = account.orders.filter(status__in=OPEN_STATUSES).select_related("account", "portfolio")
-    for order in orders:
+    for order in _doubtful_orders(account, read):
         concluded = _look_for(order, read, seen_at)
         if concluded is None:
             is_unacked = not order.external_id
@@ -57,6 +58,13 @@ def climb_ladder(
         if is_unacked:
             _find_unacked(order, findings)
     return lapsed
+
+
+def _doubtful_orders(account: ExchangeAccount, read: Believed) -> list[Order]:
+    """Find the open orders that were asked for one by one, or have never been acknowledged."""
+    asked = [leg.subject for leg in read.legs if leg.kind is LegKind.ORDER]
+    orders = account.orders.filter(status__in=OPEN_STATUSES).select_related("account", "portfolio")
+    return list(orders.filter(Q(external_id__in=asked) | Q(external_id="")).order_by("pk"))
 
 
 def _judge_those_found(account: ExchangeAccount, findings: Findings) -> None:
@@ -84,7 +92,7 @@ def _look_for(order: Order, read: Believed, seen_at: datetime) -> Conclusion | N
         return None
     before = Absence(order.strikes, order.last_strike_at, order.missing_since)
     # The exchange may not know yet what was only just sent.
-    age = None if order.external_id else look.looked_at - (order.created_at or order.joined_at)
+    age = look.looked_at - (order.created_at or order.joined_at)
     after = next_absence(before, look, grace(order.account), age=age)
     if after != before:
         for name in ABSENCE_FIELDS:

@@ -73,7 +73,8 @@ def hand_over(order: Order, portfolio: Portfolio) -> None:
 def apply_claim_rules(account: ExchangeAccount) -> int:
     """Give the orders that no portfolio claims to those whose rules fit; how many there were.
 
-    Each all or nothing: one that cannot be given is recorded and does not keep the next from its turn.
+    One that may be an order which was sent and not acknowledged is left for a person to match. Each is all or nothing:
+    one that cannot be given is recorded and does not keep the next from its turn.
     """
     rules = list(
         account.claim_rules.filter(portfolio__in=possible_owners(account)).select_related(
@@ -87,7 +88,8 @@ def apply_claim_rules(account: ExchangeAccount) -> int:
         ExchangeAccount.objects.select_for_update().get(pk=account.pk)
         for order in _unclaimed(account).filter(_any_fits(rules), frozen_because=""):
             rule = rule_for(order, rules)
-            claimed += rule is not None and _claim_apart(order, rule.portfolio)
+            if rule is not None and not _sent(_alike(order)).exists():
+                claimed += _claim_apart(order, rule.portfolio)
         if claimed:
             rewrite_reserved(account)
     return claimed
@@ -140,18 +142,16 @@ def unacked_match(order: Order) -> Order | None:
     if there is no such order or more than one, or if it could as well be another one that was sent.
     """
     candidates = list(_alike(order).filter(external=True, portfolio=None, frozen_because="")[:2])
-    if not _is_waiting(order) or len(candidates) != 1:
+    if len(candidates) != 1:
         return None
     [candidate] = candidates
-    rivals = _alike(candidate).filter(
-        status=OrderStatus.CREATED, external_id="", portfolio__isnull=False
-    )
+    rivals = _sent(_alike(candidate))
     return candidate if set(rivals.values_list("pk", flat=True)) == {order.pk} else None
 
 
-def _is_waiting(order: Order) -> bool:
-    is_owned = order.portfolio_id is not None
-    return is_owned and order.status == OrderStatus.CREATED and not order.external_id
+def _sent(orders: QuerySet[Order]) -> QuerySet[Order]:
+    """Narrow to what a book has sent and no exchange has acknowledged."""
+    return orders.filter(status=OrderStatus.CREATED, external_id="", portfolio__isnull=False)
 
 
 def _alike(order: Order) -> QuerySet[Order]:

@@ -91,8 +91,10 @@ def _note_gap(leg: Leg, findings: Findings) -> None:
 def _note_forgotten(
     account: ExchangeAccount, leg: Leg, begins: datetime, findings: Findings
 ) -> None:
+    if leg.kind is not LegKind.ACCOUNT_FILLS or not catalogue.is_market(account.market):
+        return
     kept = catalogue.market(account.market).fills_seconds
-    if leg.kind is not LegKind.ACCOUNT_FILLS or kept is None or leg.until is None:
+    if kept is None or leg.until is None:
         return
     oldest = leg.until - timedelta(seconds=kept)
     if begins < oldest:

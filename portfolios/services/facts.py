@@ -20,7 +20,13 @@ from portfolios.services.flows import flow_rows, sync_flows
 from portfolios.services.incidents import record_incident
 from portfolios.services.ledger import rewrite_reserved
 from portfolios.services.openings import sync_unallocated
-from portfolios.services.orders import OrderReads, OrdersOutcome, order_reads, sync_orders
+from portfolios.services.orders import (
+    OrderReads,
+    OrdersOutcome,
+    order_reads,
+    sync_orders,
+    with_orphans,
+)
 from portfolios.services.quarantine import believed
 from providers.errors import OpeningRefused
 from providers.redaction import leg_error
@@ -86,7 +92,7 @@ def _apply_orders(
     run: SyncRun,
     outcome: Outcome,
 ) -> None:
-    reads, findings = order_reads(legs), outcome.findings
+    reads, findings = with_orphans(account, order_reads(legs)), outcome.findings
     outcome.orders.problems += store_external_orders(account, reads, run)
     for portfolio in [*portfolios, None]:
         _add(outcome.orders, sync_orders(account, portfolio, reads, run, findings))

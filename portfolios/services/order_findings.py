@@ -45,30 +45,38 @@ def freeze_contradictions(order: Order, reports: Sequence[OrderReport], findings
                 f"Order {report.external_id} is {order.side} {order.symbol} in the books and "
                 f"{report.side} {report.symbol} at the exchange. It was left as it is."
             )
-        other = _other_of_that_client_id(order, report)
+        other = _other_of_those_ids(order, report)
         if other is not None:
             why[Code.ORDER_ID_CONFLICT] = (
-                f"Order {report.external_id} has the client id {report.client_order_id} at the exchange, which in the "
-                f"books is that of order {other.external_id or '(not acknowledged)'}. Both were left as they are."
+                f"Order {report.external_id} has the client id {report.client_order_id} at the exchange; in the books "
+                "these are the ids of two orders. Both were left as they are."
             )
+            _freeze(other, why[Code.ORDER_ID_CONFLICT])
     findings.judged |= set(keys.values())
     for code, text in why.items():
         severity = Severity.CRITICAL if code == Code.ORDER_FIELD_MISMATCH else Severity.ERROR
         findings.add(_finding(order, code, severity, keys[code], cause=text, is_certain=True))
-    because = next(iter(why.values()), "")[:200]
-    if order.frozen_because != because:
-        order.frozen_because = because
+    _freeze(order, next(iter(why.values()), ""))
+    return bool(why)
+
+
+def _freeze(order: Order, because: str) -> None:
+    if order.frozen_because != because[:200]:
+        order.frozen_because = because[:200]
         order.save(update_fields=["frozen_because"])
-    return bool(because)
 
 
-def _other_of_that_client_id(order: Order, report: OrderReport) -> Order | None:
+def _other_of_those_ids(order: Order, report: OrderReport) -> Order | None:
+    """Find the other order of the books that has one of the report's ids, while `order` has the other one."""
+    others = order.account.orders.exclude(pk=order.pk)
+    if not order.external_id:
+        return others.filter(external_id=report.external_id).first()
     client_id = report.client_order_id
-    if not client_id or client_id == order.client_order_id or not order.client_order_id:
+    if not client_id or client_id == order.client_order_id:
         return None
-    others = order.account.orders.filter(client_order_id=client_id).exclude(pk=order.pk)
-    # An id may be used again after its order has ended.
-    return others.filter(status__in=[OrderStatus.CREATED, OrderStatus.OPEN]).first()
+    # A client id may be used again after its order has ended.
+    waiting = others.filter(status__in=[OrderStatus.CREATED, OrderStatus.OPEN])
+    return waiting.filter(client_order_id=client_id).first()
 
 
 def find_in_report(order: Order, known: OrderState, report: OrderReport) -> list[Finding]:

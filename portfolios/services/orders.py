@@ -146,6 +146,14 @@ def order_reads(legs: Iterable[Leg]) -> OrderReads:
     return OrderReads(dict(reports), dict(by_client_id), fills, account_fills(legs))
 
 
+def with_orphans(account: ExchangeAccount, reads: OrderReads) -> OrderReads:
+    """Add the stored fills whose order was not known: it may be one that this snapshot, or a book, has brought."""
+    fills = {order_id: list(rows) for order_id, rows in reads.account_fills.items()}
+    for fill in account.fills.filter(order=None):
+        fills.setdefault(fill.order_external_id, []).append(fill_report(fill))
+    return replace(reads, account_fills=fills)
+
+
 def sync_orders(
     account: ExchangeAccount,
     portfolio: Portfolio | None,
@@ -244,7 +252,8 @@ def apply_facts(
     was_missing = order.missing_since is not None and bool(reports)
     merged = known
     for report in reports:
-        findings.found += find_in_report(order, merged, report)
+        if not _is_overtaken(report, reports):
+            findings.found += find_in_report(order, merged, report)
         merged = merged_order(merged, report)
     stored = store_fills(order, rows, run)
     findings.found += stored.findings
@@ -263,6 +272,13 @@ def apply_facts(
             "Nothing was booked; it is tried again at the next sync."
         )
     return True
+
+
+def _is_overtaken(report: OrderReport, reports: Iterable[OrderReport]) -> bool:
+    """Whether another report of the same snapshot tells of more filled: then this one is only an older copy."""
+    if report.filled is None:
+        return False
+    return any(other.filled is not None and other.filled > report.filled for other in reports)
 
 
 def _with_fills(state: OrderState, order: Order) -> OrderState:

@@ -181,8 +181,10 @@ def _note_depth(account: ExchangeAccount, snapshot: Snapshot, *, is_moved: bool)
     if snapshot.depth is Depth.FULL and not any(map(_is_unread_list, snapshot.legs)):
         lists = [leg.requested_at for leg in snapshot.legs if leg.kind in LISTS_OF_FACTS]
         account.full_read_at = max(lists, default=timezone.now())
-    was_cheap = snapshot.request.depth is Depth.CHEAP
-    if is_moved or (was_cheap and snapshot.depth is Depth.FULL):
+    request = snapshot.request
+    was_deepened = request.depth is Depth.CHEAP and snapshot.depth is Depth.FULL
+    # The first look takes everything as it is: nothing has moved since.
+    if request.facts_since is not None and (is_moved or was_deepened):
         account.moved_at = max(
             (leg.requested_at for leg in balance_legs(snapshot.legs)), default=timezone.now()
         )

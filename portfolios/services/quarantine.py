@@ -64,20 +64,28 @@ def believed(account: ExchangeAccount, legs: Sequence[Leg], findings: Findings) 
 def _why_not(account: ExchangeAccount, leg: Leg, legs: Sequence[Leg]) -> str:
     if not leg.complete:
         return ""  # such a read proves no absence anyway
-    if leg.kind is LegKind.OPEN_ORDERS:
-        orders = account.orders.filter(status__in=OPEN_STATUSES).exclude(external_id="")
-        if leg.subject:
-            orders = orders.filter(symbol=leg.subject)
-        ended = _known_to_have_ended(legs)
-        still = [id_ for id_ in orders.values_list("external_id", flat=True) if id_ not in ended]
-        return implausible_orders(len(still), len(leg.rows))
+    if leg.kind is LegKind.BALANCES:
+        return _why_not_balances(account, leg)
+    return "" if leg.rows else _why_not_orders(account, leg, legs)
+
+
+def _why_not_orders(account: ExchangeAccount, leg: Leg, legs: Sequence[Leg]) -> str:
+    orders = account.orders.filter(status__in=OPEN_STATUSES).exclude(external_id="")
+    if leg.subject:
+        orders = orders.filter(symbol=leg.subject)
+    ended = _known_to_have_ended(legs)
+    still = [id_ for id_ in orders.values_list("external_id", flat=True) if id_ not in ended]
+    return implausible_orders(len(still), len(leg.rows))
+
+
+def _why_not_balances(account: ExchangeAccount, leg: Leg) -> str:
     last = account.balances.filter(wallet=leg.subject).values_list("asset", "total")
     before = {asset: total or ZERO for asset, total in last}
     told = {row.asset: row.total or ZERO for row in observed_balances(leg).values()}
+    if not implausible_balances(before, told):
+        return ""
     expected = expected_by_wallet(account).get(leg.subject, {})
-    explained = {
-        asset: difference(amount, before.get(asset, ZERO)) for asset, amount in expected.items()
-    }
+    explained = {asset: difference(expected.get(asset, ZERO), before[asset]) for asset in before}
     return implausible_balances(before, told, explained)
 
 

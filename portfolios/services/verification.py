@@ -16,19 +16,24 @@ from django.utils.translation import gettext_lazy as _
 
 from portfolios.models import ExchangeAccount, Fill, LedgerEntry, Order, Portfolio, Position
 from portfolios.reconciliation.execution import lock
+from portfolios.reconciliation.flows import due_effect
 from portfolios.reconciliation.verification import (
     Check,
     Difference,
     Entry,
     add_up,
     fill_differences,
+    fill_moves,
+    flow_differences,
+    loose_fill_differences,
     opening_differences,
     order_differences,
     sale_differences,
     unequal,
 )
-from portfolios.services.ledger import fill_report, order_facts
+from portfolios.services.ledger import fill_report, flow_report, order_facts
 from portfolios.services.orders import OPEN_STATUSES
+from providers.mapping import base_and_quote
 from providers.reports import OrderSide
 
 Cause = LedgerEntry.Cause
@@ -55,7 +60,7 @@ MEANINGS: Final[Mapping[Check, Promise]] = {
         "compare the order with the exchange and restore the database from a backup."
     ),
     Check.ENTRY: _(
-        "A ledger entry belongs to no booking of an order: something other than PosSync wrote it. "
+        "A ledger entry belongs to no booking of an order, a fill or a flow: something other than PosSync wrote it. "
         "Restore the database from a backup."
     ),
     Check.CLAIM: _(
@@ -65,6 +70,19 @@ MEANINGS: Final[Mapping[Check, Promise]] = {
     Check.FILL: _(
         "A fill is of another symbol or side than its order: something other than PosSync wrote it. "
         "Restore the database from a backup."
+    ),
+    Check.LOOSE_FILL: _(
+        "The ledger has not booked what a fill without an order has moved. Sync the account; if the difference stays, "
+        "compare the fill with the exchange and restore the database from a backup."
+    ),
+    Check.ATTACHED_FILL: _(
+        "A fill that was booked before its order was known was not taken back when the order booked it, so that it "
+        "counts twice. Compare the account's balance of this asset with the exchange."
+    ),
+    Check.FLOW: _(
+        "The ledger has not booked what the exchange's record of a deposit, withdrawal or other movement says. Sync "
+        "the account; if the difference stays, compare the record with the exchange and restore the database from a "
+        "backup."
     ),
     Check.OVERFILL: _(
         "An ended order has more fills than the exchange says is filled, and no discrepancy tells of it. "
@@ -111,6 +129,7 @@ class Verification:
     accounts: int = 0
     orders: int = 0
     fills: int = 0
+    flows: int = 0
     entries: int = 0
     positions: int = 0
     difference: Difference | None = None
@@ -160,6 +179,9 @@ def _one_state() -> Iterator[None]:
 def _differences(account: ExchangeAccount, done: Verification) -> Generator[Difference, None, None]:
     yield from _positions(account, done)
     yield from _orders(account, done)
+    yield from _loose_fills(account, done)
+    yield from _flows(account, done)
+    yield from _strays(account)
     yield from _reserved(account)
     yield from _gains(account)
     yield from _sales(account)
@@ -197,8 +219,45 @@ def _orders(account: ExchangeAccount, done: Verification) -> Iterator[Difference
         done.fills += len(fills)
         for found in _order(order, fills):
             yield replace(found, order=_name(order))
-    booked = Q(cause__in=[Cause.EXECUTION, Cause.FEE])
-    for entry in account.ledger_entries.filter(booked, order=None).iterator(_ROWS):
+
+
+def _loose_fills(account: ExchangeAccount, done: Verification) -> Iterator[Difference]:
+    """Check the fills without an order, and those that were booked before theirs was known."""
+    is_loose = Q(order=None) | Q(ledger_entries__isnull=False)
+    fills = account.fills.filter(is_loose).distinct().order_by("pk")
+    for fill in fills.prefetch_related("ledger_entries").iterator(_ROWS):
+        has_joined = fill.order_id is not None
+        done.fills += not has_joined
+        entries = [_entry(row) for row in fill.ledger_entries.all()]
+        for found in loose_fill_differences(
+            fill.pk, _moved_by(fill, account), entries, has_joined=has_joined
+        ):
+            yield replace(found, fill=fill.external_id)
+
+
+def _moved_by(fill: Fill, account: ExchangeAccount) -> dict[str, Decimal]:
+    is_later = (
+        account.baseline_at is not None
+        and fill.executed_at is not None
+        and fill.executed_at > account.baseline_at
+    )
+    return fill_moves(fill_report(fill), *base_and_quote(fill.symbol)) if is_later else {}
+
+
+def _flows(account: ExchangeAccount, done: Verification) -> Iterator[Difference]:
+    flows = account.flows.order_by("pk").prefetch_related("ledger_entries")
+    for flow in flows.iterator(_ROWS):
+        done.flows += 1
+        due = due_effect(flow_report(flow), in_baseline=flow.in_baseline)
+        entries = [_entry(row) for row in flow.ledger_entries.all()]
+        for found in flow_differences(flow.pk, due, entries):
+            yield replace(found, flow=flow.external_id)
+
+
+def _strays(account: ExchangeAccount) -> Iterator[Difference]:
+    """Find entries that have no cause: only openings and the baseline need none."""
+    caused = account.ledger_entries.exclude(cause__in=[Cause.OPENING, Cause.BASELINE])
+    for entry in caused.filter(order=None, fill=None, flow=None).iterator(_ROWS):
         yield Difference(Check.ENTRY, entry.amount, None, entry.asset, entry.portfolio_id)
 
 

@@ -63,4 +63,4 @@ def _with_their_names() -> QuerySet[Discrepancy]:
 
 
 def _order_of(pk: int) -> Order:
-    return get_object_or_404(Order.objects.select_related("account"), discrepancy=pk)
+    return get_object_or_404(Order.objects.select_related("account"), discrepancy__pk=pk)

@@ -5,8 +5,7 @@ Sources: "Binance Spot API Docs: REST API, Errors, Request Security" and "Binanc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from http import HTTPStatus
@@ -26,6 +25,7 @@ from providers.sandbox.binance_call import (
     order_not_named,
     verify,
 )
+from providers.sandbox.binance_endpoints import BY_ROUTE, Endpoint
 from providers.sandbox.binance_payloads import TYPES, milliseconds
 from providers.sandbox.binance_tables import TABLES
 from providers.sandbox.books import (
@@ -37,7 +37,6 @@ from providers.sandbox.books import (
     Instrument,
     Order,
     OrderRequest,
-    Permission,
 )
 from providers.sandbox.dialect import FaultKind, Request, not_found
 from providers.sandbox.engine import Engine
@@ -51,6 +50,7 @@ from providers.sandbox.errors import (
     UnknownOrder,
 )
 from providers.sandbox.tables import Table
+from providers.sandbox.views import View
 
 JSON = Any
 DAY: Final = timedelta(days=1)
@@ -84,60 +84,13 @@ FAULT_ERRORS: Final[dict[FaultKind, tuple[int, int, str]]] = {
 }
 ORDER_TYPES: Final = {name: kind for kind, name in TYPES.items()} | {"LIMIT_MAKER": OrderType.LIMIT}
 
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A route and its rate weight.
-
-    Parameters
-    ----------
-    permission : Permission or None
-        What the key must be allowed; None for a public endpoint.
-    weight_of_all : int
-        Weight if no symbol is named; `weight` if 0.
-    """
-
-    method: str
-    path: str
-    answer: str
-    permission: Permission | None = None
-    weight: int = 1
-    weight_of_all: int = 0
-
-    def weight_for(self, params: Mapping[str, str]) -> int:
-        return self.weight if "symbol" in params else self.weight_of_all or self.weight
-
-
 RATE_LIMITS: Final = [
     {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 6000}
 ]
-READ: Final = Permission.READ
-ENDPOINTS: Final = (
-    Endpoint("GET", "/api/v3/ping", "nothing"),
-    Endpoint("GET", "/api/v3/time", "time"),
-    Endpoint("GET", "/api/v3/exchangeInfo", "exchange_info", weight=20),
-    Endpoint("GET", "/api/v3/account", "account", READ, weight=20),
-    Endpoint("GET", "/api/v3/openOrders", "open_orders", READ, weight=6, weight_of_all=80),
-    Endpoint("GET", "/api/v3/order", "order", READ, weight=4),
-    Endpoint("POST", "/api/v3/order", "place_order", Permission.TRADE),
-    Endpoint("DELETE", "/api/v3/order", "cancel_order", Permission.TRADE),
-    Endpoint("GET", "/api/v3/allOrders", "all_orders", READ, weight=20),
-    Endpoint("GET", "/api/v3/myTrades", "my_trades", READ, weight=20),
-    Endpoint("GET", "/sapi/v1/account/apiRestrictions", "api_restrictions", READ),
-    Endpoint("GET", "/sapi/v1/capital/deposit/hisrec", "deposits", READ),
-    Endpoint("GET", "/sapi/v1/capital/withdraw/history", "withdrawals", READ),
-    Endpoint("GET", "/sapi/v1/capital/config/getall", "coins", READ, weight=10),
-    # Asked for by a client that loads the markets with its default options. Spot is all there is.
-    Endpoint("GET", "/sapi/v1/margin/allPairs", "no_pairs", READ),
-    Endpoint("GET", "/sapi/v1/margin/isolated/allPairs", "no_pairs", READ),
-    Endpoint("GET", "/fapi/v1/exchangeInfo", "no_contracts"),
-    Endpoint("GET", "/dapi/v1/exchangeInfo", "no_contracts"),
-)
-BY_ROUTE: Final = {(endpoint.method, endpoint.path): endpoint for endpoint in ENDPOINTS}
 
 
 class Binance:
-    """The dialect; see `ENDPOINTS` for what it knows.
+    """The dialect; see `binance_endpoints` for what it knows.
 
     Parameters
     ----------
@@ -239,8 +192,8 @@ class Binance:
 
     def account(self, call: Call) -> JSON:
         with self.engine.lock:
-            balances = self._all_balances(call.key)
-            fills = self.engine.fills(call.key)
+            balances = self._all_balances(call)
+            fills = self._view(call).fills()
         if call.params.get("omitZeroBalances", "").lower() == "true":
             balances = {asset: held for asset, held in balances.items() if held.total}
         api_key = self.engine.api_key(call.key)
@@ -251,23 +204,23 @@ class Binance:
         return payloads.restrictions_row(self.engine.api_key(call.key))
 
     def coins(self, call: Call) -> JSON:
-        balances = self._all_balances(call.key)
+        balances = self._all_balances(call)
         return [payloads.coin_row(asset, held) for asset, held in sorted(balances.items())]
 
     def deposits(self, call: Call) -> JSON:
-        first, last = call.window(NINETY_DAYS)
+        first, last = call.latest_window(NINETY_DAYS)
         rows = [
             payloads.deposit_row(x)
-            for x in reversed(self.engine.deposits(call.key))
-            if first <= milliseconds(x.credited_at) <= last
+            for x in reversed(self._view(call).deposits())
+            if first <= milliseconds(x.listed_at) <= last
         ]
         return _page(rows, call)
 
     def withdrawals(self, call: Call) -> JSON:
-        first, last = call.window(NINETY_DAYS)
+        first, last = call.latest_window(NINETY_DAYS)
         rows = [
             payloads.withdrawal_row(x)
-            for x in reversed(self.engine.withdrawals(call.key))
+            for x in reversed(self._view(call).withdrawals())
             if first <= milliseconds(x.requested_at) <= last
         ]
         return _page(rows, call)
@@ -276,7 +229,7 @@ class Binance:
 
     def open_orders(self, call: Call) -> JSON:
         symbol = self._instrument(call.text("symbol")).symbol if "symbol" in call.params else ""
-        return [payloads.order_row(order) for order in self.engine.open_orders(call.key, symbol)]
+        return [payloads.order_row(order) for order in self._view(call).open_orders(symbol)]
 
     def order(self, call: Call) -> JSON:
         found = self._find_order(call)
@@ -286,7 +239,7 @@ class Binance:
 
     def all_orders(self, call: Call) -> JSON:
         """Page by `orderId` (from it on) or by time; the latest ones if neither is given."""
-        orders = self.engine.orders(call.key, self._instrument(call.text("symbol")).symbol)
+        orders = self._view(call).orders(self._instrument(call.text("symbol")).symbol)
         first, last = call.window(DAY)
         from_id = call.integer("orderId")
         found = [
@@ -298,10 +251,11 @@ class Binance:
 
     def my_trades(self, call: Call) -> JSON:
         """Page by `fromId` (from it on) or by time; the latest ones if neither is given."""
-        fills = self.engine.fills(call.key, self._instrument(call.text("symbol")).symbol)
+        fills = self._view(call).fills(self._instrument(call.text("symbol")).symbol)
         first, last = call.window(DAY)
         from_id, order_id = call.integer("fromId"), call.integer("orderId")
-        if from_id is not None and ("startTime" in call.params or "endTime" in call.params):
+        is_timed = "startTime" in call.params or "endTime" in call.params
+        if is_timed and (from_id is not None or order_id is not None):
             raise ApiError(-1128, "Combination of optional parameters invalid.")
         found = [
             payloads.trade_row(fill)
@@ -336,14 +290,17 @@ class Binance:
                 return instrument
         raise ApiError(-1121, "Invalid symbol.")
 
-    def _all_balances(self, key: str) -> dict[str, Balance]:
+    def _view(self, call: Call) -> View:
+        return View(self.engine, call.key, call.age)
+
+    def _all_balances(self, call: Call) -> dict[str, Balance]:
         # Binance names every asset that it knows, held or not.
         listed = {
             asset: Balance()
             for instrument in self.engine.instruments()
             for asset in (instrument.base, instrument.quote)
         }
-        return listed | self.engine.balances(key)
+        return listed | self._view(call).balances()
 
     def _find_order(self, call: Call) -> Order | None:
         symbol = self._instrument(call.text("symbol")).symbol
@@ -352,17 +309,17 @@ class Binance:
         if order_id is None and client_id is None:
             raise order_not_named()
         if order_id is not None:
-            found = self._order_by_id(call.key, str(order_id), symbol)
+            found = self._order_by_id(call, str(order_id), symbol)
             return found if found and client_id in (None, payloads.client_order_id(found)) else None
         # A client id may be used again once its order has ended: the latest one counts.
-        for order in reversed(self.engine.orders(call.key, symbol)):
+        for order in reversed(self._view(call).single_orders(symbol)):
             if client_id == payloads.client_order_id(order):
                 return order
         return None
 
-    def _order_by_id(self, key: str, order_id: str, symbol: str) -> Order | None:
+    def _order_by_id(self, call: Call, order_id: str, symbol: str) -> Order | None:
         try:
-            order = self.engine.order(key, order_id)
+            order = self._view(call).order(order_id)
         except UnknownOrder:
             return None
         return order if order.symbol == symbol else None

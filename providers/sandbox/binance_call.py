@@ -116,8 +116,15 @@ class Call:
             if end < start:
                 raise ApiError(-1023, "Start time is greater than end time.")
             if timedelta(milliseconds=end - start) > longest:
-                raise ApiError(-1127, f"More than {longest} between startTime and endTime.")
+                hours = longest // timedelta(hours=1)
+                raise ApiError(-1127, f"More than {hours} hours between startTime and endTime.")
         return start or 0, END_OF_TIME if end is None else end
+
+    def latest_window(self, longest: timedelta) -> tuple[int, int]:
+        """First and last millisecond that is asked for; the latest ones there may be, if nothing is said."""
+        first, last = self.window(longest)
+        is_open = "startTime" not in self.params and "endTime" not in self.params
+        return (milliseconds(self.now - longest) if is_open else first), last
 
 
 def call_of(query: str, body: str, key: str, now: datetime, age: timedelta) -> Call:

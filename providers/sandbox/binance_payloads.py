@@ -16,6 +16,7 @@ from providers.sandbox.books import (
     ApiKey,
     Balance,
     Deposit,
+    DepositStatus,
     Fill,
     Instrument,
     Order,
@@ -37,6 +38,11 @@ TYPES: Final = {
     OrderType.LIMIT: "LIMIT",
     OrderType.MARKET: "MARKET",
     OrderType.STOP_LIMIT: "STOP_LOSS_LIMIT",
+}
+DEPOSIT_STATUSES: Final = {
+    DepositStatus.PENDING: 0,
+    DepositStatus.CREDITED: 1,
+    DepositStatus.FAILED: 2,
 }
 WITHDRAWAL_STATUSES: Final = {
     WithdrawalStatus.PENDING: 4,
@@ -276,23 +282,25 @@ def coin_row(asset: str, held: Balance) -> Payload:
 
 
 def deposit_row(deposit: Deposit) -> Payload:
-    at = milliseconds(deposit.credited_at)
-    return {
+    at = milliseconds(deposit.listed_at)
+    row: Payload = {
         "id": deposit.id,
         "amount": number(deposit.amount),
         "coin": deposit.asset,
         "network": deposit.asset,
-        "status": 1,
+        "status": DEPOSIT_STATUSES[deposit.status],
         "address": f"practice-address-of-{deposit.asset}",
         "addressTag": "",
         "txId": f"practice-deposit-{deposit.id}",
         "insertTime": at,
-        "completeTime": at,
         "transferType": 0,
-        "confirmTimes": "1/1",
+        "confirmTimes": "0/1" if deposit.status is DepositStatus.PENDING else "1/1",
         "unlockConfirm": 0,
         "walletType": 0,
     }
+    if deposit.credited_at is not None:
+        row["completeTime"] = milliseconds(deposit.credited_at)
+    return row
 
 
 def withdrawal_row(withdrawal: Withdrawal) -> Payload:

@@ -311,7 +311,7 @@ class Account:
     balances: dict[str, Balance] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
-    deposits: dict[str, Deposit] = field(default_factory=dict)
+    deposits: list[Deposit] = field(default_factory=list)
     withdrawals: dict[str, Withdrawal] = field(default_factory=dict)
     movements: list[Movement] = field(default_factory=list)
     wallets: dict[str, dict[str, Decimal]] = field(default_factory=dict)

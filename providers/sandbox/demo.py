@@ -164,13 +164,29 @@ class OrderIsCanceled:
 
 
 @dataclass(frozen=True, slots=True)
-class SoldByHand:
+class TradedByHand:
+    """A market order that no book knows."""
+
     desk: Desk
+    side: OrderSide
     symbol: str
     amount: str
 
     def happen(self, engine: Engine, order_ids: Mapping[str, str]) -> None:
-        engine.sell(self.desk.key, self.symbol, self.amount)
+        trade = engine.buy if self.side is BUY else engine.sell
+        trade(self.desk.key, self.symbol, self.amount)
+
+
+@dataclass(frozen=True, slots=True)
+class AssetVanishes:
+    """A balance shrinks, and no record of the exchange says why."""
+
+    desk: Desk
+    asset: str
+    amount: str
+
+    def happen(self, engine: Engine, order_ids: Mapping[str, str]) -> None:
+        engine.adjust(self.desk.key, self.asset, f"-{self.amount}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +201,9 @@ class DepositArrives:
 
 # Seconds after the first start, and what happens then.
 TIMELINE: Final[tuple[tuple[int, Action], ...]] = (
-    (12, SoldByHand(MAIN, "BTC/USDT", "0.0137")),
+    (12, AssetVanishes(MAIN, "BTC", "0.0137")),
+    # Paid from what no portfolio claims, and so is what is traded by hand later on.
+    (18, TradedByHand(MAIN, BUY, "BNB/USDT", "0.12")),
     (25, OrderFills("alpha-btc-1", "0.0213", FeeRate(D("0.00075"), "BNB"))),
     (45, OrderFills("beta-sol-1", "8.125", FeeRate(D("0.001")))),
     (70, OrderIsCanceled("alpha-btc-3")),
@@ -228,7 +246,10 @@ TROUBLES: Final = (
 BEATS_FROM: Final = 300
 BEAT: Final = 90
 HAND_TRADE_EVERY: Final = 4
-HAND_TRADE: Final = SoldByHand(MAIN, "SOL/USDT", "0.137")
+HAND_TRADES: Final = (
+    TradedByHand(MAIN, BUY, "BNB/USDT", "0.037"),
+    TradedByHand(MAIN, SELL, "BNB/USDT", "0.037"),
+)
 FEE: Final = FeeRate(D("0.001"))
 
 

@@ -5,9 +5,10 @@ It speaks no exchange's language; see the dialects for that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from providers.reports import OrderSide, OrderStatus, OrderType
 from providers.sandbox.books import (
@@ -26,88 +27,21 @@ from providers.sandbox.books import (
 )
 from providers.sandbox.errors import (
     AmountRefused,
-    DuplicateClientOrderId,
-    OrderNotOpen,
-    UnknownInstrument,
-    UnknownOrder,
+    UnknownFill,
 )
 from providers.sandbox.execution import (
     Execution,
+    changes_of_bust,
     fee_of,
     fill_price,
-    is_forgotten,
     locked_asset,
+    order_without,
 )
-from providers.sandbox.ledger import Clock, Ledger, utc_now
+from providers.sandbox.order_book import OrderBook
 
 
-class Engine(Ledger):
-    """Instruments and orders over the accounts. Safe to use from several threads.
-
-    Parameters
-    ----------
-    first_id : int
-        Number of the first order, fill, deposit or withdrawal; the next ones count up.
-    retention : timedelta or None
-        How long an order that ended without a fill can still be asked for; None for ever.
-    """
-
-    def __init__(
-        self,
-        instruments: Iterable[Instrument] = (),
-        *,
-        clock: Clock = utc_now,
-        first_id: int = 10_000_001,
-        retention: timedelta | None = None,
-    ) -> None:
-        super().__init__(clock, first_id)
-        self.retention = retention
-        self._instruments = {instrument.symbol: instrument for instrument in instruments}
-        self._owners: dict[str, str] = {}
-        self._open_client_ids: set[tuple[str, str]] = set()
-
-    def add_instrument(self, instrument: Instrument) -> None:
-        with self.lock:
-            self._instruments[instrument.symbol] = instrument
-            self.changes += 1
-
-    def set_price(self, symbol: str, price: Amount) -> None:
-        with self.lock:
-            instrument = self.instrument(symbol)
-            self.add_instrument(replace(instrument, price=decimal_of(price)))
-
-    def instrument(self, symbol: str) -> Instrument:
-        instrument = self._instruments.get(symbol)
-        if instrument is None:
-            raise UnknownInstrument(f"No instrument {symbol}.")
-        return instrument
-
-    def instruments(self) -> list[Instrument]:
-        return [*self._instruments.values()]
-
-    def orders(self, key: str, symbol: str = "") -> list[Order]:
-        """Every order that is not forgotten, oldest first."""
-        with self.lock:
-            oldest = self._oldest()
-            return [
-                order
-                for order in self._account(key).orders.values()
-                if symbol in ("", order.symbol) and not is_forgotten(order, oldest)
-            ]
-
-    def open_orders(self, key: str, symbol: str = "") -> list[Order]:
-        return [order for order in self.orders(key, symbol) if order.is_open]
-
-    def order(self, key: str, order_id: str) -> Order:
-        with self.lock:
-            order = self._account(key).orders.get(order_id)
-            if order is None or is_forgotten(order, self._oldest()):
-                raise UnknownOrder(f"No order {order_id}.")
-            return order
-
-    def fills(self, key: str, symbol: str = "") -> list[Fill]:
-        with self.lock:
-            return [x for x in self._account(key).fills if symbol in ("", x.symbol)]
+class Engine(OrderBook):
+    """What happens to orders. Safe to use from several threads."""
 
     def buy(
         self,
@@ -135,8 +69,7 @@ class Engine(Ledger):
         self, key: str, request: OrderRequest, fee: Fee | FeeRate | None = None
     ) -> Order:
         """Accept an order. A market order is filled at once at the last price, with `fee`."""
-        with self.lock:
-            account = self._account(key)
+        with self._changing(key) as account:
             instrument = self._checked(request)
             self._check_client_order_id(account, request.client_order_id)
             order = self._new_order(request)
@@ -169,8 +102,7 @@ class Engine(Ledger):
         OrderNotOpen, UnknownOrder, AmountRefused, PriceRefused, InsufficientFunds
             Nothing has changed then.
         """
-        with self.lock:
-            account, order = self._open_order(order_id)
+        with self._changing_order(order_id) as (account, order):
             instrument = self.instrument(order.symbol)
             wanted = order.remaining
             if amount is not None:
@@ -181,6 +113,61 @@ class Engine(Ledger):
             execution = Execution(order, instrument, wanted, paid)
             return self._book(account, execution, fee, is_maker=is_maker)
 
+    def overfill_order(self, order_id: str, more: Amount, fee: Fee | FeeRate | None = None) -> Fill:
+        """Fill all that remains of an open order and `more`, at its own price, as an exchange at fault does."""
+        with self._changing_order(order_id) as (account, order):
+            instrument = self.instrument(order.symbol)
+            extra = instrument.checked_amount(decimal_of(more))
+            execution = Execution(
+                order, instrument, EXACT.add(order.remaining, extra), fill_price(order, None)
+            )
+            return self._book(account, execution, fee, is_maker=True)
+
+    def self_trade(self, buy_id: str, sell_id: str, amount: Amount) -> tuple[Fill, Fill]:
+        """Let two orders of one account fill each other, at the seller's price: two fills of one id."""
+        with self.lock:
+            (_, buy), (_, sell) = self._open_order(buy_id), self._open_order(sell_id)
+            if decimal_of(amount) > min(buy.remaining, sell.remaining):
+                raise AmountRefused(f"Expected an amount that both orders lack, was {amount}.")
+            fill_price(buy, sell.price)
+            sold = self.fill_order(sell_id, amount)
+            bought = self.fill_order(buy_id, amount, sold.price, is_maker=False)
+            with self._changing_order(buy_id, may_be_closed=True) as (account, _):
+                twin = replace(bought, id=sold.id, is_twin=True)
+                account.fills[account.fills.index(bought)] = twin
+            return twin, sold
+
+    def bust_fill(self, key: str, fill_id: str) -> Order:
+        """Take a fill back, as if it had never been; an order that it completed stays ended, as canceled."""
+        with self._changing(key) as account:
+            busted = [fill for fill in account.fills if fill.id == fill_id]
+            if len(busted) != 1:
+                raise UnknownFill(f"Expected one fill {fill_id}, were {len(busted)}.")
+            order, fill = account.orders[busted[0].order_id], busted[0]
+            after = order_without(order, fill, self.clock())
+            account.book(changes_of_bust(order, after, fill))
+            account.fills.remove(fill)
+            self._store(account, after)
+            return after
+
+    def forget_order(self, order_id: str) -> Order:
+        """Let the exchange know no longer of an order, whatever became of it; its fills stay listed."""
+        with self._changing_order(order_id, may_be_closed=True) as (account, order):
+            forgotten = replace(order, is_listed=False)
+            self._store(account, forgotten)
+            return forgotten
+
+    @contextmanager
+    def standing_still(self) -> Iterator[datetime]:
+        """Stop the clock: whatever happens in here happens in the same microsecond."""
+        with self.lock:
+            clock, now = self.clock, self.clock()
+            self.clock = lambda: now
+            try:
+                yield now
+            finally:
+                self.clock = clock
+
     def cancel_order(self, order_id: str) -> Order:
         return self._end_order(order_id, OrderStatus.CANCELED)
 
@@ -190,32 +177,24 @@ class Engine(Ledger):
     def reject_order(self, order_id: str) -> Order:
         return self._end_order(order_id, OrderStatus.REJECTED)
 
-    def amend_order(self, order_id: str, amount: Amount) -> Order:
-        """Give an open order a new amount, which must be more than what is filled."""
-        with self.lock:
-            account, order = self._open_order(order_id)
-            wanted = self.instrument(order.symbol).checked_amount(decimal_of(amount))
-            if wanted <= order.filled:
-                raise AmountRefused(f"Expected more than {order.filled}, was {wanted}.")
-            amended = replace(order, amount=wanted, updated_at=self.clock())
+    def amend_order(
+        self, order_id: str, amount: Amount | None = None, price: Amount | None = None
+    ) -> Order:
+        """Give an open order a new amount, which must be more than what is filled, or a new limit price."""
+        with self._changing_order(order_id) as (account, order):
+            instrument = self.instrument(order.symbol)
+            amended = replace(order, updated_at=self.clock())
+            if amount is not None:
+                wanted = instrument.checked_amount(decimal_of(amount))
+                if wanted <= order.filled:
+                    raise AmountRefused(f"Expected more than {order.filled}, was {wanted}.")
+                amended = replace(amended, amount=wanted)
+            if price is not None:
+                amended = replace(amended, price=instrument.checked_price(decimal_of(price)))
             more = EXACT.subtract(amended.lock, order.lock)
             account.book({locked_asset(order): Balance(more.copy_negate(), more)})
             self._store(account, amended)
             return amended
-
-    def restore(
-        self, instruments: Iterable[Instrument], accounts: Iterable[Account], next_id: int
-    ) -> None:
-        with self.lock:
-            self._instruments = {x.symbol: x for x in instruments}
-            self.accounts = {x.api_key.key: x for x in accounts}
-            self._owners.clear()
-            self._open_client_ids.clear()
-            for key, account in self.accounts.items():
-                for order in account.orders.values():
-                    self._index(key, order)
-            self.next_id = next_id
-            self.changes += 1
 
     def _place_simple(
         self,
@@ -245,17 +224,11 @@ class Engine(Ledger):
             instrument.checked_price(request.stop_price or ZERO)
         return instrument
 
-    def _check_client_order_id(self, account: Account, client_order_id: str) -> None:
-        if (account.api_key.key, client_order_id) in self._open_client_ids:
-            raise DuplicateClientOrderId(
-                f"Expected a new client order id, was {client_order_id!r}."
-            )
-
     def _new_order(self, request: OrderRequest) -> Order:
         is_market = request.type is OrderType.MARKET
         created_at = request.created_at or self.clock()
         return Order(
-            id=self._new_id(),
+            id=request.id or self._new_id(),
             symbol=request.symbol,
             side=request.side,
             type=request.type,
@@ -267,28 +240,6 @@ class Engine(Ledger):
             created_at=created_at,
             updated_at=created_at,
         )
-
-    def _store(self, account: Account, order: Order) -> None:
-        account.orders[order.id] = order
-        self._index(account.api_key.key, order)
-        self.changes += 1
-
-    def _index(self, key: str, order: Order) -> None:
-        self._owners[order.id] = key
-        if order.is_open and order.client_order_id:
-            self._open_client_ids.add((key, order.client_order_id))
-        else:
-            self._open_client_ids.discard((key, order.client_order_id))
-
-    def _open_order(self, order_id: str) -> tuple[Account, Order]:
-        owner = self._owners.get(order_id)
-        if owner is None:
-            raise UnknownOrder(f"No order {order_id}.")
-        account = self.accounts[owner]
-        order = account.orders[order_id]
-        if not order.is_open:
-            raise OrderNotOpen(f"Expected order {order_id} to be open, was {order.status}.")
-        return account, order
 
     def _book(
         self, account: Account, execution: Execution, fee: Fee | FeeRate | None, *, is_maker: bool
@@ -315,12 +266,8 @@ class Engine(Ledger):
         return fill
 
     def _end_order(self, order_id: str, status: OrderStatus) -> Order:
-        with self.lock:
-            account, order = self._open_order(order_id)
+        with self._changing_order(order_id) as (account, order):
             account.book({locked_asset(order): Balance(order.lock, order.lock.copy_negate())})
             ended = replace(order, status=status, updated_at=self.clock())
             self._store(account, ended)
             return ended
-
-    def _oldest(self) -> datetime | None:
-        return None if self.retention is None else self.clock() - self.retention

@@ -71,12 +71,13 @@ class Exchange:
         response = self.dialect.answer(request)
         response.headers[hdrs.DATE] = self._date(request)
         table = self.dialect.table(request.path)
-        if table is None or response.status != HTTPStatus.OK:
+        distortions = [x for x in self.faults if isinstance(x.kind, DistortionKind)]
+        if table is None or not distortions or response.status != HTTPStatus.OK:
             return response
         api_key, now = self.dialect.account_of(request), self.engine.clock()
         distorted = self._distorter.begin(table, request, response)
-        for fault in [*self.faults]:
-            if not isinstance(fault.kind, DistortionKind) or not distorted.concerns(fault.kind):
+        for fault in distortions:
+            if not distorted.concerns(DistortionKind(fault.kind)):
                 continue
             # One that finds nothing to distort has not happened.
             if fault.happens(request.path, api_key, now) and not distorted.apply(fault):

@@ -16,6 +16,7 @@ from providers.sandbox.books import (
     Balance,
     Fee,
     FeeRate,
+    Fill,
     Instrument,
     Order,
 )
@@ -45,14 +46,14 @@ class Execution:
             order,
             filled=filled,
             cost=EXACT.add(order.cost, self.cost),
-            status=OrderStatus.CLOSED if filled == order.amount else OrderStatus.OPEN,
+            status=OrderStatus.CLOSED if filled >= order.amount else OrderStatus.OPEN,
             updated_at=at,
         )
 
     def changes(self) -> dict[str, Balance]:
         base, quote = self.instrument.base, self.instrument.quote
         # What the order had locked for this amount, at its own price, is given back first.
-        locked = _lock_of(self.order, self.amount)
+        locked = _lock_of(self.order, min(self.amount, self.order.remaining))
         if self.order.side is OrderSide.BUY:
             changes = {
                 quote: Balance(EXACT.subtract(locked, self.cost), locked.copy_negate()),
@@ -107,7 +108,35 @@ def fee_of(execution: Execution, rate: FeeRate, last_price: LastPrice) -> Fee:
     return Fee(asset, charged.quantize(FEE_STEP, context=ROUNDING))
 
 
+def order_without(order: Order, fill: Fill, at: datetime) -> Order:
+    return replace(
+        order,
+        filled=EXACT.subtract(order.filled, fill.amount),
+        cost=EXACT.subtract(order.cost, fill.cost),
+        status=OrderStatus.CANCELED if order.status is OrderStatus.CLOSED else order.status,
+        updated_at=at,
+    )
+
+
+def changes_of_bust(order: Order, after: Order, fill: Fill) -> dict[str, Balance]:
+    """Give back what `fill` has moved; what is still wanted of an open order is locked again."""
+    base, _, quote = fill.symbol.partition("/")
+    sign = 1 if fill.side is OrderSide.BUY else -1
+    free = {
+        base: EXACT.multiply(fill.amount, Decimal(-sign)),
+        quote: EXACT.multiply(fill.cost, Decimal(sign)),
+    }
+    if fill.fee is not None:
+        free[fill.fee.asset] = EXACT.add(free.get(fill.fee.asset, ZERO), fill.fee.amount)
+    more = EXACT.subtract(after.lock, order.lock)
+    asset = locked_asset(order)
+    free[asset] = EXACT.subtract(free.get(asset, ZERO), more)
+    return {name: Balance(change, more if name == asset else ZERO) for name, change in free.items()}
+
+
 def is_forgotten(order: Order, oldest: datetime | None) -> bool:
+    if not order.is_listed:
+        return True
     if oldest is None or order.is_open or order.filled:
         return False
     return order.updated_at < oldest

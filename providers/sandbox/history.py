@@ -98,7 +98,7 @@ def _copy(account: Account) -> Account:
         balances=dict(account.balances),
         orders=dict(account.orders),
         fills=[*account.fills],
-        deposits=dict(account.deposits),
+        deposits=[*account.deposits],
         withdrawals=dict(account.withdrawals),
         movements=[*account.movements],
         wallets={wallet: dict(held) for wallet, held in account.wallets.items()},

@@ -33,7 +33,6 @@ from providers.sandbox.kraken_ledger import ledger
 from providers.sandbox.kraken_names import (
     DEPOSIT,
     ORDER,
-    TRADE,
     WITHDRAWAL,
     altname,
     asset_id,
@@ -44,6 +43,7 @@ from providers.sandbox.kraken_names import (
 )
 from providers.sandbox.kraken_tables import TABLES
 from providers.sandbox.tables import Table
+from providers.sandbox.views import View
 
 JSON = Any
 MOST_IDS: Final = 20
@@ -207,20 +207,14 @@ class Kraken:
     # Account
 
     def balance(self, call: Call) -> JSON:
-        return payloads.balance_rows(self.engine.balances(call.key))
+        return payloads.balance_rows(self._view(call).balances())
 
     def extended_balance(self, call: Call) -> JSON:
-        return payloads.extended_balance_rows(self.engine.balances(call.key))
+        return payloads.extended_balance_rows(self._view(call).balances())
 
     def ledgers(self, call: Call) -> JSON:
-        engine, key = self.engine, call.key
-        with engine.lock:
-            entries = ledger(
-                engine.balances(key),
-                engine.deposits(key),
-                engine.withdrawals(key),
-                engine.fills(key),
-            )
+        with self.engine.lock:
+            entries = ledger(self._view(call).flow_books())
         rows, count = call.page(
             [
                 entry
@@ -233,15 +227,15 @@ class Kraken:
 
     def deposits(self, call: Call) -> JSON:
         entries = [
-            Entry(txid(DEPOSIT, x.id), x.credited_at, payloads.deposit_row(x))
-            for x in self.engine.deposits(call.key)
+            Entry(txid(DEPOSIT, x.id), x.listed_at, payloads.deposit_row(x))
+            for x in self._view(call).deposits()
         ]
         return _funding(entries, call)
 
     def withdrawals(self, call: Call) -> JSON:
         entries = [
             Entry(txid(WITHDRAWAL, x.id), x.requested_at, payloads.withdrawal_row(x))
-            for x in self.engine.withdrawals(call.key)
+            for x in self._view(call).withdrawals()
         ]
         return _funding(entries, call)
 
@@ -251,27 +245,27 @@ class Kraken:
     # Orders and trades
 
     def open_orders(self, call: Call) -> JSON:
-        orders = self.engine.open_orders(call.key)
+        orders = self._view(call).open_orders()
         entries = self._order_entries(call, _named_by_client(orders, call))
         return {"open": {entry.id: entry.row for entry in reversed(entries)}}
 
     def closed_orders(self, call: Call) -> JSON:
-        orders = [order for order in self.engine.orders(call.key) if not order.is_open]
+        orders = [order for order in self._view(call).orders() if not order.is_open]
         rows, count = call.page(self._order_entries(call, _named_by_client(orders, call)))
         return {"closed": rows, "count": count}
 
     def query_orders(self, call: Call) -> JSON:
-        orders = [self._order(call.key, spelled) for spelled in call.names("txid", MOST_ORDER_IDS)]
+        orders = [self._order(call, spelled) for spelled in call.names("txid", MOST_ORDER_IDS)]
         entries = self._order_entries(call, _named_by_client(orders, call))
         return {entry.id: entry.row for entry in entries}
 
     def trades(self, call: Call) -> JSON:
-        rows, count = call.page(self._trade_entries(call.key))
+        rows, count = call.page(self._trade_entries(call))
         return {"trades": rows, "count": count}
 
     def query_trades(self, call: Call) -> JSON:
         wanted = call.names("txid", MOST_IDS)
-        known = {entry.id: entry.row for entry in self._trade_entries(call.key)}
+        known = {entry.id: entry.row for entry in self._trade_entries(call)}
         if not known.keys() >= set(wanted):
             raise invalid_arguments()
         return {spelled: known[spelled] for spelled in wanted}
@@ -281,7 +275,7 @@ class Kraken:
     def _order_entries(self, call: Call, orders: Sequence[Order]) -> list[Entry]:
         with_trades = call.flag("trades")
         fills_of: dict[str, list[Fill]] = defaultdict(list)
-        for fill in self.engine.fills(call.key):
+        for fill in self._view(call).fills():
             fills_of[fill.order_id].append(fill)
         return [
             Entry(
@@ -297,23 +291,27 @@ class Kraken:
             for order in orders
         ]
 
-    def _trade_entries(self, key: str) -> list[Entry]:
+    def _trade_entries(self, call: Call) -> list[Entry]:
         with self.engine.lock:
+            orders = self.engine.accounts[call.key].orders
             return [
                 Entry(
-                    txid(TRADE, fill.id),
+                    payloads.trade_txid(fill),
                     fill.executed_at,
-                    payloads.trade_row(fill, self.engine.order(key, fill.order_id)),
+                    payloads.trade_row(fill, orders[fill.order_id].type),
                 )
-                for fill in self.engine.fills(key)
+                for fill in self._view(call).fills()
             ]
 
-    def _order(self, key: str, spelled: str) -> Order:
+    def _view(self, call: Call) -> View:
+        return View(self.engine, call.key, call.age)
+
+    def _order(self, call: Call, spelled: str) -> Order:
         order_id = number_of(ORDER, spelled)
         if order_id is None:
             raise ApiError("EOrder:Invalid order")
         try:
-            return self.engine.order(key, order_id)
+            return self._view(call).order(order_id)
         except UnknownOrder:
             raise ApiError("EOrder:Unknown order") from None
 

@@ -5,7 +5,7 @@ Source: "Kraken Spot REST API: Get Ledgers Info".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -16,22 +16,38 @@ from providers.reports import OrderSide
 from providers.sandbox.books import (
     EXACT,
     ZERO,
-    Balance,
+    Account,
     Deposit,
     Fill,
+    Movement,
+    MovementKind,
     Withdrawal,
     WithdrawalStatus,
 )
 from providers.sandbox.kraken_call import Entry
-from providers.sandbox.kraken_names import DEPOSIT, LEDGER, TRADE, WITHDRAWAL, asset_id, txid
-from providers.sandbox.kraken_payloads import Payload, asset_decimals, number, unixtime
+from providers.sandbox.kraken_names import DEPOSIT, LEDGER, MOVEMENT, WITHDRAWAL, asset_id, txid
+from providers.sandbox.kraken_payloads import (
+    TWIN,
+    Payload,
+    asset_decimals,
+    number,
+    trade_txid,
+    unixtime,
+)
 
+WORDS: Final = {
+    MovementKind.STAKING: "staking",
+    MovementKind.AIRDROP: "reward",
+    MovementKind.TRANSFER: "transfer",
+    MovementKind.CONVERSION: "conversion",
+}
+WALLETS: Final = {"funding": "futures", "earn": "staking"}
 # One fill moves at most three assets: what is bought, what is sold, and what the fee is charged in.
 _MOST_OF_ONE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
+class Change:
     """A change of one asset: `amount`, signed, less `fee`.
 
     Parameters
@@ -47,50 +63,51 @@ class Movement:
     amount: Decimal
     fee: Decimal
     at: datetime
+    subtype: str = ""
 
     @property
-    def change(self) -> Decimal:
+    def total(self) -> Decimal:
         return EXACT.subtract(self.amount, self.fee)
 
 
-def ledger(
-    balances: Mapping[str, Balance],
-    deposits: Iterable[Deposit],
-    withdrawals: Iterable[Withdrawal],
-    fills: Iterable[Fill],
-) -> list[Entry]:
-    """Write the ledger, the latest entry first, back from the balances of now.
+def ledger(books: Account) -> list[Entry]:
+    """Write the ledger of the spot wallet, the latest entry first, back from the balances of now.
 
     What the engine changed without any record shows in the balances only.
     """
-    movements = chain(
-        map(_deposited, deposits),
-        (_withdrawn(x) for x in withdrawals if x.status is WithdrawalStatus.COMPLETED),
-        chain.from_iterable(map(_traded, fills)),
+    changes = chain(
+        (_deposited(x, x.credited_at) for x in books.deposits if x.credited_at is not None),
+        (
+            _withdrawn(x)
+            for x in books.withdrawals.values()
+            if x.status is WithdrawalStatus.COMPLETED
+        ),
+        chain.from_iterable(map(_traded, books.fills)),
+        map(_moved, books.movements),
     )
-    left = {asset: held.total for asset, held in balances.items()}
+    left = {asset: held.total for asset, held in books.balances.items()}
     entries = []
-    for movement in sorted(movements, key=lambda x: (x.at, x.id), reverse=True):
-        row = _row(movement, left[movement.asset])
-        entries.append(Entry(txid(LEDGER, str(movement.id)), movement.at, row))
-        left[movement.asset] = EXACT.subtract(left[movement.asset], movement.change)
+    for change in sorted(changes, key=lambda x: (x.at, x.id), reverse=True):
+        row = _row(change, left[change.asset])
+        entries.append(Entry(txid(LEDGER, str(change.id)), change.at, row))
+        left[change.asset] = EXACT.subtract(left[change.asset], change.total)
     return entries
 
 
-def _deposited(deposit: Deposit) -> Movement:
-    return Movement(
+def _deposited(deposit: Deposit, at: datetime) -> Change:
+    return Change(
         id=int(deposit.id) * _MOST_OF_ONE,
         cause=txid(DEPOSIT, deposit.id),
         type="deposit",
         asset=deposit.asset,
         amount=deposit.amount,
         fee=ZERO,
-        at=deposit.credited_at,
+        at=at,
     )
 
 
-def _withdrawn(withdrawal: Withdrawal) -> Movement:
-    return Movement(
+def _withdrawn(withdrawal: Withdrawal) -> Change:
+    return Change(
         id=int(withdrawal.id) * _MOST_OF_ONE,
         cause=txid(WITHDRAWAL, withdrawal.id),
         type="withdrawal",
@@ -101,7 +118,7 @@ def _withdrawn(withdrawal: Withdrawal) -> Movement:
     )
 
 
-def _traded(fill: Fill) -> Iterator[Movement]:
+def _traded(fill: Fill) -> Iterator[Change]:
     base, _, quote = fill.symbol.partition("/")
     is_buy = fill.side is OrderSide.BUY
     amounts = {
@@ -110,9 +127,9 @@ def _traded(fill: Fill) -> Iterator[Movement]:
     }
     fees = {fill.fee.asset: fill.fee.amount} if fill.fee else {}
     for place, asset in enumerate(amounts | fees):
-        yield Movement(
-            id=int(fill.id) * _MOST_OF_ONE + place,
-            cause=txid(TRADE, fill.id),
+        yield Change(
+            id=(int(fill.id) + (TWIN if fill.is_twin else 0)) * _MOST_OF_ONE + place,
+            cause=trade_txid(fill),
             type="trade",
             asset=asset,
             amount=amounts.get(asset, ZERO),
@@ -121,16 +138,33 @@ def _traded(fill: Fill) -> Iterator[Movement]:
         )
 
 
-def _row(movement: Movement, balance: Decimal) -> Payload:
-    decimals = asset_decimals(movement.asset)
+def _moved(movement: Movement) -> Change:
+    word, subtype = WORDS[movement.kind], ""
+    if movement.kind is MovementKind.TRANSFER:
+        wallet = WALLETS.get(movement.wallet, movement.wallet)
+        subtype = f"spot{'to' if movement.amount < 0 else 'from'}{wallet}"
+    return Change(
+        id=int(movement.id) * _MOST_OF_ONE,
+        cause=txid(MOVEMENT, movement.ref),
+        type=word,
+        asset=movement.asset,
+        amount=movement.amount,
+        fee=ZERO,
+        at=movement.at,
+        subtype=subtype,
+    )
+
+
+def _row(change: Change, balance: Decimal) -> Payload:
+    decimals = asset_decimals(change.asset)
     return {
         "aclass": "currency",
-        "amount": number(movement.amount, decimals),
-        "asset": asset_id(movement.asset),
+        "amount": number(change.amount, decimals),
+        "asset": asset_id(change.asset),
         "balance": number(balance, decimals),
-        "fee": number(movement.fee, decimals),
-        "refid": movement.cause,
-        "time": float(unixtime(movement.at)),
-        "type": movement.type,
-        "subtype": "",
+        "fee": number(change.fee, decimals),
+        "refid": change.cause,
+        "time": float(unixtime(change.at)),
+        "type": change.type,
+        "subtype": change.subtype,
     }

@@ -21,6 +21,7 @@ TRADE: Final = "T"
 LEDGER: Final = "L"
 DEPOSIT: Final = "Q"
 WITHDRAWAL: Final = "A"
+MOVEMENT: Final = "S"
 _ID: Final = re.compile(r"[A-Z]([A-Z2-7]{5})-([A-Z2-7]{5})-([A-Z2-7]{6})")
 _ID_BYTES: Final = 10
 _MODULUS: Final = 1 << 8 * _ID_BYTES

@@ -19,6 +19,7 @@ from providers.sandbox.books import (
     ApiKey,
     Balance,
     Deposit,
+    DepositStatus,
     Fill,
     Instrument,
     Order,
@@ -44,6 +45,7 @@ Payload = dict[str, Any]
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 VOLUME_DECIMALS: Final = 8
 COST_DECIMALS: Final = 5
+TWIN: Final = 10**15
 LARGEST_USERREF: Final = 2**31 - 1
 STATUSES: Final = {
     OrderStatus.CLOSED: "closed",
@@ -55,6 +57,11 @@ TYPES: Final = {
     OrderType.LIMIT: "limit",
     OrderType.MARKET: "market",
     OrderType.STOP_LIMIT: "stop-loss-limit",
+}
+DEPOSIT_STATUSES: Final = {
+    DepositStatus.PENDING: "Pending",
+    DepositStatus.CREDITED: "Success",
+    DepositStatus.FAILED: "Failure",
 }
 WITHDRAWAL_STATUSES: Final = {
     WithdrawalStatus.PENDING: "Pending",
@@ -187,7 +194,7 @@ def order_row(
         "oflags": "fcib" if is_fee_in_base else "fciq",
     }
     if with_trades and fills:
-        row["trades"] = [txid(TRADE, fill.id) for fill in fills]
+        row["trades"] = [trade_txid(fill) for fill in fills]
     return row
 
 
@@ -244,14 +251,19 @@ def fee_in_quote(fill: Fill) -> Decimal:
     return EXACT.multiply(fill.fee.amount, fill.price)
 
 
-def trade_row(fill: Fill, order: Order) -> Payload:
+def trade_txid(fill: Fill) -> str:
+    """Name a fill. Both sides of a trade of the account with itself have one number, but not one name."""
+    return txid(TRADE, str(int(fill.id) + (TWIN if fill.is_twin else 0)))
+
+
+def trade_row(fill: Fill, order_type: OrderType) -> Payload:
     return {
         "ordertxid": txid(ORDER, fill.order_id),
         "postxid": txid(TRADE, fill.order_id),
         "pair": pair_id(fill.symbol),
         "time": float(unixtime(fill.executed_at)),
         "type": fill.side.value,
-        "ordertype": TYPES[order.type],
+        "ordertype": TYPES[order_type],
         "price": number(fill.price, COST_DECIMALS),
         "cost": number(fill.cost, COST_DECIMALS),
         "fee": number(fee_in_quote(fill), COST_DECIMALS),
@@ -296,8 +308,8 @@ def deposit_row(deposit: Deposit) -> Payload:
         "info": f"practice-address-of-{deposit.asset}",
         "amount": number(deposit.amount, decimals),
         "fee": number(ZERO, decimals),
-        "time": seconds(deposit.credited_at),
-        "status": "Success",
+        "time": seconds(deposit.listed_at),
+        "status": DEPOSIT_STATUSES[deposit.status],
     }
 
 

@@ -23,8 +23,8 @@ from providers.sandbox.demo import (
     DESKS,
     FEE,
     GRID_BOT,
-    HAND_TRADE,
     HAND_TRADE_EVERY,
+    HAND_TRADES,
     INSTRUMENTS,
     MAIN,
     OPENED_AT,
@@ -160,7 +160,7 @@ class DemoScenario:
         if not orders:
             return
         if beat % HAND_TRADE_EVERY == 0:
-            self._happen(HAND_TRADE)
+            self._happen(HAND_TRADES[beat // HAND_TRADE_EVERY % len(HAND_TRADES)])
             return
         chance = random.Random(f"{self.seed}:{beat}")  # noqa: S311 - a script, not a secret
         order = chance.choice(orders)

@@ -17,7 +17,7 @@ from providers.sandbox.books import Account, Instrument
 from providers.sandbox.engine import Engine
 from providers.sandbox.errors import StateUnreadable
 
-VERSION: Final = 2
+VERSION: Final = 1
 
 
 def engine_document(engine: Engine) -> dict[str, Any]:

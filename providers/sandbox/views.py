@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from providers.sandbox.books import Account, Balance, Deposit, Fill, Movement, Order, Withdrawal
+from providers.sandbox.books import Account, Balance, Deposit, Fill, Order, Withdrawal
 from providers.sandbox.engine import Engine
 from providers.sandbox.errors import UnknownOrder
 from providers.sandbox.tables import Listing
@@ -52,19 +52,15 @@ class View:
 
     def deposits(self) -> list[Deposit]:
         with self.engine.lock:
-            return [*self._books(Listing.FLOWS).deposits.values()]
+            return [*self._books(Listing.FLOWS).deposits]
 
     def withdrawals(self) -> list[Withdrawal]:
         with self.engine.lock:
             return [*self._books(Listing.FLOWS).withdrawals.values()]
 
     def flow_books(self) -> Account:
-        """What the ledger is made of: balances, fills and movements of one moment."""
+        """Hand out what a ledger is made of: balances, fills and movements of one moment."""
         return self._books(Listing.FLOWS)
-
-    def movements(self) -> list[Movement]:
-        with self.engine.lock:
-            return [*self._books(Listing.FLOWS).movements]
 
     def _orders(self, listing: Listing, symbol: str) -> list[Order]:
         with self.engine.lock:

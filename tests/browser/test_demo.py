@@ -60,7 +60,7 @@ def test_sync_now_shows_progress_and_then_positions(visitor: Page) -> None:
     expect(positions.get_by_role("row", name=re.compile("^USDT"))).to_be_visible()
 
 
-def test_a_trade_by_hand_becomes_an_open_difference(visitor: Page) -> None:
+def test_a_movement_without_record_becomes_an_open_difference(visitor: Page) -> None:
     difference = visitor.get_by_role("row").filter(has_text="BTC").filter(has_text="Open")
     for _press in range(12):
         sync_now(visitor, "Main desk")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Set
+
 from django.db.models import Model
 
 from portfolios.models import (
@@ -42,13 +44,13 @@ LEFT_OUT = frozenset(
     {
         *("id", "key", "run", "times_seen"),
         *("booked_at", "created_at", "joined_at", "observed_at", "first_seen", "last_seen"),
-        *("opened_at", "resolved_at", "initialized_at", "covered_until", "last_counted_at"),
+        *("opened_at", "resolved_at", "initialized_at", "replaced_at", "last_counted_at"),
     }
 )
 TIMES_OF_RUNS = frozenset(
     {
         *("uuid", "baseline_at", "verified_at", "full_read_at", "moved_at", "next_sync_at"),
-        *("lease_expires_at", "queued_at", "started_at", "finished_at"),
+        *("lease_expires_at", "queued_at", "started_at", "finished_at", "covered_until"),
         *("requested_at", "responded_at", "since", "until", "clock_offset"),
     }
 )
@@ -62,27 +64,35 @@ NAMES = {
 
 
 # Of these a killed run leaves more or less, and a healed one more than one that was not killed.
-OF_RUNS: tuple[type[Model], ...] = (ExchangeAccount, SyncRun, StoredLeg, LegContent, Incident)
+OF_RUNS: tuple[type[Model], ...] = (
+    ExchangeAccount,
+    ReadCursor,
+    SyncRun,
+    StoredLeg,
+    LegContent,
+    Incident,
+)
 
 
-def books() -> Books:
-    return {model.__name__: _rows(model) for model in KEPT}
+def books(kept: Iterable[type[Model]] = KEPT, *, without: Iterable[str] = ()) -> Books:
+    """List the rows of each model, in an order of their own, without the fields named."""
+    left_out = LEFT_OUT | set(without)
+    return {model.__name__: _rows(model, left_out) for model in kept}
 
 
 def everything_left() -> Books:
-    """The books, and what tells the next run how far the last one came."""
-    return books() | {model.__name__: _rows(model) for model in OF_RUNS}
+    """Tell all of the books, and how far the last run came."""
+    return books() | books(OF_RUNS, without=TIMES_OF_RUNS)
 
 
-def covered() -> list[str]:
-    """How far each list was read, in a form that sorts as time does."""
-    cursors = ReadCursor.objects.order_by("account", "kind", "subject")
-    return [until.isoformat() for until in cursors.values_list("covered_until", flat=True)]
+def covered() -> dict[str, str]:
+    """Tell how far each list was read, in a form that sorts as time does."""
+    rows = ReadCursor.objects.values_list("kind", "subject", "covered_until")
+    return {f"{kind} {subject}": until.isoformat() for kind, subject, until in rows}
 
 
-def _rows(model: type[Model]) -> list[list[str]]:
-    fields = (field.name for field in model._meta.concrete_fields)
-    names = [name for name in fields if name not in LEFT_OUT and name not in TIMES_OF_RUNS]
+def _rows(model: type[Model], left_out: Set[str]) -> list[list[str]]:
+    names = [field.name for field in model._meta.concrete_fields if field.name not in left_out]
     rows = model._default_manager.values_list(*(NAMES.get(name, name) for name in names))
     return sorted(
         [f"{name}={value}" for name, value in zip(names, row, strict=True)] for row in rows

@@ -186,8 +186,9 @@ def _note_differences(
     inquest: Inquest, fatal: int, clean: dict[str, Any], healed: dict[str, Any]
 ) -> None:
     difference = differing(clean["books"], healed["books"])
-    if clean["covered"] > healed["covered"]:
-        difference.append("a cursor fell behind")
+    for name, until in clean["covered"].items():
+        if healed["covered"].get(name, "") < until:
+            difference.append(f"the cursor of {name} fell behind")
     if difference:
         inquest.differences[fatal] = difference
 

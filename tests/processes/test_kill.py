@@ -141,13 +141,15 @@ class World:
     def inquest(self, age: timedelta = timedelta()) -> dict[str, Any]:
         orders = {"every": EVERY, "age_seconds": age.total_seconds()}
         said: dict[str, Any] = json.loads(self.run("-m", "tests.processes.killing", given=orders))
-        print(f"{said['writes']} writes, {said['kills']} kills, {said['healed']} healed")
+        sys.stdout.write(
+            f"{said['writes']} writes, {said['kills']} kills left {said['healed']} states\n"
+        )
         return said
 
 
 @contextmanager
 def database_of_its_own() -> Iterator[str]:
-    """The URL of an empty database on the server that the tests use; empty where they use files."""
+    """Yield the URL of an empty database on the server that the tests use; empty where they use files."""
     if not URL:
         yield ""
         return

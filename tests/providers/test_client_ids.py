@@ -460,7 +460,8 @@ def test_an_ended_order_that_lacks_nothing_costs_nothing(
 def test_no_fills_are_read_of_an_order_that_could_not_be_read(
     provider: CCXTPortfolioProvider, exchange: SandboxServer
 ) -> None:
-    snapshot = sync(provider, exchange, make_known("999999", wants_fills=True))
+    known = make_known("999999", is_open=False, wants_fills=True)
+    snapshot = sync(provider, exchange, known)
 
     assert kinds(snapshot) == [LegKind.OPEN_ORDERS, LegKind.ORDER, LegKind.BALANCES]
 

@@ -334,7 +334,7 @@ def test_a_fill_without_cost_costs_price_times_amount_exactly() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"id": None},
+        {"id": "x" * 129},
         {"side": None},
         {"price": None},
         {"amount": None},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +17,7 @@ from providers import catalogue
 from providers.credentials import Credentials
 from providers.reports import (
     BalanceReport,
+    Depth,
     FillReport,
     Leg,
     LegKind,
@@ -430,7 +432,9 @@ def test_open_orders_that_are_listed_by_symbol_are_read_for_each(
     assert [(leg.subject, leg.status) for leg in legs] == [
         ("BTC/USD", LegStatus.OBSERVED),
         ("ETH/USD", LegStatus.UNSUPPORTED),
+        ("*", LegStatus.SKIPPED),
     ]
+    assert legs[-1].why_incomplete == "other symbols than BTC/USD, ETH/USD are not covered"
 
 
 def test_orders_by_symbol_without_a_symbol_are_not_read(lesser_kraken: dict[str, Any]) -> None:
@@ -440,6 +444,22 @@ def test_orders_by_symbol_without_a_symbol_are_not_read(lesser_kraken: dict[str,
 
     assert (leg.status, leg.complete) == (LegStatus.SKIPPED, False)
     assert "by symbol" in leg.why_incomplete
+
+
+def test_a_fill_that_cannot_be_told_keeps_the_cursor_but_not_the_other_fills() -> None:
+    trades = {"T1": kraken_trade(1, "OMINE"), "T2": {**kraken_trade(2, "OMINE"), "price": "abc"}}
+    answer = json_answer({"error": [], "result": {"trades": trades, "count": 2}})
+    since = datetime.fromtimestamp(1_790_000_000, UTC)
+
+    snapshot, _ = sync(
+        "kraken", {"/0/private/TradesHistory": answer}, depth=Depth.FULL, facts_since=since
+    )
+
+    leg = leg_of(snapshot, LegKind.ACCOUNT_FILLS)
+    assert [row.external_id for row in leg.rows if isinstance(row, FillReport)] == ["T1"]
+    assert (leg.status, leg.complete, leg.until) == (LegStatus.OBSERVED, False, None)
+    assert leg.error is not None
+    assert "price" in leg.error.message
 
 
 def test_a_closed_order_without_a_filled_amount_is_not_called_filled() -> None:

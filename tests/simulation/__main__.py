@@ -13,6 +13,7 @@ import django
 django.setup()
 
 from django.db import connection
+
 from tests.simulation.history import History
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from django.db import OperationalError, connection
 
-from providers.sandbox.faults import Fault, FaultKind
+from providers.sandbox.faults import ALL_KINDS, DistortionKind, Fault, FaultKind
 
 WRITES: Final = ("INSERT", "UPDATE", "DELETE")
 # What the requests of one kind of read have in their path, in either dialect.
@@ -43,63 +43,87 @@ class Gone(BaseException):
     """The worker was killed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Trouble:
     """All that goes wrong around one sync.
 
     Attributes
     ----------
-    faults : dict
-        What the exchange at a port does, by port.
+    faults : list
+        What the exchange at a port does, and for how many syncs.
+    at_write : int
+        Which statement that writes is the last one, or the one that finds the database locked.
+    skew : float
+        Seconds by which the host's clock is off.
     """
 
-    mishaps: frozenset[Mishap] = frozenset()
-    faults: dict[int, list[Fault]] = field(default_factory=dict)
+    mishaps: set[Mishap] = field(default_factory=set)
+    faults: list[Standing] = field(default_factory=list)
     at_write: int = 0
     skew: float = 0
 
-    @property
-    def kinds(self) -> list[str]:
-        told = [fault.kind.value for faults in self.faults.values() for fault in faults]
-        return sorted([*self.mishaps, *told])
+    def __str__(self) -> str:
+        return ", ".join([*sorted(self.mishaps), *map(str, self.faults)])
 
 
-KINDS: Final = (*FaultKind, *Mishap)
+@dataclass(slots=True)
+class Standing:
+    """A fault of the exchange at `port`, and for how many syncs it stands."""
+
+    port: int
+    fault: Fault
+    syncs: int
+
+    def __str__(self) -> str:
+        fault = self.fault
+        return f"{fault.kind} at {fault.path or 'all'} x {fault.times} for {self.syncs}"
 
 
-def draw_trouble(rng: random.Random, ports: list[int]) -> Trouble:
-    """Draw none to three kinds of trouble."""
-    kinds = rng.choices(KINDS, k=rng.choice((0, 0, 1, 1, 2, 3)))
-    faults: dict[int, list[Fault]] = {}
-    for kind in kinds:
-        if isinstance(kind, FaultKind):
-            faults.setdefault(rng.choice(ports), []).append(_fault(rng, kind))
-    return Trouble(
-        mishaps=frozenset(kind for kind in kinds if isinstance(kind, Mishap)),
-        faults=faults,
-        at_write=rng.randint(1, 60),
-        skew=rng.choice((-300, -45, -3, 3, 45, 300)),
-    )
+# A trade without an id is one for good: with an id now and none then it would be two.
+NOT_DRAWN: Final = frozenset({DistortionKind.NO_TRADE_ID})
+KINDS: Final = tuple(kind for kind in (*ALL_KINDS, *Mishap) if kind not in NOT_DRAWN)
 
 
-def _fault(rng: random.Random, kind: FaultKind) -> Fault:
+def draw_trouble(rng: random.Random, ports: list[int], known: set[int]) -> Trouble:
+    """Draw none to three kinds of trouble.
+
+    Parameters
+    ----------
+    known : set of int
+        Ports whose accounts have a baseline. The first look at the others is not distorted: nobody could tell.
+    """
+    trouble = Trouble(at_write=rng.randint(1, 60), skew=rng.choice((-300, -45, -3, 3, 45, 300)))
+    for kind in rng.choices(KINDS, k=rng.choice((0, 0, 1, 1, 2, 3))):
+        port = rng.choice(ports)
+        if isinstance(kind, Mishap):
+            trouble.mishaps.add(kind)
+        elif isinstance(kind, FaultKind) or port in known:
+            syncs = 1 if isinstance(kind, FaultKind) else rng.choice((1, 1, 2, 4))
+            trouble.faults.append(Standing(port, _fault(rng, kind), syncs))
+    return trouble
+
+
+def _fault(rng: random.Random, kind: FaultKind | DistortionKind) -> Fault:
+    is_shown = isinstance(kind, FaultKind)
     return Fault(
         kind,
-        path=rng.choice(PATHS),
+        path=rng.choice(PATHS) if is_shown else None,
         times=rng.choice((1, 1, 2, 6, None)),
         retry_after=rng.choice((1, 3, 30, 120)),
         shift=timedelta(seconds=rng.choice((-600, -30, 30, 600))),
         size=33 * 1024 * 1024,
+        age=timedelta(seconds=rng.choice((5, 30, 300, 1_500))),
+        seed=rng.randrange(1_000_000),
     )
 
 
 @contextmanager
 def database_trouble(trouble: Trouble) -> Iterator[None]:
     """Kill the worker, or lock the database for a moment, at the write that `trouble` names."""
-    if not trouble.mishaps & {Mishap.KILLED, Mishap.DATABASE_LOCKED}:
-        yield
-        return
-    with connection.execute_wrapper(_Writes(trouble)):
+    if trouble.mishaps & {Mishap.KILLED, Mishap.DATABASE_LOCKED}:
+        with connection.execute_wrapper(_Writes(trouble)):
+            yield
+    else:
         yield
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -15,6 +15,7 @@ from portfolios.models import (
     Discrepancy,
     ExchangeAccount,
     Fill,
+    Flow,
     LedgerEntry,
     Order,
     Portfolio,
@@ -23,8 +24,8 @@ from portfolios.models import (
 from portfolios.services.verification import verify_books
 from providers.reports import OrderSide, OrderStatus
 from providers.sandbox import books
-from providers.sandbox.kraken_names import ORDER, TRADE
-from tests.simulation.world import CASH, FEE_COIN, KEY, Place
+from providers.sandbox.books import DepositStatus, WithdrawalStatus
+from tests.simulation.place import CASH, FEE_COIN, KEY, Place
 
 ZERO: Final = Decimal(0)
 # A fill this close to the baseline may be in it already.
@@ -35,11 +36,12 @@ TERMINAL: Final = ("closed", "canceled", "expired", "rejected", "lapsed")
 def wrong_now(place: Place) -> Iterator[str]:
     """Tell what may be true at no moment: invented or doubled facts, wrong ends, books that do not add up."""
     account = ExchangeAccount.objects.get(label=place.label)
-    truth = {place.spelled(ORDER, id_): order for id_, order in place.orders.items()}
+    truth = {place.order_name(id_): order for id_, order in place.orders.items()}
     for order in account.orders.order_by("pk"):
         real = truth.get(order.external_id)
         yield from _wrong_order(place, order, real)
     yield from _wrong_fills(place, account)
+    yield from _wrong_flows(place, account)
 
 
 def _wrong_order(place: Place, order: Order, real: books.Order | None) -> Iterator[str]:
@@ -61,7 +63,7 @@ def _wrong_order(place: Place, order: Order, real: books.Order | None) -> Iterat
 
 
 def _fill_key(fill: books.Fill, place: Place) -> tuple[object, ...]:
-    return (place.spelled(TRADE, fill.id), fill.symbol, fill.side.value)
+    return (place.fill_name(fill), fill.symbol, fill.side.value)
 
 
 def _wrong_fills(place: Place, account: ExchangeAccount) -> Iterator[str]:
@@ -97,6 +99,7 @@ def unequal_at_last(place: Place) -> Iterator[str]:
         return
     yield from _unequal_orders(place, account)
     yield from _unequal_fills(place, account)
+    yield from _unequal_flows(place, account)
     yield from _unequal_totals(place, account)
     for name in place.portfolios:
         yield from _unequal_positions(place, Portfolio.objects.get(name=name))
@@ -111,7 +114,7 @@ def _unequal_orders(place: Place, account: ExchangeAccount) -> Iterator[str]:
         if fill.executed_at > account.baseline_at + BLURRED
     }
     for id_, real in place.orders.items():
-        name = place.spelled(ORDER, id_)
+        name = place.order_name(id_)
         order = stored.get(name)
         if order is None:
             if real.is_open or id_ in filled_since or id_ in place.owners:
@@ -138,8 +141,45 @@ def _unequal_fills(place: Place, account: ExchangeAccount) -> Iterator[str]:
             yield f"fill {fill.id} of order {fill.order_id} is missing"
         elif _fees(row) != _true_fees(fill):
             yield f"fill {fill.id} has the fees {row.fees}, truly {fill.fee}"
-        elif row.order is None or row.order.external_id != place.spelled(ORDER, fill.order_id):
+        elif row.order is None or row.order.external_id != place.order_name(fill.order_id):
             yield f"fill {fill.id} belongs to {row.order_id}, truly to {fill.order_id}"
+
+
+# Asset, signed amount, fee.
+Movement = tuple[str, Decimal, Decimal]
+
+
+def _wrong_flows(place: Place, account: ExchangeAccount) -> Iterator[str]:
+    listed = Counter(movement for movement, *_ in _movements(place))
+    done = Counter(movement for movement, is_done, _ in _movements(place) if is_done)
+    stored = Counter(_movement(flow) for flow in account.flows.all())
+    booked = Counter(_movement(flow) for flow in account.flows.filter(status="done"))
+    for movement in (stored - listed) | (booked - done):
+        yield f"movement {_shown(movement)} is invented, doubled or not done"
+
+
+def _unequal_flows(place: Place, account: ExchangeAccount) -> Iterator[str]:
+    since = account.baseline_at + BLURRED
+    done = Counter(move for move, is_done, at in _movements(place) if is_done and at > since)
+    booked = Counter(_movement(flow) for flow in account.flows.filter(status="done"))
+    yield from (f"movement {_shown(movement)} is missing" for movement in done - booked)
+
+
+def _movement(flow: Flow) -> Movement:
+    fee = sum((Decimal(fee["amount"]) for fee in flow.fees), ZERO)
+    return flow.asset, flow.amount, fee
+
+
+def _movements(place: Place) -> Iterator[tuple[Movement, bool, datetime]]:
+    """List what came and went, whether it is done, and when it began."""
+    for deposit in place.engine.deposits(KEY):
+        is_done = deposit.status is DepositStatus.CREDITED
+        yield (deposit.asset, deposit.amount, ZERO), is_done, deposit.listed_at
+    for sent in place.engine.withdrawals(KEY):
+        is_done = sent.status is WithdrawalStatus.COMPLETED
+        yield (sent.asset, -sent.amount, sent.fee), is_done, sent.requested_at
+    for moved in place.engine.movements(KEY):
+        yield (moved.asset, moved.amount, ZERO), True, moved.at
 
 
 def _unequal_totals(place: Place, account: ExchangeAccount) -> Iterator[str]:
@@ -178,12 +218,22 @@ def _unequal_positions(place: Place, portfolio: Portfolio) -> Iterator[str]:
 
 
 def _locks(place: Place, owner: str) -> defaultdict[str, Decimal]:
+    """Tell what a portfolio's orders lock; of one that never arrived its books believe that it does."""
     locks: defaultdict[str, Decimal] = defaultdict(Decimal)
     for id_, order in place.orders.items():
-        if place.owners.get(id_) == owner and order.is_open:
-            base, _, quote = order.symbol.partition("/")
-            locks[base if order.side is OrderSide.SELL else quote] += order.lock
+        if place.owners.get(id_) == owner:
+            locks[_locked_asset(order.symbol, order.side)] += order.lock
+    for name, request in place.never_arrived.values():
+        if name == owner and request.price is not None:
+            is_sell = request.side is OrderSide.SELL
+            locked = request.amount if is_sell else request.amount * request.price
+            locks[_locked_asset(request.symbol, request.side)] += locked
     return locks
+
+
+def _locked_asset(symbol: str, side: OrderSide) -> str:
+    base, _, quote = symbol.partition("/")
+    return base if side is OrderSide.SELL else quote
 
 
 def _wrong_alarms(place: Place, account: ExchangeAccount) -> Iterator[str]:

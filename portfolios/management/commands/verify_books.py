@@ -50,7 +50,7 @@ def _row(done: Verification) -> dict[str, Any]:
 
 
 def _counts(done: Verification) -> dict[str, int]:
-    names = ("accounts", "orders", "fills", "entries", "positions")
+    names = ("accounts", "orders", "fills", "flows", "entries", "positions")
     return {name: getattr(done, name) for name in names}
 
 
@@ -61,6 +61,8 @@ def _difference_row(done: Verification, found: Difference) -> dict[str, str | No
         "portfolio": done.portfolio,
         "asset": found.asset or None,
         "order": found.order or None,
+        "fill": found.fill or None,
+        "flow": found.flow or None,
         "stored": _digits(found.stored),
         "recomputed": _digits(found.recomputed),
         "meaning": str(MEANINGS[found.check]),
@@ -71,7 +73,7 @@ def _text(done: Verification) -> str:
     if done.difference is None:
         return _(
             "Everything agrees. Checked: accounts %(accounts)d, orders %(orders)d, fills %(fills)d, "
-            "ledger entries %(entries)d, positions %(positions)d."
+            "flows %(flows)d, ledger entries %(entries)d, positions %(positions)d."
         ) % _counts(done)
     found = done.difference
     named = [
@@ -79,6 +81,8 @@ def _text(done: Verification) -> str:
         _("portfolio %(name)s") % {"name": done.portfolio} if done.portfolio else _("unassigned"),
         found.asset,
         _("order %(id)s") % {"id": found.order} if found.order else "",
+        _("fill %(id)s") % {"id": found.fill} if found.fill else "",
+        _("flow %(id)s") % {"id": found.flow} if found.flow else "",
         _("%(stored)s stored, %(recomputed)s recomputed")
         % {
             "stored": _digits(found.stored) or _("nothing"),

@@ -66,6 +66,29 @@ def test_wallets_are_words(admin_client: Client, wallets: str) -> None:
     assert not ExchangeAccount.objects.exists()
 
 
+def test_further_symbols_are_a_list_of_words(admin_client: Client) -> None:
+    admin_client.post(ADD, FORM | {"symbols": "ADA/EUR, BTC/USDT:USDT ADA/EUR"})
+
+    assert ExchangeAccount.objects.get().symbols == ["ADA/EUR", "BTC/USDT:USDT"]
+
+
+def test_what_is_no_symbol_is_refused(admin_client: Client) -> None:
+    response = admin_client.post(ADD, FORM | {"symbols": "ADA/EUR, BTC"})
+
+    assert "“BTC” is no symbol: expected one such as BTC/USDT." in text_of(response)
+    assert not ExchangeAccount.objects.exists()
+
+
+def test_orders_lapse_by_themselves_only_where_somebody_said_so(admin_client: Client) -> None:
+    account = make_account()
+    assert account.lapses_by_itself is False
+
+    admin_client.post(change(account), FORM | {"lapses_by_itself": "on"})
+
+    account.refresh_from_db()
+    assert account.lapses_by_itself is True
+
+
 def test_an_interval_below_ten_seconds_is_refused(admin_client: Client) -> None:
     admin_client.post(ADD, FORM | {"interval_seconds": "9"})
 

@@ -10,20 +10,25 @@ from portfolios.models import (
     AssetBalance,
     Discrepancy,
     Fill,
+    Flow,
     Incident,
     LedgerEntry,
     Occurrence,
     Order,
+    OrderVersion,
     Position,
+    ReadCursor,
     StoredLeg,
     SyncRun,
 )
 from tests.builders import (
     make_account,
     make_balance,
+    make_cursor,
     make_discrepancy,
     make_entry,
     make_fill,
+    make_flow,
     make_incident,
     make_leg,
     make_occurrence,
@@ -31,17 +36,21 @@ from tests.builders import (
     make_portfolio,
     make_position,
     make_run,
+    make_version,
 )
 
 FACTS = (
     AssetBalance,
     Discrepancy,
     Fill,
+    Flow,
     Incident,
     LedgerEntry,
     Occurrence,
     Order,
+    OrderVersion,
     Position,
+    ReadCursor,
     StoredLeg,
     SyncRun,
 )
@@ -59,6 +68,9 @@ def make_facts(count: int) -> None:
         run = make_run(account)
         order = make_order(portfolio)
         make_fill(order)
+        make_version(order)
+        make_flow(account)
+        make_cursor(account)
         make_position(portfolio)
         make_balance(account)
         make_discrepancy(account, key=f"k{number}")

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 
 from portfolios.models import Order, Position
 from providers.reports import OrderStatus
-from tests.builders import make_account, make_order, make_portfolio, make_position
+from tests.builders import make_account, make_flow, make_order, make_portfolio, make_position
 from tests.portfolios.services.reads import make_books, note_order
 
 pytestmark = pytest.mark.django_db
@@ -36,7 +36,7 @@ def test_agreement_is_one_line_that_counts_what_was_checked() -> None:
 
     assert verify() == (
         0,
-        "Everything agrees. Checked: accounts 1, orders 1, fills 0, ledger entries 1, positions 2.\n",
+        "Everything agrees. Checked: accounts 1, orders 1, fills 0, flows 0, ledger entries 1, positions 2.\n",
     )
 
 
@@ -71,12 +71,21 @@ def test_what_no_portfolio_holds_is_called_unassigned() -> None:
     )
 
 
+def test_a_difference_of_a_flow_names_the_flow() -> None:
+    make_flow(make_account(label="main"), external_id="d-1", asset="EUR", amount="300")
+
+    assert verify()[1].splitlines()[0] == (
+        "account main, unassigned, EUR, flow d-1, nothing stored, 300 recomputed"
+    )
+
+
 def test_json_of_agreement_has_no_difference() -> None:
     make_books()
 
     code, said = verify("--format", "json")
 
-    checked = {"accounts": 1, "orders": 0, "fills": 0, "entries": 0, "positions": 0}
+    kinds = ("accounts", "orders", "fills", "flows", "entries", "positions")
+    checked = dict.fromkeys(kinds, 0) | {"accounts": 1}
     assert code == 0
     assert json.loads(said) == {"agrees": True, "checked": checked, "difference": None}
 
@@ -94,6 +103,8 @@ def test_json_of_a_difference_has_amounts_as_text(damaged: None) -> None:
         "portfolio": "alpha",
         "asset": "BTC",
         "order": None,
+        "fill": None,
+        "flow": None,
         "stored": "0.500000000000000001",
         "recomputed": "0",
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +20,10 @@ from providers.ccxt_provider import CCXTPortfolioProvider
 from providers.reports import (
     BalanceReport,
     FillReport,
+    FlowKind,
+    FlowReport,
+    FlowSource,
+    FlowStatus,
     Leg,
     LegError,
     LegKind,
@@ -82,8 +87,10 @@ def begin(account: ExchangeAccount) -> SyncRun:
 
 
 def look(account: ExchangeAccount, *legs: Leg, **snapshot: Any) -> SyncRun:
-    """Sync `account` as if its exchange had answered with `legs`."""
+    """Sync `account` as if its exchange had answered with `legs`, in a run that began when they were asked for."""
     run = begin(account)
+    run.started_at = min((leg.requested_at for leg in legs), default=run.started_at)
+    run.save(update_fields=["started_at"])
     finish_run(run, Snapshot(snapshot_request(account), legs, **snapshot))
     account.refresh_from_db()
     run.refresh_from_db()
@@ -117,6 +124,47 @@ def order_leg(order: OrderReport) -> Leg:
 
 def fills_leg(*fills: FillReport) -> Leg:
     return observed(LegKind.FILLS, fills, subject=fills[0].order_external_id)
+
+
+def account_fills(*fills: FillReport, symbol: str = "ADA/EUR", **leg: Any) -> Leg:
+    """Report what the list of a symbol's fills tells of the last day."""
+    return observed(LegKind.ACCOUNT_FILLS, fills, **{"subject": symbol} | _last_day() | leg)
+
+
+def flows_leg(*flows: FlowReport, source: FlowSource = FlowSource.DEPOSITS, **leg: Any) -> Leg:
+    """Report what a list of movements tells of the last day."""
+    return observed(LegKind.FLOWS, flows, **{"subject": source} | _last_day() | leg)
+
+
+def _last_day() -> dict[str, datetime]:
+    now = timezone.now()
+    return {"since": now - timedelta(days=1), "until": now}
+
+
+def denial(
+    subject: str = "1", *, ended: Leg | None = None, fills: Leg | None = None
+) -> tuple[Leg, ...]:
+    """Say that there is no such order: asked for by its id, among those that ended, and by its fills.
+
+    Parameters
+    ----------
+    ended, fills : Leg or None
+        Another outcome of that search than having looked through all of it in vain.
+    """
+    return (
+        failed(LegKind.ORDER, "not_found", subject=subject),
+        ended or observed(LegKind.ENDED_ORDERS, [], subject=subject),
+        fills or observed(LegKind.FILLS, [], subject=subject),
+    )
+
+
+def later(legs: Iterable[Leg], seconds: float) -> list[Leg]:
+    """Let `legs` have been read `seconds` from now."""
+    by = timedelta(seconds=seconds)
+    return [
+        replace(leg, requested_at=leg.requested_at + by, responded_at=leg.responded_at + by)
+        for leg in legs
+    ]
 
 
 def observed(kind: LegKind, rows: Iterable[Row], **leg: Any) -> Leg:
@@ -171,6 +219,19 @@ def make_fill_report(
     return FillReport(external_id, **defaults | kwargs)
 
 
+def make_flow_report(amount: str, asset: str = "EUR", **kwargs: Any) -> FlowReport:
+    now = timezone.now()
+    defaults: dict[str, Any] = {
+        "source": FlowSource.DEPOSITS,
+        "external_id": "d-1",
+        "kind": FlowKind.DEPOSIT,
+        "status": FlowStatus.DONE,
+        "occurred_at": now,
+        "settled_at": now,
+    }
+    return FlowReport(asset=asset, amount=D(amount), **defaults | kwargs)
+
+
 # Of these a sync writes new rows, or when it happened.
 OF_THE_RUN = {"SyncRun", "StoredLeg"}
 TIMES = {
@@ -196,3 +257,10 @@ def everything_stored() -> dict[str, list[dict[str, Any]]]:
         ]
         for model in models
     }
+
+
+def stored_facts() -> dict[str, list[dict[str, Any]]]:
+    """Tell what is stored of orders, fills, flows, ledger and positions: what no repeated look may change."""
+    names = ("Order", "OrderVersion", "Fill", "Flow", "LedgerEntry", "Position")
+    stored = everything_stored()
+    return {name: stored[name] for name in names}

@@ -9,7 +9,13 @@ from django.test import Client
 def client(db: None) -> Client:
     """Log in somebody who is no administrator but may press every button."""
     alice = User.objects.create_user("alice")
-    rights = ["add_syncrun", "change_exchangeaccount", "change_incident"]
+    rights = [
+        "add_syncrun",
+        "change_exchangeaccount",
+        "change_incident",
+        "change_order",
+        "change_discrepancy",
+    ]
     alice.user_permissions.set(Permission.objects.filter(codename__in=rights))
     client = Client()
     client.force_login(alice)

@@ -8,36 +8,43 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
-from portfolios.models import ExchangeAccount
+from portfolios.models import Discrepancy, ExchangeAccount, Order
 from portfolios.urls import urlpatterns
 from tests.builders import (
     make_account,
     make_balance,
+    make_cursor,
     make_discrepancy,
     make_entry,
+    make_flow,
     make_incident,
     make_leg,
     make_occurrence,
     make_order,
     make_portfolio,
     make_position,
+    make_quarantine,
     make_run,
+    make_version,
 )
 from tests.portfolios.views.pages import html_of
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 LISTS = ("overview", "accounts", "discrepancies", "exceptions", "runs")
-DETAILS = ("account", "portfolio", "exception", "run")
+DETAILS = ("account", "portfolio", "discrepancy", "exception", "run")
 POSTS = (
     "account_sync",
     "account_test",
     "account_pause",
     "account_resume",
     "portfolio_sync",
+    "order_claim",
+    "discrepancy_lapse",
+    "discrepancy_match",
     "exception_resolve",
 )
 PUBLIC = ("login", "logout", "healthz", "readyz")
-MAX_QUERIES = 20
+MAX_QUERIES = 23
 
 
 def url_of(name: str, pk: int = 1) -> str:
@@ -54,13 +61,14 @@ def a_world(text: str = "BTC/USDT") -> dict[str, str]:
     _fill_account(account, text)
     make_position(portfolio, asset=text[:20])
     order = make_order(portfolio, symbol=text[:64], external_id=text)
-    make_discrepancy(account, portfolio=portfolio, order=order, asset=text[:20], cause=text)
+    lapse = make_lapse(order, text)
     make_leg(run, subject=text, why_incomplete=text, complete=False, error_message=text)
     make_entry(portfolio, run=run, order=order, asset=text[:20])
     make_occurrence(incident, run, subject=text, message=text, trace=text)
     details = {
         "account": account.pk,
         "portfolio": portfolio.pk,
+        "discrepancy": lapse.pk,
         "exception": incident.pk,
         "run": run.pk,
         "run_progress": run.pk,
@@ -72,7 +80,24 @@ def a_world(text: str = "BTC/USDT") -> dict[str, str]:
 
 def _fill_account(account: ExchangeAccount, text: str) -> None:
     make_balance(account, asset=text[:20], reason=text)
-    make_order(account, symbol=text[:64], fees=[{"asset": text, "amount": text}])
+    order = make_order(account, symbol=text[:64], fees=[{"asset": text, "amount": text}])
+    order.frozen_because = text
+    order.save()
+    make_version(order)
+    make_flow(account, asset=text[:64], external_id=text, raw_kind=text[:64])
+    make_cursor(account, subject=text)
+    make_quarantine(account, subject=text)
+
+
+def make_lapse(order: Order, text: str) -> Discrepancy:
+    return make_discrepancy(
+        order.account,
+        portfolio=order.portfolio,
+        order=order,
+        code=Discrepancy.Code.ORDER_MISSING_AT_VENUE,
+        asset=text[:20],
+        cause=text,
+    )
 
 
 def test_the_names_below_are_all_pages_that_there_are() -> None:
@@ -167,21 +192,32 @@ def test_it_asks_the_database_as_often_for_many_rows_as_for_few(
     account = make_account()
     portfolio = make_portfolio(account)
     run = make_run(account)
+    last_run = make_run(account)
     incident = make_incident(account)
     for number in range(20):
         other = make_account()
         make_portfolio(other)
         make_run(other)
-        make_run(account)
         make_incident(other)
         make_balance(account, asset=f"A{number}")
         make_position(portfolio, asset=f"A{number}")
         order = make_order(portfolio, amount=Decimal(number + 1))
-        make_discrepancy(account, portfolio=portfolio, order=order)
+        make_version(order)
+        lapse = make_lapse(order, "")
+        make_version(make_order(account))
+        make_flow(account)
+        make_cursor(account, subject=f"A{number}/EUR")
+        make_quarantine(account, subject=f"A{number}/EUR")
+        make_leg(last_run, complete=False)
         make_leg(run)
         make_entry(portfolio, run=run, order=order)
         make_occurrence(incident, run)
-    pks = {"account": account.pk, "portfolio": portfolio.pk, "exception": incident.pk}
+    pks = {
+        "account": account.pk,
+        "portfolio": portfolio.pk,
+        "discrepancy": lapse.pk,
+        "exception": incident.pk,
+    }
 
     with django_assert_max_num_queries(MAX_QUERIES):
         response = client.get(url_of(name, pks.get(name, run.pk)))

@@ -5,8 +5,15 @@ from django.test import Client
 from django.urls import reverse
 from django_q.models import OrmQ
 
-from portfolios.models import ExchangeAccount, Incident, SyncRun
-from tests.builders import make_account, make_incident, make_portfolio
+from portfolios.models import Discrepancy, ExchangeAccount, Incident, Order, Portfolio, SyncRun
+from tests.builders import (
+    make_account,
+    make_discrepancy,
+    make_incident,
+    make_order,
+    make_portfolio,
+)
+from tests.portfolios.views.matches import make_match
 from tests.portfolios.views.pages import html_of, text_of
 
 ACTIONS = (
@@ -15,18 +22,24 @@ ACTIONS = (
     "account_pause",
     "account_resume",
     "portfolio_sync",
+    "order_claim",
+    "discrepancy_lapse",
     "exception_resolve",
     "sync_all",
 )
-PAGES = ("overview", "accounts", "account", "portfolio", "exception")
+PAGES = ("overview", "accounts", "account", "portfolio", "discrepancy", "exception")
 
 
 @pytest.fixture
 def urls(db: None) -> dict[str, str]:
-    """Make one account with a portfolio and an incident; return the address of each page and action."""
+    """Make one of everything that has buttons; return the address of each page and action."""
     portfolio = make_portfolio(make_account())
     pks = {"account": portfolio.account_id, "portfolio": portfolio.pk}
     pks["exception"] = make_incident(portfolio.account).pk
+    pks["order"] = make_order(portfolio.account).pk
+    lapse = Discrepancy.Code.ORDER_MISSING_AT_VENUE
+    missing = make_order(portfolio)
+    pks["discrepancy"] = make_discrepancy(missing.account, order=missing, code=lapse).pk
     return {
         name: reverse(name, args=[pks[noun]] if (noun := name.split("_")[0]) in pks else [])
         for name in (*ACTIONS, *PAGES)
@@ -69,6 +82,39 @@ def test_a_reader_resolves_nothing(reader: Client, urls: dict[str, str]) -> None
     assert Incident.objects.get().state == before
 
 
+def test_a_reader_gives_no_order_away(reader: Client, urls: dict[str, str]) -> None:
+    response = reader.post(urls["order_claim"], {"portfolio": Portfolio.objects.get().pk})
+
+    assert response.status_code == 403
+    assert Order.objects.filter(external=True).count() == 1
+
+
+def test_a_reader_ends_no_order(reader: Client, urls: dict[str, str]) -> None:
+    response = reader.post(urls["discrepancy_lapse"])
+
+    assert response.status_code == 403
+    assert not Order.objects.filter(status="lapsed").exists()
+
+
+def test_a_reader_matches_no_order(reader: Client) -> None:
+    found, seen = make_match()
+
+    response = reader.post(f"/discrepancies/{found.pk}/match/", {"order": seen.pk})
+
+    assert response.status_code == 403
+    assert Order.objects.count() == 2
+
+
+def test_who_may_decide_sees_the_button_that_accepts_a_match(
+    client: Client, reader: Client
+) -> None:
+    found, _seen = make_match()
+
+    pages = [html_of(who.get(f"/discrepancies/{found.pk}/")) for who in (client, reader)]
+
+    assert ["/match/" in page for page in pages] == [True, False]
+
+
 def test_a_reader_is_told_that_a_right_is_missing(reader: Client, urls: dict[str, str]) -> None:
     assert "You may not do this" in text_of(reader.post(urls["sync_all"]))
 
@@ -86,8 +132,9 @@ def test_a_reader_sees_no_button(reader: Client, urls: dict[str, str], page: str
     [
         ("overview", ["account_sync", "sync_all"]),
         ("accounts", ["account_sync"]),
-        ("account", ["account_sync", "account_test", "account_pause"]),
+        ("account", ["account_sync", "account_test", "account_pause", "order_claim"]),
         ("portfolio", ["portfolio_sync"]),
+        ("discrepancy", ["discrepancy_lapse"]),
         ("exception", ["exception_resolve"]),
     ],
 )

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 from django.test import Client
 
-from portfolios.models import LedgerEntry, SyncRun
+from portfolios.models import LedgerEntry, LegContent, SyncRun
 from portfolios.selectors.runs import MAX_LEGS
 from providers.reports import LegKind, LegStatus
 from tests.builders import (
+    NOON,
     make_entry,
     make_incident,
     make_leg,
@@ -90,3 +92,27 @@ def test_an_open_run_shows_its_progress(client: Client) -> None:
     run = make_run(status=SyncRun.Status.QUEUED)
 
     assert f'hx-get="/runs/{run.pk}/progress/' in html_of(client.get(f"/runs/{run.pk}/"))
+
+
+def test_a_read_shows_its_window_the_exchanges_clock_and_the_digest_of_its_rows(
+    client: Client,
+) -> None:
+    run = make_run()
+    content = LegContent.objects.create(account=run.account, digest="0123456789ab" * 5, rows=[])
+    make_leg(
+        run,
+        kind=LegKind.ACCOUNT_FILLS,
+        subject="BTC/USDT",
+        row_count=7,
+        content=content,
+        since=NOON - timedelta(days=1),
+        until=NOON,
+        clock_offset=2.5,
+    )
+
+    page = shown(client, f"/runs/{run.pk}/")
+
+    assert "Fills of the account BTC/USDT Read 7 0123456789ab" in page
+    assert "from 2026-11-21 12:00:00" in page
+    assert "until 2026-11-22 12:00:00" in page
+    assert "its clock +2.5 s" in page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from hypothesis import given, settings
@@ -21,9 +21,9 @@ from providers.sandbox.books import (
     WithdrawalStatus,
 )
 from providers.sandbox.engine import Engine
-from providers.sandbox.errors import (
-    SandboxError,
-)
+from providers.sandbox.errors import SandboxError
+from providers.sandbox.kraken_ledger import ledger
+from providers.sandbox.kraken_names import asset_id
 from providers.sandbox.state import engine_document, restore_engine
 from tests.providers.sandbox.exchange import BTC, ETH, KEY, make_engine
 
@@ -128,6 +128,71 @@ def withdraw(asset: str, amount: Decimal, outcome: int) -> Step:
     return step
 
 
+def overfill(number: int, more: Decimal, fee: Fee | FeeRate | None) -> Step:
+    def step(history: History) -> None:
+        order_id = history.pick(number)
+        history.add_fill(history.engine.overfill_order(order_id, more, fee))
+
+    return step
+
+
+def trade_with_oneself(bid: int, offer: int, amount: Decimal) -> Step:
+    def step(history: History) -> None:
+        history.engine.self_trade(history.pick(bid), history.pick(offer), amount)
+
+    return step
+
+
+def bust(number: int) -> Step:
+    def step(history: History) -> None:
+        fills = history.engine.fills(KEY)
+        busted = fills[number % len(fills)] if fills else None
+        history.engine.bust_fill(KEY, busted.id if busted else "")
+        if busted:
+            opposite = OrderSide.SELL if busted.side is OrderSide.BUY else OrderSide.BUY
+            fee = busted.fee and replace(busted.fee, amount=busted.fee.amount.copy_negate())
+            history.add_fill(replace(busted, side=opposite, fee=fee))
+
+    return step
+
+
+def reprice(number: int, price: int) -> Step:
+    return lambda history: suppress_result(
+        history.engine.amend_order(history.pick(number), price=price)
+    )
+
+
+def announce(asset: str, amount: Decimal, *, arrives: bool) -> Step:
+    def step(history: History) -> None:
+        deposit = history.engine.announce_deposit(KEY, asset, amount)
+        if arrives:
+            history.engine.credit_deposit(KEY, deposit.id)
+            history.add(asset, amount)
+
+    return step
+
+
+def move(asset: str, amount: Decimal, *, back: bool) -> Step:
+    def step(history: History) -> None:
+        source, target = ("earn", "spot") if back else ("spot", "earn")
+        history.engine.transfer(KEY, asset, amount, source=source, target=target)
+        history.add(asset, amount if back else amount.copy_negate())
+
+    return step
+
+
+def earn_and_convert(sold: str, bought: str, amount: Decimal) -> Step:
+    def step(history: History) -> None:
+        history.engine.reward(KEY, bought, amount)
+        history.add(bought, amount)
+        if sold != bought:
+            history.engine.convert(KEY, (sold, amount), (bought, amount))
+            history.add(sold, amount.copy_negate())
+            history.add(bought, amount)
+
+    return step
+
+
 SIDES = st.sampled_from(OrderSide)
 SYMBOLS = st.sampled_from((BTC, ETH))
 NUMBERS = st.integers(0, 50)
@@ -145,6 +210,13 @@ STEPS = st.one_of(
     st.builds(amend, NUMBERS, AMOUNTS),
     st.builds(deposit, st.sampled_from(ASSETS), FINE_AMOUNTS),
     st.builds(withdraw, st.sampled_from(ASSETS), AMOUNTS, st.integers(0, 2)),
+    st.builds(overfill, NUMBERS, AMOUNTS, FEES),
+    st.builds(trade_with_oneself, NUMBERS, NUMBERS, AMOUNTS),
+    st.builds(bust, NUMBERS),
+    st.builds(reprice, NUMBERS, st.integers(2_000, 90_000)),
+    st.builds(announce, st.sampled_from(ASSETS), FINE_AMOUNTS, arrives=st.booleans()),
+    st.builds(move, st.sampled_from(ASSETS), AMOUNTS, back=st.booleans()),
+    st.builds(earn_and_convert, st.sampled_from(ASSETS), st.sampled_from(ASSETS), AMOUNTS),
 )
 HISTORIES = st.lists(STEPS, max_size=40)
 
@@ -215,6 +287,21 @@ def test_what_is_refused_changes_no_balance_and_no_order(steps: list[Step]) -> N
         except SandboxError:
             assert (history.engine.balances(KEY), history.engine.orders(KEY)) == before
             assert len(history.engine.fills(KEY)) == fills
+
+
+@settings(max_examples=40, deadline=None)
+@given(HISTORIES)
+def test_krakens_ledger_explains_every_balance(steps: list[Step]) -> None:
+    engine = lived(steps).engine
+    sums = dict.fromkeys((asset_id(x) for x in ASSETS), ZERO)
+    entries = ledger(engine.accounts[KEY])
+
+    for row in (entry.row for entry in entries):
+        change = EXACT.subtract(D(row["amount"]), D(row["fee"]))
+        sums[row["asset"]] = EXACT.add(sums[row["asset"]], change)
+
+    assert sums == {asset_id(x): engine.balance(KEY, x).total for x in ASSETS}
+    assert len({entry.id for entry in entries}) == len(entries)
 
 
 @settings(max_examples=40, deadline=None)

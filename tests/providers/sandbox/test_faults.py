@@ -14,8 +14,9 @@ from urllib.error import HTTPError
 import ccxt
 import pytest
 
-from providers.sandbox.faults import PLAIN, SPECIAL, Fault, FaultKind
+from providers.sandbox.faults import ON_THE_WAY, PLAIN, SPECIAL, Fault, FaultKind
 from providers.sandbox.server import SandboxServer
+from providers.sandbox.wire import DELIVERIES
 from tests.providers.sandbox.exchange import KEY, ask, make_engine
 
 ACCOUNT = r"/account$"
@@ -199,7 +200,8 @@ def test_a_huge_body_is_streamed(server: SandboxServer) -> None:
 
 
 def test_every_kind_is_known_to_the_server() -> None:
-    assert {*SPECIAL, *PLAIN} == {*FaultKind}
+    assert {*SPECIAL, *PLAIN, *DELIVERIES} == {*FaultKind}
+    assert set(DELIVERIES) == ON_THE_WAY
 
 
 def test_a_request_that_meets_no_fault_is_answered(server: SandboxServer) -> None:

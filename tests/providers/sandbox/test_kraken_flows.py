@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from providers.sandbox.books import Fee
+from providers.sandbox.books import Fee, MovementKind
 from providers.sandbox.engine import Engine
 from providers.sandbox.kraken import Kraken
-from providers.sandbox.kraken_names import DEPOSIT, TRADE, WITHDRAWAL, txid
+from providers.sandbox.kraken_names import DEPOSIT, MOVEMENT, TRADE, WITHDRAWAL, txid
 from providers.sandbox.server import SandboxServer
 from tests.providers.sandbox.exchange import KEY, Clock
 from tests.providers.sandbox.kraken_exchange import BTC, ask, call
@@ -130,3 +130,80 @@ def test_the_ledger_is_paged_by_offset(server: SandboxServer, engine: Engine) ->
     first, second = ledger(server, asset="ZEUR"), ledger(server, asset="ZEUR", ofs=50)
 
     assert [D(row["amount"]) for row in first + second] == list(range(60, 0, -1))
+
+
+# What is no deposit, withdrawal or trade
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"), [(MovementKind.STAKING, "staking"), (MovementKind.AIRDROP, "reward")]
+)
+def test_a_reward_is_in_the_ledger(
+    server: SandboxServer, engine: Engine, kind: MovementKind, word: str
+) -> None:
+    reward = engine.reward(KEY, "BNB", "0.01", kind)
+
+    (row,) = ledger(server, type=word)
+
+    assert told(row) == (word, "BNB", D("0.01"), D(0))
+    assert (row["refid"], D(row["balance"])) == (txid(MOVEMENT, reward.ref), D("3.01"))
+
+
+def test_a_transfer_tells_where_it_went_and_whence_it_came(
+    server: SandboxServer, engine: Engine, clock: Clock
+) -> None:
+    engine.transfer(KEY, "BNB", "2", target="earn")
+    engine.transfer(KEY, "BNB", "0.5", source="earn", target="spot")
+    engine.transfer(KEY, "BNB", "0.1", target="funding")
+
+    rows = ledger(server, type="transfer")
+
+    assert [(x["subtype"], D(x["amount"]), D(x["balance"])) for x in rows] == [
+        ("spottofutures", D("-0.1"), D("1.4")),
+        ("spotfromstaking", D("0.5"), D("1.5")),
+        ("spottostaking", D(-2), D(1)),
+    ]
+
+
+def test_both_sides_of_a_conversion_are_in_the_ledger(
+    server: SandboxServer, engine: Engine
+) -> None:
+    engine.convert(KEY, ("BNB", "1"), ("EUR", "700.5"))
+
+    bought, sold = ask(server, lambda x: x.fetch_ledger(None, None, None, {"type": "conversion"}))
+
+    assert bought["referenceId"] == sold["referenceId"]
+    assert {(x["currency"], x["direction"], D(x["amount"])) for x in (bought, sold)} == {
+        ("BNB", "out", D(1)),
+        ("EUR", "in", D("700.5")),
+    }
+
+
+def test_deposits_tell_their_state(server: SandboxServer, engine: Engine) -> None:
+    amounts = ("0.1", "0.2", "0.3")
+    _, credited, failed = (engine.announce_deposit(KEY, "BNB", amount) for amount in amounts)
+    engine.credit_deposit(KEY, credited.id)
+    engine.fail_deposit(KEY, failed.id)
+
+    rows = ask(server, lambda x: x.fetch_deposits("BNB"))
+
+    assert {(D(x["amount"]), x["status"]) for x in rows} == {
+        (D(3), "ok"),
+        (D("0.1"), "pending"),
+        (D("0.2"), "ok"),
+        (D("0.3"), "failed"),
+    }
+    assert told(ledger(server, asset="BNB")[0]) == ("deposit", "BNB", D("0.2"), D(0))
+
+
+def test_the_ledger_is_asked_for_by_time(
+    server: SandboxServer, engine: Engine, clock: Clock
+) -> None:
+    for seconds in (10, 20, 30):
+        clock.ahead = timedelta(seconds=seconds)
+        engine.deposit(KEY, "EUR", seconds)
+    times = [D(str(row["time"])) for row in ledger(server, asset="ZEUR")]
+
+    rows = ledger(server, asset="ZEUR", start=times[2], end=times[1])
+
+    assert [D(x["amount"]) for x in rows] == [20]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+import ccxt
 import pytest
 
 from providers.sandbox.books import Fee
@@ -111,3 +112,31 @@ def test_a_window_can_be_told_in_seconds(
     result = call(server, "TradesHistory", start=times[1], end=times[2])["result"]
 
     assert result["count"] == 1
+
+
+def test_a_trade_with_oneself_has_two_names_and_one_number(
+    server: SandboxServer, engine: Engine
+) -> None:
+    bid, offer = engine.buy(KEY, BTC, "0.1", "80000"), engine.sell(KEY, BTC, "0.1", "80000")
+    bought, sold = engine.self_trade(bid.id, offer.id, "0.1")
+
+    rows = ask(server, lambda x: x.fetch_my_trades(BTC))
+
+    assert {(x["side"], x["order"]) for x in rows} == {
+        ("buy", txid(ORDER, bid.id)),
+        ("sell", txid(ORDER, offer.id)),
+    }
+    assert len({x["id"] for x in rows}) == 2
+    assert {x["info"]["trade_id"] for x in rows} == {int(sold.id)} == {int(bought.id)}
+
+
+def test_the_fills_of_a_forgotten_order_stay_listed(server: SandboxServer, engine: Engine) -> None:
+    placed = engine.buy(KEY, BTC, "0.1", "80000")
+    engine.fill_order(placed.id)
+    engine.forget_order(placed.id)
+
+    (trade,) = ask(server, lambda x: x.fetch_my_trades(BTC))
+
+    assert trade["order"] == txid(ORDER, placed.id)
+    with pytest.raises(ccxt.BaseError, match="Unknown order"):
+        ask(server, lambda x: x.fetch_order(txid(ORDER, placed.id)))

@@ -12,7 +12,7 @@ from providers.reports import OrderStatus
 from providers.sandbox.books import Balance
 from providers.sandbox.demo import DESKS, GRID_BOT, MAIN, TREASURY, Desk
 from providers.sandbox.engine import Engine
-from providers.sandbox.faults import Fault, FaultKind
+from providers.sandbox.faults import DistortionKind, Fault, FaultKind
 from providers.sandbox.scenario import DemoScenario
 from providers.sandbox.state import engine_document, restore_engine
 
@@ -161,13 +161,25 @@ def test_nothing_happens_at_first(demo: Demo) -> None:
     assert engine_document(demo.engine) == before
 
 
-def test_somebody_sells_by_hand(demo: Demo) -> None:
+def test_an_amount_vanishes_without_any_record(demo: Demo) -> None:
     before = demo.engine.balance(MAIN.key, "BTC")
 
     demo.go_to(12)
 
     after = demo.engine.balance(MAIN.key, "BTC")
     assert after == Balance(before.free - D("0.0137"), before.locked)
+    assert demo.engine.fills(MAIN.key) == []
+    assert demo.engine.movements(MAIN.key) == []
+
+
+def test_somebody_trades_by_hand_with_what_no_portfolio_claims(demo: Demo) -> None:
+    known = {x["external_id"] for x in demo.scenario.book(ENDPOINT)["orders"]}
+
+    demo.go_to(18)
+
+    (order,) = (x for x in demo.engine.orders(MAIN.key) if x.id not in known)
+    assert (order.symbol, order.status, order.filled) == ("BNB/USDT", "closed", D("0.12"))
+    assert order.cost < MAIN.spare["USDT"]
 
 
 def test_an_order_fills_in_part_with_a_fee_in_a_third_coin(demo: Demo) -> None:
@@ -271,7 +283,7 @@ def test_the_seed_decides_what_happens() -> None:
 # The troubles
 
 
-def kinds(faults: list[Fault], desk: Desk, seconds: int) -> list[FaultKind]:
+def kinds(faults: list[Fault], desk: Desk, seconds: int) -> list[FaultKind | DistortionKind]:
     now = START + timedelta(seconds=seconds)
     return [x.kind for x in faults if x.happens("/api/v3/account", desk.key, now)]
 

@@ -33,6 +33,22 @@ def test_an_engine_continues_where_it_was(path: Path) -> None:
     assert int(restored.buy(KEY, BTC, "0.1", "80000").id) == engine.next_id
 
 
+def test_every_record_of_an_account_is_written(path: Path) -> None:
+    engine = make_engine()
+    engine.announce_deposit(KEY, "BNB", "1")
+    engine.transfer(KEY, "BNB", "0.5", target="earn")
+    engine.convert(KEY, ("BNB", "0.1"), ("ETH", "0.03"))
+    bid, offer = engine.buy(KEY, BTC, "0.1", "80000"), engine.sell(KEY, BTC, "0.1", "80000")
+    engine.self_trade(bid.id, offer.id, "0.1")
+    engine.forget_order(bid.id)
+    write_state(path, engine, {})
+    restored = Engine()
+
+    read_state(path, restored)
+
+    assert restored.accounts == engine.accounts
+
+
 def test_a_restored_order_can_be_filled(path: Path) -> None:
     engine = make_engine()
     order = engine.buy(KEY, BTC, "0.5", "80000")

@@ -1,0 +1,435 @@
+"""Orders that nobody booked, and whose they become: no amount of the account changes with it (O13, O14)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from portfolios.models import ClaimRule, Incident, LedgerEntry, Order, Portfolio, Position
+from portfolios.services.book import import_book
+from portfolios.services.claims import (
+    ClaimRefused,
+    accept_match,
+    apply_claim_rules,
+    claim_order,
+    unacked_match,
+)
+from portfolios.services.verification import verify_books
+from providers.sandbox.books import Order as ExchangeOrder
+from tests.builders import (
+    NOON,
+    make_account,
+    make_claim_rule,
+    make_discrepancy,
+    make_entry,
+    make_order,
+    make_portfolio,
+)
+from tests.desk import KEY, Desk
+
+D = Decimal
+Kind = ClaimRule.Kind
+pytestmark = pytest.mark.django_db
+
+
+def totals(desk: Desk) -> dict[str, Decimal]:
+    amounts: dict[str, Decimal] = {}
+    for position in Position.objects.filter(account=desk.account):
+        amounts[position.asset] = amounts.get(position.asset, D(0)) + position.amount
+    return amounts
+
+
+def by_hand(desk: Desk) -> ExchangeOrder:
+    """Open the books, then buy at the exchange what no book knows, and fill a part of it."""
+    desk.deposit("EUR", "1000")
+    desk.open_portfolio("900")
+    desk.sync()
+    seen = desk.engine.buy(KEY, "ADA/EUR", "100", "1")
+    desk.engine.fill_order(seen.id, "40")
+    desk.sync()
+    return seen
+
+
+# O14
+def test_a_claimed_order_and_its_fills_go_to_the_portfolio(desk: Desk) -> None:
+    order = desk.order(by_hand(desk))
+
+    claim_order(order, desk.portfolio())
+
+    order.refresh_from_db()
+    assert (order.portfolio, order.external) == (desk.portfolio(), False)
+    assert desk.position("ADA").amount == D(40)
+    assert (desk.position("EUR").amount, desk.position("EUR").reserved) == (D(860), D(60))
+    assert desk.position("EUR", None).reserved == D(0)
+
+
+# O14
+def test_a_claim_leaves_the_totals_of_the_account_as_they_are(desk: Desk) -> None:
+    order = desk.order(by_hand(desk))
+    before = totals(desk)
+
+    claim_order(order, desk.portfolio())
+    desk.sync()
+
+    assert totals(desk) == before
+    assert desk.differences() == []
+    assert verify_books().difference is None
+
+
+def test_what_a_claimed_order_fills_later_is_booked_for_its_owner_alone(desk: Desk) -> None:
+    seen = by_hand(desk)
+    claim_order(desk.order(seen), desk.portfolio())
+    desk.engine.fill_order(seen.id)
+
+    desk.sync()
+
+    assert desk.position("ADA").amount == D(100)
+    assert desk.position("ADA", None).amount == D(0)
+    assert desk.differences() == []
+
+
+def test_what_was_filled_before_the_baseline_stays_unassigned(desk: Desk) -> None:
+    desk.deposit("EUR", "1000")
+    seen = desk.engine.buy(KEY, "ADA/EUR", "100", "1")
+    desk.engine.fill_order(seen.id, "40")
+    desk.open_portfolio("900")
+    desk.sync()
+    desk.engine.fill_order(seen.id, "10")
+    desk.sync()
+
+    claim_order(desk.order(seen), desk.portfolio())
+
+    assert desk.position("ADA").amount == D(10)
+    assert desk.position("ADA", None).amount == D(40)
+
+
+def test_the_discrepancies_of_a_claimed_order_are_its_owners(desk: Desk) -> None:
+    order = desk.order(by_hand(desk))
+    found = make_discrepancy(desk.account, order=order)
+
+    claim_order(order, desk.portfolio())
+
+    found.refresh_from_db()
+    assert found.portfolio == desk.portfolio()
+
+
+def test_an_order_that_has_an_owner_is_not_given_away() -> None:
+    order = make_order(make_portfolio(), external_id="77")
+    other = make_portfolio(order.account)
+
+    with pytest.raises(ClaimRefused, match=f"Order 77 of account {order.account}"):
+        claim_order(order, other)
+
+    order.refresh_from_db()
+    assert order.portfolio != other
+
+
+def test_a_claim_that_somebody_else_made_meanwhile_is_refused() -> None:
+    account = make_account()
+    order = make_order(account)
+    stale = Order.objects.get(pk=order.pk)
+    first, second = make_portfolio(account), make_portfolio(account)
+    claim_order(order, first)
+
+    with pytest.raises(ClaimRefused):
+        claim_order(stale, second)
+
+    assert Order.objects.get().portfolio == first
+
+
+def test_an_order_does_not_go_to_another_account() -> None:
+    order = make_order(make_account())
+
+    with pytest.raises(ClaimRefused, match="can only go to a live portfolio"):
+        claim_order(order, make_portfolio())
+
+
+def test_an_order_does_not_go_to_a_backtest() -> None:
+    order = make_order(make_account())
+    backtest = make_portfolio(order.account, mode=Portfolio.Mode.BACKTEST)
+
+    with pytest.raises(ClaimRefused, match="can only go to a live portfolio"):
+        claim_order(order, backtest)
+
+
+def test_the_longest_prefix_goes_before_a_shorter_one_the_symbol_and_all() -> None:
+    account = make_account()
+    owners = {
+        value: make_portfolio(account, name=value or "all")
+        for value in ("", "BTC/USDT", "bot-", "bot-a-")
+    }
+    make_claim_rule(owners[""])
+    make_claim_rule(owners["BTC/USDT"], kind=Kind.SYMBOL, value="BTC/USDT")
+    make_claim_rule(owners["bot-"], kind=Kind.CLIENT_PREFIX, value="bot-")
+    make_claim_rule(owners["bot-a-"], kind=Kind.CLIENT_PREFIX, value="bot-a-")
+    for client_id, symbol in (
+        ("bot-a-1", "BTC/USDT"),
+        ("bot-b-1", "BTC/USDT"),
+        ("BOT-a-1", "BTC/USDT"),
+        ("", "ETH/USDT"),
+    ):
+        make_order(account, client_order_id=client_id, symbol=symbol)
+
+    assert apply_claim_rules(account) == 4
+
+    orders = Order.objects.order_by("pk").select_related("portfolio")
+    names = [order.portfolio.name for order in orders if order.portfolio]
+    assert names == ["bot-a-", "bot-", "BTC/USDT", "all"]
+
+
+def test_an_order_that_no_rule_fits_stays_without_an_owner() -> None:
+    account = make_account()
+    make_claim_rule(make_portfolio(account), kind=Kind.CLIENT_PREFIX, value="bot-")
+    make_order(account, client_order_id="hand-1")
+
+    assert apply_claim_rules(account) == 0
+    assert Order.objects.get().portfolio is None
+
+
+def test_rules_applied_again_change_nothing(desk: Desk) -> None:
+    by_hand(desk)
+    make_claim_rule(desk.portfolio())
+    apply_claim_rules(desk.account)
+    entries = LedgerEntry.objects.count()
+
+    assert apply_claim_rules(desk.account) == 0
+    assert LedgerEntry.objects.count() == entries
+
+
+def test_an_order_that_a_rule_gives_releases_what_it_locked_of_the_unassigned_part(
+    desk: Desk,
+) -> None:
+    by_hand(desk)
+    make_claim_rule(desk.portfolio(), kind=Kind.SYMBOL, value="ADA/EUR")
+
+    apply_claim_rules(desk.account)
+
+    assert desk.position("EUR").reserved == D(60)
+    assert desk.position("EUR", None).reserved == D(0)
+
+
+def test_a_rule_takes_no_order_whose_ids_contradict_each_other() -> None:
+    account = make_account()
+    make_claim_rule(make_portfolio(account))
+    make_order(account, frozen_because="two orders have its client id")
+
+    assert apply_claim_rules(account) == 0
+
+
+def test_a_rule_takes_no_order_that_may_be_one_that_was_sent() -> None:
+    portfolio = make_portfolio()
+    make_claim_rule(portfolio)
+    order = sent(portfolio)
+    seen = make_order(portfolio.account)
+
+    assert apply_claim_rules(portfolio.account) == 0
+    assert unacked_match(order) == seen
+
+
+def test_a_rule_does_not_reach_beyond_its_account() -> None:
+    rule = make_claim_rule(make_portfolio())
+    make_order(make_account())
+
+    assert apply_claim_rules(rule.account) == 0
+
+
+def test_an_order_that_cannot_be_given_keeps_no_other_from_its_turn() -> None:
+    portfolio = make_portfolio()
+    make_claim_rule(portfolio)
+    broken = make_order(portfolio.account, filled=D("0.01"))
+    make_entry(portfolio, key=f"order:{broken.pk}:{portfolio.pk}:0:execution:BTC")
+    make_order(portfolio.account)
+
+    assert apply_claim_rules(portfolio.account) == 1
+
+    broken.refresh_from_db()
+    assert broken.portfolio is None
+    assert Incident.objects.get().operation == "claims.apply"
+
+
+def sent(portfolio: Portfolio, **values: Any) -> Order:
+    """Make an order that the books have sent and the exchange has not acknowledged."""
+    defaults = {"external_id": "", "client_order_id": "a-1", "status": "created"}
+    return make_order(portfolio, **defaults | values)
+
+
+def test_an_order_of_the_exchange_that_is_alike_in_everything_is_the_match() -> None:
+    portfolio = make_portfolio()
+    order = sent(portfolio)
+    seen = make_order(portfolio.account, created_at=NOON + timedelta(minutes=10))
+
+    assert unacked_match(order) == seen
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"symbol": "ETH/USDT"},
+        {"side": "sell"},
+        {"price": D(49999)},
+        {"price": None},
+        {"amount": D("0.010000000000000001")},
+        {"created_at": NOON + timedelta(minutes=10, seconds=1)},
+        {"created_at": NOON - timedelta(minutes=10, seconds=1)},
+        {"created_at": None},
+        {"frozen_because": "two orders have its client id"},
+    ],
+)
+def test_an_order_that_differs_in_anything_is_none(other: dict[str, Any]) -> None:
+    portfolio = make_portfolio()
+    order = sent(portfolio)
+    make_order(portfolio.account, **other)
+
+    assert unacked_match(order) is None
+
+
+def test_two_that_are_alike_are_none() -> None:
+    portfolio = make_portfolio()
+    order = sent(portfolio)
+    make_order(portfolio.account)
+    make_order(portfolio.account)
+
+    assert unacked_match(order) is None
+
+
+def test_one_that_could_be_either_of_two_that_were_sent_is_none() -> None:
+    portfolio = make_portfolio()
+    order = sent(portfolio)
+    sent(make_portfolio(portfolio.account), client_order_id="b-1")
+    make_order(portfolio.account)
+
+    assert unacked_match(order) is None
+
+
+@pytest.mark.parametrize("known", [{"status": "canceled"}, {"external_id": "9"}])
+def test_only_an_order_that_waits_to_be_acknowledged_has_a_match(known: dict[str, str]) -> None:
+    portfolio = make_portfolio()
+    order = sent(portfolio, **known)
+    make_order(portfolio.account)
+
+    assert unacked_match(order) is None
+
+
+def test_orders_without_a_price_match_too() -> None:
+    portfolio = make_portfolio()
+    order = sent(portfolio, type="market", price=None)
+    seen = make_order(portfolio.account, type="market", price=None)
+
+    assert unacked_match(order) == seen
+
+
+def test_an_order_of_another_account_is_no_match() -> None:
+    order = sent(make_portfolio())
+    make_order(make_account())
+
+    assert unacked_match(order) is None
+
+
+def half_matched(desk: Desk) -> tuple[Order, Order]:
+    """Send an order whose client id the exchange does not report; it lists one that is alike, partly filled."""
+    desk.deposit("EUR", "1000")
+    desk.open_portfolio("900")
+    desk.sync()
+    seen = desk.engine.buy(KEY, "ADA/EUR", "100", "1")
+    desk.engine.fill_order(seen.id, "40")
+    created_at = seen.created_at.isoformat()
+    desk.note("", "buy", "100", "1", "ADA/EUR", client_order_id="a-1", created_at=created_at)
+    desk.sync()
+    return Order.objects.get(client_order_id="a-1"), desk.order(seen)
+
+
+def test_an_accepted_match_leaves_one_order_with_both_its_ids(desk: Desk) -> None:
+    order, seen = half_matched(desk)
+
+    kept = accept_match(order, seen)
+
+    assert list(desk.account.orders.all()) == [kept]
+    assert (kept.external_id, kept.client_order_id) == (seen.external_id, "a-1")
+    assert (kept.portfolio, kept.external) == (desk.portfolio(), False)
+
+
+def test_an_accepted_match_books_the_fills_for_its_portfolio(desk: Desk) -> None:
+    order, seen = half_matched(desk)
+    before = totals(desk)
+
+    accept_match(order, seen)
+    desk.sync()
+
+    assert totals(desk) == before
+    assert desk.position("ADA").amount == D(40)
+    assert desk.position("EUR").reserved == D(60)
+    assert verify_books().difference is None
+
+
+def test_the_book_may_be_imported_again_after_a_match(desk: Desk) -> None:
+    order, seen = half_matched(desk)
+    row = {
+        "portfolio": "alpha",
+        "client_order_id": "a-1",
+        "symbol": "ADA/EUR",
+        "side": "buy",
+        "amount": "100",
+        "price": "1",
+    }
+    accept_match(order, seen)
+
+    assert import_book({"orders": [row]}).unchanged == 1
+
+
+def test_the_discrepancies_of_a_matched_order_are_settled_and_point_to_the_one_that_stays(
+    desk: Desk,
+) -> None:
+    order, seen = half_matched(desk)
+    found = make_discrepancy(desk.account, order=order, portfolio=order.portfolio)
+
+    kept = accept_match(order, seen)
+
+    found.refresh_from_db()
+    assert (found.order, found.state) == (kept, "RESOLVED")
+    assert found.cause == f"is order {kept.external_id} of the exchange"
+
+
+def test_a_match_that_is_not_the_only_one_any_more_is_refused() -> None:
+    portfolio = make_portfolio()
+    order = sent(portfolio)
+    seen = make_order(portfolio.account, external_id="5")
+    make_order(portfolio.account)
+
+    with pytest.raises(ClaimRefused, match=r"Order a-1 of account .* for order 5"):
+        accept_match(order, seen)
+
+    assert Order.objects.count() == 3
+
+
+def test_a_match_with_another_order_than_was_shown_is_refused() -> None:
+    portfolio = make_portfolio()
+    order = sent(portfolio)
+    make_order(portfolio.account)
+    other = make_order(portfolio.account, symbol="ETH/USDT")
+
+    with pytest.raises(ClaimRefused):
+        accept_match(order, other)
+
+
+def test_a_sent_order_for_which_something_was_booked_is_not_removed() -> None:
+    portfolio = make_portfolio()
+    order = sent(portfolio)
+    seen = make_order(portfolio.account)
+    make_entry(portfolio, order=order)
+
+    with pytest.raises(ClaimRefused):
+        accept_match(order, seen)
+
+
+def test_accepting_twice_is_refused_the_second_time(desk: Desk) -> None:
+    order, seen = half_matched(desk)
+    stale = Order.objects.get(pk=order.pk)
+    accept_match(order, seen)
+
+    with pytest.raises(ClaimRefused):
+        accept_match(stale, seen)
+
+    assert desk.account.orders.count() == 1
