@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from providers.connection import Connection
-from providers.errors import CapabilityMissing, OrderUnknown, UnexpectedReport
+from providers.errors import (
+    CapabilityMissing,
+    ExchangeUnavailable,
+    OrderUnknown,
+    UnexpectedReport,
+)
 from providers.mapping import (
     Raw,
     Reports,
@@ -16,7 +22,7 @@ from providers.mapping import (
     order_report,
     order_reports,
 )
-from providers.market_options import BALANCE_PARAMS, BY_CLIENT_ID
+from providers.market_options import BALANCE_PARAMS, BY_CLIENT_ID, TRIGGER_LISTS
 from providers.order_search import OrderSearch, asked_for, name_of
 from providers.paging import (
     Listed,
@@ -30,6 +36,9 @@ from providers.readings import Reading
 from providers.reports import SPOT, KnownOrder, OrderReport
 from providers.shapes import BARE_LIST_OF_BALANCES
 
+# What an exchange in trouble may wrap in its error for an order that it does not have.
+_TROUBLE: Final = re.compile(r"time[d\s-]*out|backend|internal|unavailable|try again|busy", re.I)
+
 _TRIGGER: Params = {"trigger": True}
 
 
@@ -41,11 +50,13 @@ class AccountReads:
 
     async def open_orders(self, symbol: str = "") -> Reading:
         """Read all open orders, or those of `symbol`."""
-        return await self._listed_orders(symbol, open_orders_paging(self._market), {})
+        return await self._listed_orders(symbol, open_orders_paging(self._market), ({},))
 
     async def trigger_orders(self, symbol: str = "") -> Reading:
         """Read the orders that wait for a price, where they are a list of their own."""
-        return await self._listed_orders(symbol, trigger_orders_paging(self._market), _TRIGGER)
+        kinds = TRIGGER_LISTS.get(self._market.id, ({},))
+        lists = [{**_TRIGGER, **kind} for kind in kinds]
+        return await self._listed_orders(symbol, trigger_orders_paging(self._market), lists)
 
     def can_ask_for(self, known: KnownOrder) -> bool:
         """Whether the order has an id, or a client id by which its market can be asked."""
@@ -58,10 +69,14 @@ class AccountReads:
         ------
         OrderUnknown
             If the exchange says that it has none of that id.
+        ExchangeUnavailable
+            If it says so and that it is in trouble.
         """
         try:
             report = await self._order(known)
         except OrderUnknown as e:
+            if _TROUBLE.search(str(e)):
+                raise ExchangeUnavailable(str(e), kind=e.kind) from None
             raise OrderUnknown(
                 f"External order not found for order {name_of(known)} at market "
                 f"{self._market.id}. It stays as it is in the books.",
@@ -89,17 +104,27 @@ class AccountReads:
     def _is_suspect(self, raw: Raw) -> bool:
         return not raw.get("info", True) and self._market.id not in BARE_LIST_OF_BALANCES
 
-    async def _listed_orders(self, symbol: str, paging: Paging, own: Params) -> Reading:
+    async def _listed_orders(self, symbol: str, paging: Paging, lists: Sequence[Params]) -> Reading:
         self._require("fetchOpenOrders", "get_open_orders")
-
-        async def fetch(_: int | None, limit: int | None, params: Params) -> Any:
-            read = self._connection.read
-            return await read("fetch_open_orders", symbol or None, None, limit, {**own, **params})
-
-        found = await read_list(fetch, paging)
+        found = await self._read_lists(symbol, paging, lists)
         if await self._connection.learns_new_symbols(row.get("symbol") for row in found.copies):
-            found = await read_list(fetch, paging)
+            found = await self._read_lists(symbol, paging, lists)
         return _reading(found, order_reports(found.copies))
+
+    async def _read_lists(self, symbol: str, paging: Paging, lists: Sequence[Params]) -> Listed:
+        read = self._connection.read
+        parts: list[Listed] = []
+        for own in lists:
+
+            async def fetch(
+                _: int | None, limit: int | None, params: Params, own: Params = own
+            ) -> Any:
+                sent = {**own, **params}
+                return await read("fetch_open_orders", symbol or None, None, limit, sent)
+
+            parts.append(await read_list(fetch, paging))
+        pages = tuple(page for part in parts for page in part.pages)
+        return Listed(pages, "; ".join(filter(None, (part.why_incomplete for part in parts))))
 
     async def _order(self, known: KnownOrder) -> OrderReport:
         if not known.external_id:

@@ -79,6 +79,8 @@ _OVERLAY: Final[tuple[tuple[str, str, type[OperationalException]], ...]] = (
     ("binance", r'"code":\s*-1021\b', ClockSkewed),
     ("binance", r'"code":\s*-2026\b', OrderUnknown),  # archived
 )
+# kraken lists it beside the denial.
+_TROUBLE: Final = re.compile(r"EService:|EGeneral:Internal")
 _CLOCK: Final = re.compile(r"timestamp|recv_?window|clock|expired", re.I)
 _URL: Final = re.compile(r"(https?://[^\s?#\"'<>]*)[^\s\"'<>]*")
 # A maintenance page says nothing that its status does not.
@@ -129,6 +131,15 @@ def translated(market: str, error: Exception, reply: ReplyFacts) -> OperationalE
 
 
 def _meaning(market: str, names: list[str], text: str, status: int) -> type[OperationalException]:
+    meaning = _told_meaning(market, names, text, status)
+    if meaning is OrderUnknown and (status >= _SERVER_ERROR or _TROUBLE.search(text)):
+        return ExchangeUnavailable  # an exchange in trouble finds nothing
+    return meaning
+
+
+def _told_meaning(
+    market: str, names: list[str], text: str, status: int
+) -> type[OperationalException]:
     if status in _STATUSES:
         return _STATUSES[status]
     for where, pattern, meaning in _OVERLAY:

@@ -18,6 +18,7 @@ from providers.market_options import (
     FILLS_OF_ORDER_PARAM,
     OPEN_ORDERS_NEED_SYMBOL,
     ORDERS_FROM_ID,
+    TRIGGER_LISTS,
     market_options,
 )
 from providers.paging import fills_paging, open_orders_paging
@@ -122,6 +123,7 @@ def _tables() -> dict[str, frozenset[str]]:
         "PAGE_LIMITS_REVIEWED": frozenset(market for market, _ in PAGE_LIMITS_REVIEWED),
         "SYMBOL_FLAG_MISSING": SYMBOL_FLAG_MISSING,
         "SYMBOL_FLAG_TOO_STRICT": SYMBOL_FLAG_TOO_STRICT,
+        "TRIGGER_LISTS": frozenset(TRIGGER_LISTS),
     }
 
 

@@ -78,7 +78,7 @@ class FlowList:
         return not self.since and not self.takes_since
 
     def params(self, since: datetime, until: datetime) -> Params:
-        """Tell the parameters of the first page; the time is rounded up to whole units at both ends."""
+        """Tell the parameters of the first page; the time is widened to whole units at both ends."""
         params = dict(self.always)
         if self.limit and self.limit_param:
             params[self.limit_param] = self.limit

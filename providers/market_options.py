@@ -138,6 +138,13 @@ FILLS_OF_ORDER_PARAM: Final[Mapping[str, str]] = {"bitget": "orderId"}
 FILLS_OF_ACCOUNT: Final = frozenset({"kraken"})
 
 
+# Kinds of trigger orders that are listed one by one; ccxt asks for the kind called trigger only.
+TRIGGER_LISTS: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = {
+    "okx": ({}, {"ordType": "conditional,oco"}),
+    "myokx": ({}, {"ordType": "conditional,oco"}),
+    "okxus": ({}, {"ordType": "conditional,oco"}),
+}
+
 # ccxt's list of orders begins with the id that is sent here, so that one look tells whether it is there.
 ORDERS_FROM_ID: Final[Mapping[str, str]] = {"binance": "orderId"}
 

@@ -71,6 +71,8 @@ def apply_snapshot(run: SyncRun, legs: Sequence[Leg]) -> Outcome:
     # Only now: what the records explain is believed at once.
     read = believed(account, legs, outcome.findings)
     outcome.legs = read.legs
+    # Before portfolios are opened, which count what their orders lock.
+    apply_claim_rules(account)
     outcome.openings_refused = _open_portfolios(portfolios, read.legs, run)
     if account.baseline_at is None and _can_be_baseline(read.legs):
         for leg in balance_legs(read.legs):
@@ -78,7 +80,6 @@ def apply_snapshot(run: SyncRun, legs: Sequence[Leg]) -> Outcome:
     outcome.orders.changed += climb_ladder(
         account, read, run.started_at or run.queued_at, outcome.findings
     )
-    apply_claim_rules(account)
     advance_cursors(account, legs, outcome.findings)
     rewrite_reserved(account)
     run.account = account

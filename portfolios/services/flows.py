@@ -117,9 +117,15 @@ def pending_effect(flow: Flow) -> Decimal:
 
 
 def pending_sums(account: ExchangeAccount, asset: str) -> set[Decimal]:
-    """Every sum by which a balance may be ahead of the books while movements are on their way."""
+    """Every sum by which a balance may be ahead of the books while movements are on their way.
+
+    Withdrawals are booked when they are asked for, and some exchanges count them until they are done; the others are
+    booked once they are done, and some exchanges count them at once.
+    """
     effects = [
-        pending_effect(flow)
+        pending_effect(flow).copy_negate()
+        if flow.kind == FlowKind.WITHDRAWAL
+        else pending_effect(flow)
         for flow in account.flows.filter(
             asset=asset, status=FlowStatus.PENDING, in_baseline=False
         ).exclude(kind=FlowKind.OTHER)

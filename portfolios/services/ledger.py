@@ -197,9 +197,19 @@ def _joined_after_baseline(order: Order) -> bool:
 
 def _counted_in_baseline(order: Order, facts: OrderFacts, run: SyncRun | None) -> list[LedgerEntry]:
     """Take what the order had moved before the account's baseline out of the unassigned part, which holds it."""
-    fills = order.fills.filter(executed_at__lte=order.account.baseline_at)
+    stored = list(order.fills.all())
+    baseline_at = order.account.baseline_at
+    fills = [
+        fill
+        for fill in stored
+        if baseline_at and fill.executed_at and fill.executed_at <= baseline_at
+    ]
     reports = [fill_report(fill) for fill in fills]
-    filled = exact_sum((facts.opening_filled, *(report.amount for report in reports)))
+    # Of what was filled at the order's opening some fills may be among those, and others were never listed.
+    unlisted = difference(facts.filled, exact_sum(fill.amount for fill in stored))
+    unlisted = max(min(unlisted, facts.opening_filled), ZERO)
+    filled = exact_sum((unlisted, *(report.amount for report in reports)))
+    filled = max(filled, facts.opening_filled)
     then = replace(facts, filled=filled, cost=None, average=None, fees=())
     change = pending(then, execution(then, reports), Booked())
     entries = _entries(order, then, change, run)

@@ -143,7 +143,7 @@ class Distorter:
 
     def begin(self, table: Table, request: Request, response: web.Response) -> Distorted:
         payload = json.loads(body_of(response))
-        earlier = self._turn(request, payload)
+        earlier = None if table.is_single else self._turn(request, payload)
         return Distorted(self._dialect, table, request, response, payload, earlier)
 
     def _turn(self, request: Request, payload: JSON) -> JSON:

@@ -27,6 +27,7 @@ from providers.sandbox.books import (
 )
 from providers.sandbox.errors import (
     AmountRefused,
+    OrdersDoNotMeet,
     UnknownFill,
 )
 from providers.sandbox.execution import (
@@ -127,6 +128,9 @@ class Engine(OrderBook):
         """Let two orders of one account fill each other, at the seller's price: two fills of one id."""
         with self.lock:
             (_, buy), (_, sell) = self._open_order(buy_id), self._open_order(sell_id)
+            sides = ((buy.side, buy.symbol), (sell.side, sell.symbol))
+            if sides != ((OrderSide.BUY, buy.symbol), (OrderSide.SELL, buy.symbol)):
+                raise OrdersDoNotMeet(f"Expected a buy and a sell of one symbol, were {sides}.")
             if decimal_of(amount) > min(buy.remaining, sell.remaining):
                 raise AmountRefused(f"Expected an amount that both orders lack, was {amount}.")
             fill_price(buy, sell.price)

@@ -13,6 +13,7 @@
     + PriceRefused       not positive, or not a multiple of the price step
     + AmountRefused      not positive, not a multiple of the amount step, or more than is left
     + OrderNotOpen
+    + OrdersDoNotMeet
     + DuplicateClientOrderId
   x StateUnreadable      the state file is not one that this engine wrote
   x AddressInUse         something else listens where the server should
@@ -72,6 +73,10 @@ class AmountRefused(Refused):
 
 
 class OrderNotOpen(Refused):
+    pass
+
+
+class OrdersDoNotMeet(Refused):
     pass
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -59,4 +59,4 @@ class Table:
 
     def holds(self, row: Mapping[str, Any]) -> bool:
         """Whether any of the row's numbers is other than zero."""
-        return any(Decimal(row[name]) for name in self.numbers if name in row)
+        return any(re.search(r"[1-9]", str(row.get(name) or "")) for name in self.numbers)

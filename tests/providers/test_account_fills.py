@@ -32,7 +32,6 @@ from tests.providers.accounts import (
     fetch,
     leg_of,
     legs_of,
-    make_known,
     make_provider,
     make_request,
 )

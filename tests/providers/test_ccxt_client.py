@@ -20,6 +20,7 @@ from providers.ccxt_client import (
 )
 from providers.credentials import Credentials
 from providers.errors import ExchangeUnavailable, UnexpectedReport, WriteRefused
+from providers.mapping import UNREADABLE
 from providers.market_options import market_options
 from providers.transport import Transport
 from tests.providers.accounts import PRACTICE
@@ -226,3 +227,13 @@ def test_ccxt_logs_nothing_even_where_everything_is_logged(
 
     assert "practice-key" not in caplog.text + stream.getvalue()
     assert "signature" not in caplog.text + stream.getvalue()
+
+
+def test_a_row_that_no_parser_can_read_outlives_the_filter_by_time() -> None:
+    exchange = exchange_class("kraken")({})
+
+    (trade,) = exchange.parse_trades([7], None, 1_790_000_000_000, 10)
+    (order,) = exchange.parse_orders([7], None, 1_790_000_000_000, 10)
+
+    assert UNREADABLE in trade
+    assert UNREADABLE in order

@@ -129,6 +129,17 @@ def test_a_parser_that_breaks_has_met_an_unexpected_report(error: Exception) -> 
     assert report.kind == type(error).__name__
 
 
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (503, '{"code":-2013,"msg":"Order does not exist."}'),
+        (200, '{"error":["EOrder:Unknown order","EService:Unavailable"]}'),
+    ],
+)
+def test_an_exchange_in_trouble_denies_no_order(status: int, text: str) -> None:
+    assert type(told(ccxt.OrderNotFound(text), status=status)) is ExchangeUnavailable
+
+
 def test_the_order_id_of_another_market_means_nothing_here() -> None:
     assert type(told(ccxt.InvalidOrder("gate EOrder:Invalid order"), "gate")) is UnexpectedReport
 

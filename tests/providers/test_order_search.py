@@ -163,6 +163,19 @@ def test_an_order_that_could_not_be_asked_for_is_not_searched(
     assert list(ladder(sync(provider, exchange, known))) == [LegKind.ORDER]
 
 
+def test_trouble_that_an_exchange_calls_a_missing_order_is_no_denial(
+    provider: CCXTPortfolioProvider, exchange: SandboxServer
+) -> None:
+    order = exchange.engine.buy(KEY, BTC, "1", "100")
+    exchange.engine.cancel_order(order.id)
+    exchange.faults.append(Fault(DistortionKind.TROUBLE_AS_DENIAL))
+
+    legs = ladder(sync(provider, exchange, make_known(order.id)))
+
+    assert list(legs) == [LegKind.ORDER]
+    assert category(legs[LegKind.ORDER]) == "transport"
+
+
 def test_an_ended_order_that_is_asked_for_its_fills_is_not_searched(
     provider: CCXTPortfolioProvider, exchange: SandboxServer
 ) -> None:

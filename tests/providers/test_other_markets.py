@@ -260,6 +260,17 @@ def test_bybit_is_asked_for_spot_orders() -> None:
     assert [query["category"] for query in queries] == ["spot"]
 
 
+# O24
+def test_of_an_order_that_is_listed_twice_the_copy_that_knows_most_stays() -> None:
+    newer, older = okx_order(1, accFillSz="0.004", uTime="1790000009000"), okx_order(1)
+
+    for rows in ([newer, older], [older, newer]):
+        answer = json_answer({"code": "0", "data": rows})
+        (report,) = leg_of(sync("okx", {OPEN_ORDERS["okx"]: answer})[0], LegKind.OPEN_ORDERS).rows
+        assert isinstance(report, OrderReport)
+        assert report.filled == Decimal("0.004")
+
+
 # F02, F34
 @pytest.mark.parametrize("text", ["EOrder:Invalid order", "EOrder:Unknown order"])
 def test_kraken_has_its_own_words_for_an_unknown_order(text: str) -> None:

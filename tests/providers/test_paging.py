@@ -115,7 +115,12 @@ def test_a_short_page_of_bitstamp_is_not_the_last() -> None:
 
 def test_the_length_of_a_page_of_kucoin_is_asked_for_by_its_own_name() -> None:
     asked: list[Params] = []
-    listed(fills_paging(catalogue.market("kucoin")), lambda _, params: asked.append(params) or [])
+
+    def tell(_: int | None, params: Params) -> list[Row]:
+        asked.append(params)
+        return []
+
+    listed(fills_paging(catalogue.market("kucoin")), tell)
 
     assert asked == [{"pageSize": 500}]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 
 from providers.balance_changes import have_changed
 from providers.ccxt_provider import CCXTPortfolioProvider
-from providers.reports import BalanceReport, Depth, KnownOrder, LegKind, OrderReport, Snapshot
+from providers.reports import BalanceReport, Depth, KnownOrder, LegKind, Snapshot
 from providers.sandbox.books import Order
 from providers.sandbox.faults import DistortionKind, Fault, FaultKind
 from providers.sandbox.server import SandboxServer
@@ -32,7 +31,7 @@ FACTS = {LegKind.ACCOUNT_FILLS, LegKind.FLOWS}
 
 
 @pytest.fixture
-def exchange(sandbox: SandboxServer) -> Iterator[SandboxServer]:
+def exchange(sandbox: SandboxServer) -> SandboxServer:
     sandbox.engine.deposit(KEY, "USDT", "5000000")
     return sandbox
 
@@ -184,20 +183,6 @@ def test_facts_are_read_after_the_balances_that_they_explain(
     ]
 
 
-# O24
-def test_of_an_order_that_is_told_twice_the_copy_that_knows_most_stays(
-    provider: CCXTPortfolioProvider, exchange: SandboxServer
-) -> None:
-    (order,) = buy(exchange)
-    exchange.engine.fill_order(order.id, "0.4")
-    exchange.faults.append(Fault(DistortionKind.ROW_TWICE, path=OPEN_ORDERS))
-
-    (report,) = leg_of(sync(provider, exchange), LegKind.OPEN_ORDERS).rows
-
-    assert isinstance(report, OrderReport)
-    assert report.filled == Decimal("0.4")
-
-
 def test_an_empty_list_where_many_were_open_is_looked_at_twice(
     provider: CCXTPortfolioProvider, exchange: SandboxServer
 ) -> None:
@@ -236,8 +221,8 @@ def test_an_empty_list_where_two_were_open_is_believed(
 
 
 def balance(asset: str, free: str | None, used: str | None = "0", **facts: Any) -> BalanceReport:
-    amounts = [None if x is None else Decimal(x) for x in (free, used, free)]
-    return BalanceReport(asset, *amounts, **facts)
+    amount, locked = (None if x is None else Decimal(x) for x in (free, used))
+    return BalanceReport(asset, amount, locked, amount, **facts)
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 import yarl
 
 from providers.errors import ExchangeTimeout, ExchangeUnavailable, UnexpectedReport
-from providers.transport import HttpReply, Transport
+from providers.transport import HttpReply, Transport, clock_offset
 from tests.providers.stub_exchange import Answer, StubExchange, json_answer
 
 URL = yarl.URL("https://api.example.com/v1/a?symbol=BTC%2FUSDT&signature=canary", encoded=True)
@@ -128,3 +130,24 @@ def test_cookies_of_one_account_do_not_reach_another() -> None:
         asyncio.run(main(stub.url))
 
         assert [received.headers.get("Cookie") for received in stub.received] == [None, None]
+
+
+NOW = datetime(2026, 11, 22, 8, 0, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "round_trip", "told"),
+    [(0, 0.1, 0), (1, 0.1, 0), (-1, 0.1, 0), (60, 0, 60), (-60, 0, -60), (3, 4, 0), (9, 4, 7)],
+)
+def test_the_date_of_an_answer_tells_a_clock_that_is_surely_another(
+    ahead: float, round_trip: float, told: float
+) -> None:
+    date = format_datetime(NOW + ahead * SECOND, usegmt=True)
+
+    assert clock_offset(date, NOW, NOW + round_trip * SECOND) == pytest.approx(told)
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Sun, 99 Nov 2026 08:00:00 GMT"])
+def test_without_a_date_the_clocks_agree(date: str) -> None:
+    assert clock_offset(date, NOW, NOW) == 0

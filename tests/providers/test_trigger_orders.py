@@ -35,11 +35,20 @@ UNKNOWN = json_answer({"code": "51603", "msg": "Order does not exist", "data": [
 
 def algo(number: int, **changes: str) -> dict[str, str]:
     row = okx_order(number, ordType="trigger", triggerPx="60000", ordPx="60001", **changes)
-    return {**row, "algoId": row["ordId"], "ordId": ""}
+    return {**row, "algoId": row["ordId"], "ordId": "", "actualSz": ""}
 
 
-def listing(*numbers: int) -> Route:
-    return json_answer({"code": "0", "data": [algo(number) for number in numbers]})
+def listing(*numbers: int, kind: str = "trigger") -> Route:
+    """List trigger orders of one kind, newest first."""
+
+    def page(received: Received) -> Answer:
+        before = int(received.query.get("after", 10**9))
+        told = numbers if received.query["ordType"] == kind else ()
+        rows = (algo(number) for number in sorted(told, reverse=True))
+        found = [row for row in rows if int(row["algoId"]) < before][:100]
+        return json_answer({"code": "0", "data": found})
+
+    return page
 
 
 def trigger(number: int, **facts: Any) -> KnownOrder:
@@ -88,7 +97,7 @@ def test_a_full_look_reads_the_list() -> None:
 def test_a_trigger_order_in_neither_list_is_asked_for_both_ways() -> None:
     answer = json_answer({"code": "0", "data": [okx_order(1, state="filled", accFillSz="0.01")]})
 
-    snapshot, paths = sync({LIST: listing(), PLAIN: answer}, trigger(1, filled=0))
+    snapshot, paths = sync({LIST: listing(), PLAIN: answer}, trigger(1))
 
     assert ids(leg_of(snapshot, LegKind.ORDER)) == ["10001"]
     assert [path for path in paths if path in (ONE, PLAIN)] == [ONE, PLAIN]
@@ -107,15 +116,16 @@ def test_without_the_list_no_trigger_order_is_asked_for(failed: Answer) -> None:
 
 
 def test_a_full_page_of_trigger_orders_is_followed_by_the_next() -> None:
-    def page(received: Received) -> Answer:
-        before = int(received.query.get("after", 10**9))
-        rows = [algo(number) for number in range(120, 0, -1)]
-        found = [row for row in rows if int(row["algoId"]) < before][:100]
-        return json_answer({"code": "0", "data": found})
+    leg = leg_of(sync({LIST: listing(*range(120))}, trigger(1))[0], LegKind.TRIGGER_ORDERS)
 
-    leg = leg_of(sync({LIST: page}, trigger(1))[0], LegKind.TRIGGER_ORDERS)
+    assert (len(leg.rows), leg.complete, leg.pages) == (120, True, 3)
 
-    assert (len(leg.rows), leg.complete, leg.pages) == (120, True, 2)
+
+def test_a_stop_order_of_okx_is_listed_apart_from_its_triggers() -> None:
+    snapshot, _ = sync({LIST: listing(1, kind="conditional,oco")}, trigger(1))
+
+    assert ids(leg_of(snapshot, LegKind.TRIGGER_ORDERS)) == ["10001"]
+    assert not legs_of(snapshot, LegKind.ORDER)
 
 
 def test_an_order_that_is_listed_as_a_trigger_is_open_whatever_the_books_call_it() -> None:

@@ -20,6 +20,9 @@ from portfolios.reconciliation.verification import (
     Entry,
     add_up,
     fill_differences,
+    fill_moves,
+    flow_differences,
+    loose_fill_differences,
     opening_differences,
     order_differences,
     sale_differences,
@@ -370,3 +373,128 @@ def test_an_opening_under_another_portfolios_key_is_found() -> None:
     [found] = opening_differences([opening("ADA", D(5), owner=3)], [])
 
     assert found == Difference(Check.OPENING, D(5), None, "ADA", 3)
+
+
+MOVED = {"execution:ADA": D(10), "execution:EUR": D(-20), "fee:BNB": D("-0.01")}
+
+
+def loose(name: str, amount: Decimal, prefix: str = "fill:7", **values: Any) -> Entry:
+    return Entry(f"{prefix}:{name}", name.split(":")[1], amount, **values)
+
+
+BOOKED = [loose(name, amount) for name, amount in MOVED.items()]
+TAKEN_BACK = [
+    loose(name, amount.copy_negate(), "attached:fill:7") for name, amount in MOVED.items()
+]
+
+
+def of_fill(*entries: Entry, has_joined: bool = False) -> list[Difference]:
+    return list(loose_fill_differences(7, MOVED, entries, has_joined=has_joined))
+
+
+@pytest.mark.parametrize(
+    ("side", "base", "quote"), [(OrderSide.BUY, 10, -20), (OrderSide.SELL, -10, 20)]
+)
+def test_a_fill_moves_base_quote_and_its_fees(side: OrderSide, base: int, quote: int) -> None:
+    fees = (FeeReport("BNB", D("0.01")), FeeReport("BNB", D("0.01")), FeeReport("XRP", D(0)))
+
+    assert fill_moves(make_fill("10", side=side, fees=fees), "ADA", "EUR") == {
+        "execution:ADA": D(base),
+        "execution:EUR": D(quote),
+        "fee:BNB": D("-0.02"),
+    }
+
+
+def test_a_loose_fill_that_is_booked_agrees() -> None:
+    assert of_fill(*BOOKED) == []
+
+
+def test_a_loose_fill_that_is_not_booked_is_found() -> None:
+    found = of_fill(*BOOKED[1:])
+
+    assert found == [Difference(Check.LOOSE_FILL, None, D(10), "ADA")]
+
+
+def test_a_loose_fill_booked_with_a_digit_too_much_is_found() -> None:
+    [found] = of_fill(replace(BOOKED[0], amount=D(10) + DIGIT), *BOOKED[1:])
+
+    assert (found.check, found.stored, found.recomputed) == (Check.LOOSE_FILL, D(10) + DIGIT, D(10))
+
+
+def test_a_loose_fill_that_was_taken_back_without_an_order_is_found() -> None:
+    found = of_fill(*BOOKED, TAKEN_BACK[0])
+
+    assert found == [Difference(Check.ATTACHED_FILL, D(-10), None, "ADA")]
+
+
+def test_a_fill_that_joined_its_order_was_taken_back_or_never_booked() -> None:
+    assert of_fill(*BOOKED, *TAKEN_BACK, has_joined=True) == of_fill(has_joined=True) == []
+
+
+def test_a_fee_that_came_after_its_fill_had_joined_its_order_is_none_of_the_loose_part() -> None:
+    assert of_fill(*BOOKED[:2], *TAKEN_BACK[:2], has_joined=True) == []
+
+
+def test_a_fill_that_joined_its_order_and_was_not_taken_back_is_found() -> None:
+    found = of_fill(*BOOKED, *TAKEN_BACK[1:], has_joined=True)
+
+    assert found == [Difference(Check.ATTACHED_FILL, None, D(-10), "ADA")]
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        loose("fee:EUR", D(1)),
+        loose("fee:BNB", D(1), "fill:71"),
+        loose("fee:BNB", D(1), "attached:fill:71"),
+    ],
+)
+def test_an_entry_of_no_booking_of_the_fill_is_found(stray: Entry) -> None:
+    assert of_fill(*BOOKED, stray) == [Difference(Check.ENTRY, D(1), None, stray.asset)]
+
+
+def test_a_loose_fill_that_a_portfolio_was_given_is_found() -> None:
+    found = of_fill(replace(BOOKED[0], owner=OWNER), *BOOKED[1:])
+
+    assert found == [Difference(Check.ENTRY, D(10), None, "ADA", OWNER)]
+
+
+def test_a_fill_of_the_baseline_is_not_booked() -> None:
+    assert list(loose_fill_differences(7, {}, (), has_joined=False)) == []
+    [found] = loose_fill_differences(7, {}, BOOKED[:1], has_joined=False)
+    assert found == Difference(Check.ENTRY, D(10), None, "ADA")
+
+
+def of_flow(due: dict[str, Decimal], *entries: tuple[str, str]) -> list[Difference]:
+    booked = [
+        Entry(f"flow:7:{number}:withdrawal:{asset}", asset, D(amount))
+        for number, (asset, amount) in enumerate(entries)
+    ]
+    return list(flow_differences(7, due, booked))
+
+
+def test_a_flow_agrees_with_the_sum_of_its_entries() -> None:
+    assert of_flow({"EUR": D(-5)}, ("EUR", "-4"), ("EUR", "-1"), ("BNB", "1"), ("BNB", "-1")) == []
+
+
+@pytest.mark.parametrize(
+    ("due", "entries", "found"),
+    [
+        ({"EUR": D(-5)}, [], Difference(Check.FLOW, None, D(-5), "EUR")),
+        ({}, [("EUR", "-5")], Difference(Check.FLOW, D(-5), D(0), "EUR")),
+        ({"EUR": D(5)}, [("EUR", "-5")], Difference(Check.FLOW, D(-5), D(5), "EUR")),
+    ],
+)
+def test_a_flow_that_is_booked_with_another_amount_is_found(
+    due: dict[str, Decimal], entries: list[tuple[str, str]], found: Difference
+) -> None:
+    assert of_flow(due, *entries) == [found]
+
+
+@pytest.mark.parametrize(("key", "owner"), [("flow:71:0:x:EUR", None), ("flow:7:0:x:EUR", OWNER)])
+def test_an_entry_of_no_booking_of_the_flow_is_found(key: str, owner: int | None) -> None:
+    stray = Entry(key, "EUR", D(5), owner)
+
+    assert list(flow_differences(7, {"EUR": D(5)}, [stray])) == [
+        Difference(Check.ENTRY, D(5), None, "EUR", owner)
+    ]

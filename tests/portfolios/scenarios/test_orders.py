@@ -152,6 +152,21 @@ def test_o15_an_order_known_by_its_client_id_gets_its_id_and_stays_one(trader: D
     assert order.portfolio == trader.portfolio()
 
 
+def test_o15_an_order_seen_before_its_book_names_it_by_client_id_is_matched_by_that(
+    trader: Desk,
+) -> None:
+    placed = trader.engine.buy(KEY, "ADA/EUR", "10", "5", "a-1")
+    trader.sync()
+    trader.note("", "buy", "10", "5", "ADA/EUR", client_order_id="a-1")
+
+    trader.sync()
+
+    order = Order.objects.get()
+    assert (order.external_id, order.client_order_id) == (placed.id, "a-1")
+    assert order.portfolio == trader.portfolio()
+    assert trader.differences() == []
+
+
 @pytest.mark.parametrize("own_client_id", ["c-1", ""])
 @pytest.mark.parametrize("other_id", ["2", ""])
 def test_o16_a_report_with_the_ids_of_two_orders_freezes_both(

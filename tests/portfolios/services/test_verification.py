@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,14 +11,23 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from portfolios.models import ExchangeAccount, LedgerEntry, Order, Portfolio, Position
+from portfolios.models import (
+    Discrepancy,
+    ExchangeAccount,
+    Fill,
+    Flow,
+    LedgerEntry,
+    Order,
+    Portfolio,
+    Position,
+)
 from portfolios.reconciliation.verification import Check
 from portfolios.services.book import import_book
-from portfolios.services.ledger import append_entries
+from portfolios.services.ledger import append_entries, book_fill, book_flow, take_back_fill
 from portfolios.services.verification import MEANINGS, Verification, verify_books
-from providers.reports import FeeReport, OrderSide, OrderStatus
+from providers.reports import FeeReport, FlowKind, FlowStatus, OrderSide, OrderStatus
 from providers.sandbox.books import Fee
-from tests.builders import make_account, make_discrepancy, make_fill, make_order
+from tests.builders import make_account, make_discrepancy, make_fill, make_flow, make_order
 from tests.desk import KEY, Desk
 from tests.portfolios.services.reads import (
     balances,
@@ -242,6 +253,7 @@ def overfilled(account: ExchangeAccount) -> Order:
     ended = make_order_report("4", filled=D(10), status=OrderStatus.CLOSED)
     look(account, order_leg(ended), fills_leg(fill))
     damage(Order, "filled = '10'", "external_id = '4'")
+    Discrepancy.objects.filter(order__external_id="4").delete()
     return Order.objects.get(external_id="4")
 
 
@@ -268,6 +280,150 @@ def test_fills_of_an_open_order_that_were_read_after_it_are_no_difference(
     look(books, open_orders(make_order_report("4", filled=D(3))), fills_leg(fill))
 
     assert verify_books().difference is None
+
+
+def make_loose_fill(account: ExchangeAccount, seconds: int) -> Fill:
+    """Store a fill so long after the baseline whose order nobody knows."""
+    assert account.baseline_at is not None
+    return Fill.objects.create(
+        account=account,
+        order_external_id="9",
+        external_id="f-9",
+        symbol="ADA/EUR",
+        side=OrderSide.SELL,
+        price=D(2),
+        amount=D(3),
+        cost=D(6),
+        fees=[{"asset": "BNB", "amount": "0.01"}],
+        executed_at=account.baseline_at + timedelta(seconds=seconds),
+    )
+
+
+@pytest.fixture
+def loose(books: ExchangeAccount) -> Fill:
+    fill = make_loose_fill(books, seconds=1)
+    book_fill(fill, None)
+    return fill
+
+
+def join(fill: Fill) -> None:
+    """Let the order of the fill be known and book it."""
+    note_order(fill.account, external_id="9", side="sell", amount="3", price="2")
+    Fill.objects.filter(pk=fill.pk).update(order=Order.objects.get(external_id="9"))
+    fee = FeeReport("BNB", D("0.01"))
+    sold = make_order_report(
+        "9", side=OrderSide.SELL, amount=D(3), filled=D(3), cost=D(6), fees=(fee,)
+    )
+    look(fill.account, order_leg(replace(sold, status=OrderStatus.CLOSED)))
+
+
+def test_a_fill_without_an_order_is_booked_as_it_is(loose: Fill) -> None:
+    done = verify_books()
+
+    assert (done.difference, done.fills) == (None, 2)
+
+
+def test_a_fill_without_an_order_that_was_not_booked_is_found(books: ExchangeAccount) -> None:
+    make_loose_fill(books, seconds=1)
+
+    expected = (Check.LOOSE_FILL, "books", None, "ADA", "", None, D(-3))
+    assert named(verify_books()) == expected
+
+
+def test_a_fill_of_the_time_before_the_baseline_is_not_to_be_booked(books: ExchangeAccount) -> None:
+    make_loose_fill(books, seconds=0)
+
+    assert verify_books().difference is None
+
+
+def test_an_entry_that_its_loose_fill_does_not_explain_is_found(loose: Fill) -> None:
+    slip_in(loose.account, None, fill=loose, cause=Cause.FEE, key=f"fill:{loose.pk}:fee:EUR")
+
+    done = verify_books()
+
+    assert named(done) == (Check.ENTRY, "books", None, "ADA", "", D(1), None)
+    assert done.difference is not None
+    assert done.difference.fill == "f-9"
+
+
+def test_a_fill_that_joined_its_order_and_was_taken_back_agrees(loose: Fill) -> None:
+    take_back_fill(loose, None)
+    join(loose)
+
+    assert verify_books().difference is None
+
+
+def test_a_fill_that_joined_its_order_and_was_not_taken_back_is_found(loose: Fill) -> None:
+    join(loose)
+
+    expected = (Check.ATTACHED_FILL, "books", None, "ADA", "", None, D(3))
+    assert named(verify_books()) == expected
+
+
+@pytest.mark.parametrize("status", FlowStatus)
+@pytest.mark.parametrize("in_baseline", [True, False])
+@pytest.mark.parametrize("kind", FlowKind)
+def test_a_flow_that_was_booked_agrees(
+    books: ExchangeAccount, kind: FlowKind, status: FlowStatus, in_baseline: bool
+) -> None:
+    flow = make_flow(
+        books, asset="EUR", amount=D(-5), kind=kind, status=status, in_baseline=in_baseline
+    )
+    book_flow(flow, None)
+
+    done = verify_books()
+
+    assert (done.difference, done.flows) == (None, 1)
+
+
+def test_a_withdrawal_that_was_booked_and_failed_agrees_once_it_is_booked_back(
+    books: ExchangeAccount,
+) -> None:
+    flow = make_flow(
+        books,
+        kind=FlowKind.WITHDRAWAL,
+        asset="EUR",
+        amount=D(-5),
+        fees=[{"asset": "BNB", "amount": "0.1"}],
+        status=FlowStatus.PENDING,
+    )
+    book_flow(flow, None)
+    Flow.objects.update(status=FlowStatus.FAILED)
+    flow.refresh_from_db()
+
+    found = named(verify_books())
+    book_flow(flow, None)
+
+    assert found == (Check.FLOW, "books", None, "BNB", "", D("-0.1"), D(0))
+    assert verify_books().difference is None
+
+
+def test_a_flow_that_was_not_booked_is_found(books: ExchangeAccount) -> None:
+    make_flow(books, asset="EUR", amount=D(5), external_id="d-1")
+
+    done = verify_books()
+
+    assert named(done) == (Check.FLOW, "books", None, "EUR", "", None, D(5))
+    assert done.difference is not None
+    assert done.difference.flow == "d-1"
+
+
+def test_a_flow_that_a_portfolio_was_given_is_found(books: ExchangeAccount) -> None:
+    flow = make_flow(books, asset="EUR", amount=D(5), kind=FlowKind.DEPOSIT)
+    key = f"flow:{flow.pk}:0:deposit:EUR"
+    slip_in(books, asset="EUR", amount=D(5), flow=flow, cause=Cause.DEPOSIT, key=key)
+
+    expected = (Check.ENTRY, "books", OWNER, "EUR", "", D(5), None)
+    assert named(verify_books()) == expected
+
+
+@pytest.mark.parametrize("cause", [Cause.DEPOSIT, Cause.REWARD])
+def test_a_movement_without_the_exchanges_record_is_found(
+    books: ExchangeAccount, cause: str
+) -> None:
+    slip_in(books, None, cause=cause)
+
+    assert named(verify_books()) == (Check.ENTRY, "books", None, "ADA", "", D(1), None)
 
 
 def test_what_is_reserved_and_not_locked_is_found(books: ExchangeAccount) -> None:

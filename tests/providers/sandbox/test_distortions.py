@@ -385,17 +385,6 @@ def test_every_kind_leaves_krakens_answers_readable(
         assert answer["error"] == [] or method == "QueryOrders"
 
 
-def test_several_distort_one_answer(server: SandboxServer, engine: Engine) -> None:
-    place(engine, 3)
-    distort(server, DistortionKind.ROW_TWICE)
-    distort(server, DistortionKind.NULL_FIELD)
-
-    rows = send(server, "/api/v3/openOrders", symbol="BTCUSDT")
-
-    assert len(rows) == 4
-    assert None in {value for row in rows for value in row.values()}
-
-
 def test_the_same_seed_distorts_in_the_same_way(server: SandboxServer, engine: Engine) -> None:
     place(engine, 10)
 

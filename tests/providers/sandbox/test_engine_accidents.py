@@ -9,7 +9,7 @@ import pytest
 from providers.reports import OrderSide, OrderStatus
 from providers.sandbox.books import Balance, Fee, OrderRequest
 from providers.sandbox.engine import Engine
-from providers.sandbox.errors import AmountRefused, UnknownFill, UnknownOrder
+from providers.sandbox.errors import AmountRefused, OrdersDoNotMeet, UnknownFill, UnknownOrder
 from tests.providers.sandbox.exchange import BTC, KEY
 
 D = Decimal
@@ -57,6 +57,8 @@ def test_orders_that_do_not_meet_do_not_trade_with_each_other(engine: Engine) ->
         engine.self_trade(bid.id, ask.id, "0.1")
     with pytest.raises(AmountRefused):
         engine.self_trade(bid.id, ask.id, "0.2")
+    with pytest.raises(OrdersDoNotMeet):
+        engine.self_trade(ask.id, bid.id, "0.1")
 
     assert engine.fills(KEY) == []
 

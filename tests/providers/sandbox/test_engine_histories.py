@@ -181,10 +181,16 @@ def move(asset: str, amount: Decimal, *, back: bool) -> Step:
     return step
 
 
-def earn_and_convert(sold: str, bought: str, amount: Decimal) -> Step:
+def earn(asset: str, amount: Decimal) -> Step:
     def step(history: History) -> None:
-        history.engine.reward(KEY, bought, amount)
-        history.add(bought, amount)
+        history.engine.reward(KEY, asset, amount)
+        history.add(asset, amount)
+
+    return step
+
+
+def convert(sold: str, bought: str, amount: Decimal) -> Step:
+    def step(history: History) -> None:
         if sold != bought:
             history.engine.convert(KEY, (sold, amount), (bought, amount))
             history.add(sold, amount.copy_negate())
@@ -216,7 +222,8 @@ STEPS = st.one_of(
     st.builds(reprice, NUMBERS, st.integers(2_000, 90_000)),
     st.builds(announce, st.sampled_from(ASSETS), FINE_AMOUNTS, arrives=st.booleans()),
     st.builds(move, st.sampled_from(ASSETS), AMOUNTS, back=st.booleans()),
-    st.builds(earn_and_convert, st.sampled_from(ASSETS), st.sampled_from(ASSETS), AMOUNTS),
+    st.builds(earn, st.sampled_from(ASSETS), AMOUNTS),
+    st.builds(convert, st.sampled_from(ASSETS), st.sampled_from(ASSETS), AMOUNTS),
 )
 HISTORIES = st.lists(STEPS, max_size=40)
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import urllib.request
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from itertools import product
 
 import pytest
+from multidict import CIMultiDict
 
+from providers.sandbox.binance import Binance
+from providers.sandbox.binance_tables import TABLES
+from providers.sandbox.books import Fee
+from providers.sandbox.dialect import Request
 from providers.sandbox.engine import Engine
+from providers.sandbox.exchange import Exchange
 from providers.sandbox.faults import DistortionKind, Fault, FaultKind
 from providers.sandbox.server import SandboxServer
-from tests.providers.sandbox.exchange import BTC, KEY, send
+from tests.providers.sandbox.exchange import BTC, KEY, make_engine, send, signed
 
 HOUR = timedelta(hours=1)
 TIME = "/api/v3/time"
@@ -51,3 +60,28 @@ def test_of_two_troubles_the_first_counts(server: SandboxServer) -> None:
     assert send(server, "/api/v3/account")["code"] == -1003
     assert second.happened == 0
     assert send(server, "/api/v3/account")["code"] == 1
+
+
+def test_several_distort_one_answer(server: SandboxServer, engine: Engine) -> None:
+    for price in (70_000, 70_001, 70_002):
+        engine.buy(KEY, BTC, "0.01", price)
+    server.faults.extend([Fault(DistortionKind.ROW_TWICE), Fault(DistortionKind.NULL_FIELD)])
+
+    rows = send(server, "/api/v3/openOrders", symbol="BTCUSDT")
+
+    assert len(rows) == 4
+    assert None in {value for row in rows for value in row.values()}
+
+
+def test_any_two_can_distort_the_same_answer() -> None:
+    engine = make_engine(memory=timedelta(minutes=5))
+    order, closed = (engine.buy(KEY, BTC, "0.01", price) for price in (70_000, 70_001))
+    engine.fill_order(closed.id, fee=Fee("USDT", Decimal(1)))
+    exchange = Exchange(engine, Binance(engine))
+    query = signed(engine, symbol="BTCUSDT", orderId=order.id, recvWindow=60_000)
+    headers = CIMultiDict({"X-MBX-APIKEY": KEY})
+
+    for path, first, second in product(TABLES, DistortionKind, DistortionKind):
+        exchange.faults = [Fault(first), Fault(second)]
+        answer = exchange.answer(Request("GET", path, query, headers))
+        assert isinstance(json.loads(answer.body), list | dict)
