@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 UV := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: help run test requirements
+.PHONY: help run test prove requirements
 
 help:
 	@echo "make run           set up and start PosSync (PORT, POSSYNC_DATA_DIR, POSSYNC_DEMO=0)"
 	@echo "make test          set up and run every check"
+	@echo "make prove         the long proof: 10,000 simulated histories (HISTORIES), planted bugs, laws"
 	@echo "make requirements  compile the requirements from pyproject.toml anew"
 
 run: $(VENV)/installed
@@ -18,6 +19,9 @@ run: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	@exec $(BIN)/python -m scripts.gate
+
+prove: $(VENV)/installed-dev
+	@exec $(BIN)/python -m scripts.prove $(HISTORIES)
 
 # A stamp is newer than what it was installed from, so that a second start installs nothing.
 $(VENV)/installed: requirements.txt | $(BIN)/python

@@ -19,6 +19,7 @@ from providers.market_options import (
     OPEN_ORDERS_NEED_SYMBOL,
     ORDERS_FROM_ID,
     TRIGGER_LISTS,
+    UNTIL_OF_ENDED_ORDERS_IS_WRONG,
     market_options,
 )
 from providers.paging import fills_paging, open_orders_paging
@@ -124,6 +125,7 @@ def _tables() -> dict[str, frozenset[str]]:
         "SYMBOL_FLAG_MISSING": SYMBOL_FLAG_MISSING,
         "SYMBOL_FLAG_TOO_STRICT": SYMBOL_FLAG_TOO_STRICT,
         "TRIGGER_LISTS": frozenset(TRIGGER_LISTS),
+        "UNTIL_OF_ENDED_ORDERS_IS_WRONG": UNTIL_OF_ENDED_ORDERS_IS_WRONG,
     }
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 from providers.connection import Connection
+from providers.errors import CapabilityMissing
 from providers.fill_reads import FillReads
 from providers.flow_reads import FlowReads
 from providers.legs import ALL, THE_REST, LegRecorder
@@ -50,11 +51,16 @@ class FactLegs:
 
     async def read_flows(self) -> None:
         sources = self._flows.sources()
+        if not sources:
+            await self._recorder.record(LegKind.FLOWS, ALL, self._no_flows)
         for done, source in enumerate(sources, start=1):
             since, until = self._span(LegKind.FLOWS, source)
             read = partial(self._flows.read, source, since, until)
             await self._recorder.record(LegKind.FLOWS, source, read)
             self._recorder.progress(LegKind.FLOWS, done, len(sources))
+
+    async def _no_flows(self) -> Reading:
+        raise CapabilityMissing(f"{self._connection.market.id} lists no deposits and withdrawals")
 
     async def _fills_of(self, symbol: str) -> Reading:
         return await self._fills.of_account(symbol, *self._span(LegKind.ACCOUNT_FILLS, symbol))

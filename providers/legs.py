@@ -111,7 +111,7 @@ def _observed(leg: Leg, reading: Reading, market: str) -> Leg:
         error = UnexpectedReport(f"{market}: {'; '.join(reading.problems)}")
     told = None if error is None else leg_error(error)
     broken_off = f"broken off: {told.message}" if told and reading.error else ""
-    why_incomplete = "; ".join(filter(None, (reading.why_incomplete, broken_off)))
+    why_incomplete = reading.why_incomplete or broken_off
     return replace(
         leg,
         status=LegStatus.OBSERVED,

@@ -151,6 +151,9 @@ ORDERS_FROM_ID: Final[Mapping[str, str]] = {"binance": "orderId"}
 # ccxt sorts out the other symbols of these by itself, which would hide how long a page was.
 ENDED_ORDERS_OF_ACCOUNT: Final = frozenset({"kraken"})
 
+# ccxt sends the end of the time in milliseconds to these, which count seconds.
+UNTIL_OF_ENDED_ORDERS_IS_WRONG: Final = frozenset({"kraken"})
+
 # The closed orders of these are all that have ended; elsewhere they may be the filled ones alone.
 CLOSED_ARE_ALL_ENDED: Final = frozenset({"gate", "kraken", "kucoin"})
 

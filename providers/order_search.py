@@ -14,6 +14,7 @@ from providers.market_options import (
     CLOSED_ARE_ALL_ENDED,
     ENDED_ORDERS_OF_ACCOUNT,
     ORDERS_FROM_ID,
+    UNTIL_OF_ENDED_ORDERS_IS_WRONG,
     ByClientId,
 )
 from providers.paging import Listed, Params, ended_orders_paging, read_list, rows_of
@@ -150,7 +151,8 @@ class OrderSearch:
             walked = Walked(why_incomplete="when the order was made is not known")
             walked.add(await read_list(fetch, paging))
             return walked
-        has_until = capability in market.takes_until
+        is_wrong = market.id in UNTIL_OF_ENDED_ORDERS_IS_WRONG
+        has_until = capability in market.takes_until and not is_wrong
 
         async def window(start: datetime, end: datetime) -> Listed:
             until = milliseconds(end) if has_until else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from providers.catalogue import Market
@@ -64,6 +64,8 @@ class Paging:
         Whether nothing is behind a page.
     repeats : bool
         Whether a page begins with what the page before ended with, so that a row may be on both.
+    is_sure : bool
+        Whether pages that lead to each other leave nothing out.
     """
 
     limit: int | None
@@ -71,6 +73,7 @@ class Paging:
     is_last: IsLast
     limit_param: str = ""
     repeats: bool = False
+    is_sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +123,16 @@ def fills_paging(market: Market) -> Paging:
 
 
 def account_fills_paging(market: Market) -> Paging:
-    """Tell how the fills of a time are paged; without a sure way a full page leads nowhere."""
+    """Tell how the fills of a time are paged.
+
+    Without a sure way a full page leads nowhere, if the time can be halved instead; else newer fills are looked for.
+    """
     if market.id in _FILLS and market.id not in _DIRECTION_UNSURE:
         return _FILLS[market.id]
-    return _unknown(market.fills_limit)
+    unsure = _unknown(market.fills_limit)
+    if "fetchMyTrades" in market.takes_until:
+        return unsure
+    return replace(unsure, next_page=_since_newest, repeats=True, is_sure=False)
 
 
 async def read_list(
@@ -152,7 +161,9 @@ async def read_list(
         pages.append(page.rows)
         so_far = Listed(tuple(pages), repeats=paging.repeats)
         if paging.is_last(page) or (is_whole is not None and is_whole(so_far.rows)):
-            return so_far
+            if number == 1 or paging.is_sure:
+                return so_far
+            return Listed(so_far.pages, "older rows may be left out between pages", paging.repeats)
         following = paging.next_page(page) if is_news else None
         if following is None:
             why = f"page {number} is full with {len(page.rows)} rows and leads to no other"

@@ -50,6 +50,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # What talks to a database of the test's own process is run on PostgreSQL too.
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
+        if "books_in_memory" in fixtures:  # cannot be on PostgreSQL
+            continue
         if item.get_closest_marker("django_db") or "db" in fixtures or "live_server" in fixtures:
             item.add_marker("database")
 

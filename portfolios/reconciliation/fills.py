@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from portfolios.amounts import difference, plain
 from portfolios.reconciliation.execution import fees_by_asset
 from providers.reports import FeeReport, FillReport
 
 ZERO = Decimal(0)
+# Begins the name of a fill to which its exchange gave no id.
+NO_ID: Final = "~"
+
+_Content = tuple[str, str, str, datetime | None, Decimal, Decimal, Decimal]
 
 
 def fill_conflict(stored: FillReport, told: FillReport) -> str:
@@ -47,3 +54,41 @@ def _shown(fees: Iterable[FeeReport]) -> str:
     """Write fees the same in whatever parts and order they are told."""
     sums = sorted(fees_by_asset(fees).items())
     return ", ".join(f"{plain(amount)} {asset}" for asset, amount in sums)
+
+
+def unseen(stored: Iterable[FillReport], reads: Iterable[Sequence[FillReport]]) -> list[FillReport]:
+    """Choose the fills that are not stored yet out of what several reads tell of one order.
+
+    A fill may be told with its id by one read and without by another. Of equal content there are as many fills as ids,
+    or as the longest single read has of them; what goes beyond the stored ones is new, those with an id first.
+    """
+    have: defaultdict[_Content, set[str]] = defaultdict(set)
+    told: defaultdict[_Content, dict[str, FillReport]] = defaultdict(dict)
+    most: Counter[_Content] = Counter()
+    for fill in stored:
+        have[_content(fill)].add(fill.external_id)
+    known = set().union(*have.values())
+    for rows in reads:
+        in_read = {row.external_id: row for row in rows}
+        for row in in_read.values():
+            told[_content(row)][row.external_id] = row
+        most |= Counter(_content(row) for row in in_read.values())
+    new: list[FillReport] = []
+    for content, rows_by_id in told.items():
+        named = {id_ for id_ in {*have[content], *rows_by_id} if not id_.startswith(NO_ID)}
+        room = max(len(named), most[content]) - len(have[content])
+        fresh = sorted(rows_by_id.keys() - known, key=lambda id_: (id_.startswith(NO_ID), id_))
+        new += [rows_by_id[id_] for id_ in fresh[: max(room, 0)]]
+    return new
+
+
+def _content(fill: FillReport) -> _Content:
+    return (
+        fill.order_external_id,
+        fill.symbol,
+        fill.side,
+        fill.executed_at,
+        fill.price,
+        fill.amount,
+        fill.cost,
+    )

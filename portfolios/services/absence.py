@@ -8,7 +8,7 @@ from decimal import Decimal
 from django.db.models import Q
 
 from portfolios.amounts import difference, exact_sum
-from portfolios.models import Discrepancy, ExchangeAccount, Order
+from portfolios.models import Discrepancy, ExchangeAccount, Order, StoredLeg
 from portfolios.models.choices import Severity
 from portfolios.reconciliation.absence import (
     Absence,
@@ -55,6 +55,7 @@ def climb_ladder(
             is_unacked = not order.external_id and concluded is Conclusion.NONE
             if not is_unacked:
                 findings.add(_finding(order, concluded))
+                findings.judged.add(_unacked_key(order))
         if is_unacked:
             _find_unacked(order, findings)
     return lapsed
@@ -109,16 +110,31 @@ def _lapse(order: Order, findings: Findings) -> None:
 
 def _conclusion(order: Order, absence: Absence, seen_at: datetime) -> Conclusion:
     account = order.account
-    alive_at = order.updated_at or order.created_at or order.joined_at
     return conclusion(
         absence,
-        last_known_at=alive_at,
+        last_known_at=_last_known_at(order, absence),
         now=seen_at,
         age=seen_at - (order.created_at or order.joined_at),
         grace=grace(account),
         lag=lag(account),
         retention=_retention(order),
     )
+
+
+def _last_known_at(order: Order, absence: Absence) -> datetime:
+    """Tell when the order was last seen open: by its own times, or by the last whole list before it was denied."""
+    own = order.updated_at or order.created_at or order.joined_at
+    lists = StoredLeg.objects.filter(
+        run__account=order.account,
+        kind=LegKind.OPEN_ORDERS,
+        subject__in=["", order.symbol],
+        status=LegStatus.OBSERVED,
+        complete=True,
+        requested_at__gte=order.joined_at,
+        run__finished_at__lt=absence.missing_since,  # of the run that denied it, the list did not have it
+    )
+    listed = lists.order_by("-responded_at").values_list("responded_at", flat=True).first()
+    return max(own, listed) if listed else own
 
 
 def _retention(order: Order) -> timedelta | None:
@@ -143,7 +159,7 @@ def _lapses(order: Order, read: Believed, concluded: Conclusion) -> bool:
 def _has_fill_coverage(order: Order, read: Believed) -> bool:
     return any(
         leg.kind is LegKind.FILLS
-        and leg.subject == order.external_id
+        and leg.subject == (order.external_id or order.client_order_id)
         and leg.status is LegStatus.OBSERVED
         and leg.complete
         for leg in read.legs
@@ -180,7 +196,7 @@ def _find_unacked(order: Order, findings: Findings) -> None:
         cause = f"it looks like order {match.external_id}"
     findings.add(
         Finding(
-            key=f"order:{order.pk}:unacked",
+            key=_unacked_key(order),
             code=Discrepancy.Code.ORDER_UNACKED,
             severity=Severity.WARNING,
             order=order,
@@ -194,6 +210,10 @@ def _find_unacked(order: Order, findings: Findings) -> None:
 
 def _key(order: Order) -> str:
     return f"order:{order.pk}:missing"
+
+
+def _unacked_key(order: Order) -> str:
+    return f"order:{order.pk}:unacked"
 
 
 def _finding(order: Order, concluded: Conclusion) -> Finding:

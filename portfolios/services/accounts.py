@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from django.conf import settings
 from django.db.models import F, Q
@@ -8,6 +9,9 @@ from django.utils import timezone
 
 from portfolios.models import ExchangeAccount, MarketCredential, SyncRun
 from portfolios.models.choices import Health
+
+# Rejections of a key after which the schedule leaves it alone.
+MOST_REJECTIONS: Final = 3
 
 
 def lag(account: ExchangeAccount) -> timedelta:
@@ -28,6 +32,8 @@ def account_health(account: ExchangeAccount, latest_run: SyncRun | None, now: da
         return Health.PAUSED
     if latest_run is None:
         return Health.NEW
+    if account.rejections >= MOST_REJECTIONS:
+        return Health.SUSPENDED
     if _is_locked(account):
         return Health.LOCKED
     is_blind = latest_run.status == SyncRun.Status.PARTIAL and not latest_run.balances_read
@@ -54,11 +60,29 @@ def resume(account: ExchangeAccount) -> None:
     ExchangeAccount.objects.filter(pk=account.pk).update(paused=False, next_sync_at=timezone.now())
 
 
+def note_rejection(account: ExchangeAccount, now: datetime) -> None:
+    """Count a run whose key was rejected; runs in quick succession count once."""
+    if account.rejected_at is None or now - account.rejected_at >= grace(account):
+        account.rejections = min(account.rejections + 1, MOST_REJECTIONS)
+        account.rejected_at = now
+        account.save(update_fields=["rejections", "rejected_at"])
+
+
+def forget_rejections(account: ExchangeAccount) -> None:
+    if account.rejections:
+        account.rejections, account.rejected_at = 0, None
+        account.save(update_fields=["rejections", "rejected_at"])
+
+
 def due_accounts(now: datetime) -> list[ExchangeAccount]:
-    """Accounts whose time has come, oldest first; one that was never scheduled is due at once."""
+    """Accounts whose time has come, oldest first; one that was never scheduled is due at once.
+
+    One whose key was rejected again and again is left alone, before the exchange locks it.
+    """
     is_due = Q(next_sync_at=None) | Q(next_sync_at__lte=now)
     oldest_first = F("next_sync_at").asc(nulls_first=True)
-    return list(ExchangeAccount.objects.filter(is_due, paused=False).order_by(oldest_first, "pk"))
+    accounts = ExchangeAccount.objects.filter(is_due, paused=False, rejections__lt=MOST_REJECTIONS)
+    return list(accounts.order_by(oldest_first, "pk"))
 
 
 def schedule_next(account: ExchangeAccount, now: datetime, *, stay_away: float = 0) -> None:

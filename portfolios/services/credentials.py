@@ -114,6 +114,7 @@ def store_credential(
             credential.state, credential.state_detail = State.UNTESTED, ""
             credential.set_at, credential.tested_at = timezone.now(), None
             credential.save()
+            ExchangeAccount.objects.filter(pk=account.pk).update(rejections=0, rejected_at=None)
     return credential
 
 

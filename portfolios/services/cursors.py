@@ -59,9 +59,11 @@ def advance_cursors(account: ExchangeAccount, legs: Iterable[Leg], findings: Fin
         if leg.since is None or leg.until is None:
             continue
         begins = cursor.covered_until if cursor else account.baseline_at
-        if begins is None or leg.since > begins:
+        if begins is None:
             continue
-        _note_forgotten(account, leg, begins, findings)
+        is_forgotten = _note_forgotten(account, leg, begins, findings)
+        if leg.since > begins and not is_forgotten:
+            continue
         if cursor is None:
             ReadCursor.objects.create(
                 account=account, kind=leg.kind, subject=leg.subject, covered_until=leg.until
@@ -90,14 +92,16 @@ def _note_gap(leg: Leg, findings: Findings) -> None:
 
 def _note_forgotten(
     account: ExchangeAccount, leg: Leg, begins: datetime, findings: Findings
-) -> None:
+) -> bool:
+    """Tell of fills that nobody read while the exchange told them; whether there may be any."""
     if leg.kind is not LegKind.ACCOUNT_FILLS or not catalogue.is_market(account.market):
-        return
+        return False
     kept = catalogue.market(account.market).fills_seconds
     if kept is None or leg.until is None:
-        return
+        return False
     oldest = leg.until - timedelta(seconds=kept)
-    if begins < oldest:
+    is_forgotten = begins < oldest
+    if is_forgotten:
         findings.found.append(
             Finding(
                 key=f"forgotten:{leg.subject}:{begins:%Y-%m-%dT%H:%M}",
@@ -109,3 +113,4 @@ def _note_forgotten(
                 is_certain=True,
             )
         )
+    return is_forgotten

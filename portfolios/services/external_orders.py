@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 from portfolios.amounts import difference, exact_sum
 from portfolios.models import ExchangeAccount, Order, SyncRun
 from portfolios.reconciliation.execution import opening_cost
+from portfolios.reconciliation.fills import unseen
 from portfolios.services.incidents import record_incident
 from portfolios.services.orders import OrderReads
 from providers.errors import UnexpectedReport
 from providers.redaction import leg_error
-from providers.reports import OrderReport, OrderStatus
+from providers.reports import FillReport, OrderReport, OrderStatus
 
 
 def store_external_orders(account: ExchangeAccount, reads: OrderReads, run: SyncRun) -> int:
@@ -91,14 +93,10 @@ def _filled_before_baseline(
         return filled
     if report.created_at is not None and report.created_at > account.baseline_at:
         return Decimal(0)
-    orphans = account.fills.filter(
-        order=None,
-        order_external_id=report.external_id,
-        symbol=report.symbol,
-        executed_at__gt=account.baseline_at,
-    )
-    since = {fill.external_id: fill.amount for fill in orphans}
-    for row in reads.fills_of(report.external_id, report.symbol):
-        if row.executed_at is not None and row.executed_at > account.baseline_at:
-            since[row.external_id] = row.amount
-    return max(difference(filled, exact_sum(since.values())), Decimal(0))
+    fills = unseen((), reads.fills_of(report.external_id, report.symbol))
+    since = exact_sum(fill.amount for fill in fills if _is_since(fill, account.baseline_at))
+    return max(difference(filled, since), Decimal(0))
+
+
+def _is_since(row: FillReport, baseline_at: datetime) -> bool:
+    return row.executed_at is not None and row.executed_at > baseline_at

@@ -11,7 +11,7 @@ from typing import Final
 from portfolios.amounts import exact_sum, plain
 from portfolios.models import Discrepancy, ExchangeAccount, Fill, Order, SyncRun
 from portfolios.models.choices import Severity
-from portfolios.reconciliation.fills import fill_conflict, late_fees
+from portfolios.reconciliation.fills import fill_conflict, late_fees, unseen
 from portfolios.services.discrepancies import Finding, Findings
 from portfolios.services.ledger import book_fill, fill_report, take_back_fill
 from providers.reports import FeeReport, FillReport, Leg, LegKind
@@ -66,26 +66,39 @@ def oldest_first(rows: Iterable[FillReport]) -> list[FillReport]:
     )
 
 
-def store_fills(order: Order, rows: Sequence[FillReport], run: SyncRun | None) -> Stored:
-    """Store the fills of `order`; those that were known without it join it, and leave the unassigned part."""
+def store_fills(order: Order, reads: Sequence[Sequence[FillReport]], run: SyncRun | None) -> Stored:
+    """Store the fills of `order`; those that were known without it join it, and leave the unassigned part.
+
+    Parameters
+    ----------
+    reads : sequence of sequences of FillReport
+        What each read tells; all of them may tell the same fills.
+    """
     stored = Stored()
+    rows = oldest_first({_key(row): row for rows in reads for row in rows}.values())
     known = _known(order.account, rows)
-    new = []
-    for row in oldest_first(rows):
+    for row in rows:
         fill = known.get(_key(row))
-        if fill is None:
-            known[_key(row)] = fill = _fill(order.account, order, row)
-            new.append(fill)
-            continue
-        _compare(fill, row, order, stored)
-        if fill.order_id is None and fill.pk:
-            take_back_fill(fill, run)
-            fill.order = order
-            fill.save(update_fields=["order"])
-            stored.news += 1
-    Fill.objects.bulk_create(new)
+        if fill is not None:
+            _compare(fill, row, order, stored)
+            _attach(fill, order, run, stored)
+    of_order = [fill_report(fill) for fill in order.fills.all()] if rows else []
+    own = [
+        [row for row in read if _key(row) not in known or known[_key(row)].order_id == order.pk]
+        for read in reads
+    ]
+    new = oldest_first(unseen(of_order, own))
+    Fill.objects.bulk_create(_fill(order.account, order, row) for row in new)
     stored.news += len(new)
     return stored
+
+
+def _attach(fill: Fill, order: Order, run: SyncRun | None, stored: Stored) -> None:
+    if fill.order_id is None:
+        take_back_fill(fill, run)
+        fill.order = order
+        fill.save(update_fields=["order"])
+        stored.news += 1
 
 
 def store_orphans(
@@ -94,15 +107,17 @@ def store_orphans(
     """Store fills whose order is not known; they count for the account, in its unassigned part."""
     stored = Stored()
     known = _known(account, rows)
+    orphans = [fill_report(fill) for fill in account.fills.filter(order=None)] if rows else []
+    new = {_key(row) for row in unseen(orphans, [rows])}
     for row in oldest_first(rows):
         fill = known.get(_key(row))
-        if fill is None:
-            fill = known[_key(row)] = _fill(account, None, row)
+        if fill is not None:
+            _compare(fill, row, fill.order, stored)
+        elif _key(row) in new:
+            fill = _fill(account, None, row)
             fill.save()
             stored.news += 1
-        else:
-            _compare(fill, row, fill.order, stored)
-        if fill.order_id is None:
+        if fill is not None and fill.order_id is None:
             book_fill(fill, run)
     findings.found += stored.findings
     return stored.news
@@ -197,7 +212,7 @@ def _compare(fill: Fill, row: FillReport, order: Order | None, stored: Stored) -
         stored.findings.append(_conflict(fill, row, conflict))
         return
     fees = late_fees(told, row)
-    if fees and fill.pk:
+    if fees:
         fill.fees = fee_rows(fees)
         fill.save(update_fields=["fees"])
         stored.news += 1

@@ -6,16 +6,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
-from portfolios.amounts import difference, exact_sum
-from portfolios.models import Discrepancy, ExchangeAccount, Flow, SyncRun
+from portfolios.amounts import amount, difference, exact_mul, exact_sum
+from portfolios.models import Discrepancy, ExchangeAccount, Flow, StoredLeg, SyncRun
 from portfolios.models.choices import Severity
 from portfolios.reconciliation.flows import flow_effect, is_in_baseline, merged_flow
 from portfolios.services.discrepancies import Finding, Findings
 from portfolios.services.fills import fee_rows
 from portfolios.services.ledger import book_flow, flow_report
-from providers.reports import FlowKind, FlowReport, FlowStatus, Leg
+from portfolios.services.legs import leg_rows
+from providers.mapping import base_and_quote
+from providers.reports import FlowKind, FlowReport, FlowStatus, Leg, LegKind, OrderSide
 
 FIELDS: Final = (
     "amount",
@@ -94,38 +96,57 @@ def _new_flow(account: ExchangeAccount, row: FlowReport) -> Flow:
         settled_at=row.settled_at,
     )
     if account.baseline_at is not None:
-        flow.in_baseline = is_in_baseline(row, account.baseline_at) and not _is_held(flow)
+        flow.in_baseline = is_in_baseline(row, account.baseline_at) and not _was_held(flow)
     return flow
 
 
-def _is_held(flow: Flow) -> bool:
-    """Whether the balance still contains a withdrawal that is on its way, as it does where such are locked first."""
-    if flow.kind != FlowKind.WITHDRAWAL or flow.status != FlowStatus.PENDING:
+def _was_held(flow: Flow) -> bool:
+    """Whether the baseline contains a withdrawal that had been asked for: some exchanges lock it until it leaves.
+
+    The read that the baseline was taken from tells: more was in use than its orders locked.
+    """
+    account = flow.account
+    if flow.kind != FlowKind.WITHDRAWAL or account.baseline_at is None:
         return False
-    balance = flow.account.balances.filter(wallet=flow.wallet, asset=flow.asset).first()
-    if balance is None or balance.used is None:
+    baseline = StoredLeg.objects.filter(
+        run__account=account, kind=LegKind.BALANCES, requested_at=account.baseline_at
+    ).first()
+    if baseline is None:
         return False
-    reserved = flow.account.positions.filter(asset=flow.asset).values_list("reserved", flat=True)
-    locked_beyond = difference(balance.used, exact_sum(reserved))
-    return locked_beyond >= pending_effect(flow).copy_negate() > 0
+    used = [row["used"] for row in leg_rows(baseline) if row["asset"] == flow.asset]
+    orders = [
+        row for leg in baseline.run.legs.filter(kind=LegKind.OPEN_ORDERS) for row in leg_rows(leg)
+    ]
+    left = done_effect(flow).copy_negate()
+    locked_beyond = difference(amount((used and used[0]) or "0"), _locked(orders, flow.asset))
+    return locked_beyond >= left > 0
 
 
-def pending_effect(flow: Flow) -> Decimal:
-    """Tell what the flow will have moved of its asset once it is done."""
+def _locked(orders: Iterable[dict[str, Any]], asset: str) -> Decimal:
+    locks = []
+    for row in orders:
+        base, quote = base_and_quote(row["symbol"])
+        rest = difference(amount(row["amount"] or "0"), amount(row["filled"] or "0"))
+        if row["side"] == OrderSide.SELL and base == asset:
+            locks.append(rest)
+        elif row["side"] == OrderSide.BUY and quote == asset:
+            locks.append(exact_mul(amount(row["price"] or "0"), rest))
+    return exact_sum(locks)
+
+
+def done_effect(flow: Flow) -> Decimal:
+    """Tell what the flow has moved of its asset once it is done."""
     done = replace(flow_report(flow), status=FlowStatus.DONE)
     return flow_effect(done).get(flow.asset, Decimal(0))
 
 
 def pending_sums(account: ExchangeAccount, asset: str) -> set[Decimal]:
-    """Every sum by which a balance may be ahead of the books while movements are on their way.
+    """Every sum by which a balance may be beyond the books while movements are on their way.
 
-    Withdrawals are booked when they are asked for, and some exchanges count them until they are done; the others are
-    booked once they are done, and some exchanges count them at once.
+    A withdrawal may be there still, a deposit already.
     """
     effects = [
-        pending_effect(flow).copy_negate()
-        if flow.kind == FlowKind.WITHDRAWAL
-        else pending_effect(flow)
+        done_effect(flow).copy_abs()
         for flow in account.flows.filter(
             asset=asset, status=FlowStatus.PENDING, in_baseline=False
         ).exclude(kind=FlowKind.OTHER)

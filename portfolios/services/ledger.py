@@ -29,7 +29,7 @@ from portfolios.reconciliation.execution import (
     fees_by_asset,
     lock,
 )
-from portfolios.reconciliation.flows import flow_effect
+from portfolios.reconciliation.flows import due_effect, flow_effect
 from portfolios.reconciliation.lots import Change, cost_of_sold
 from providers.mapping import base_and_quote
 from providers.reports import (
@@ -281,11 +281,7 @@ def book_flow(flow: Flow, run: SyncRun | None) -> bool:
     """
     entries = list(flow.ledger_entries.all())
     booked = fees_by_asset(FeeReport(entry.asset, entry.amount) for entry in entries)
-    target = {} if flow.in_baseline else flow_effect(flow_report(flow))
-    if flow.in_baseline and flow.status == FlowStatus.FAILED and flow.kind == FlowKind.WITHDRAWAL:
-        # It had left before the baseline and has come back since.
-        gone = flow_effect(replace(flow_report(flow), status=FlowStatus.DONE))
-        target = {asset: amount.copy_negate() for asset, amount in gone.items()}
+    target = due_effect(flow_report(flow), in_baseline=flow.in_baseline)
     changes = {
         asset: difference(target.get(asset, ZERO), booked.get(asset, ZERO))
         for asset in sorted(target.keys() | booked.keys())

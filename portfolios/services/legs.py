@@ -21,6 +21,12 @@ def store_legs(run: SyncRun, legs: Iterable[Leg]) -> None:
     StoredLeg.objects.bulk_create(_stored_leg(run, leg) for leg in legs)
 
 
+def leg_rows(leg: StoredLeg) -> list[dict[str, Any]]:
+    """Return the rows of a stored leg in plain values: amounts as text, times in ISO 8601."""
+    rows: list[dict[str, Any]] = leg.content.rows if leg.content else []
+    return rows
+
+
 def _stored_leg(run: SyncRun, leg: Leg) -> StoredLeg:
     error = leg.error
     return StoredLeg(

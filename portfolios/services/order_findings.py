@@ -49,9 +49,12 @@ def freeze_contradictions(order: Order, reports: Sequence[OrderReport], findings
         if other is not None:
             why[Code.ORDER_ID_CONFLICT] = (
                 f"Order {report.external_id} has the client id {report.client_order_id} at the exchange; in the books "
-                "these are the ids of two orders. Both were left as they are."
+                "these are the ids of two orders. It was left as it is."
             )
-            _freeze(other, why[Code.ORDER_ID_CONFLICT])
+            if (
+                other.portfolio_id is not None
+            ):  # what nobody claims has no ids but those of the exchange
+                _freeze(other, why[Code.ORDER_ID_CONFLICT])
     findings.judged |= set(keys.values())
     for code, text in why.items():
         severity = Severity.CRITICAL if code == Code.ORDER_FIELD_MISMATCH else Severity.ERROR

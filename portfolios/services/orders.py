@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from django.db import transaction
@@ -27,7 +27,6 @@ from portfolios.services.fills import (
     account_fills,
     fee_rows,
     fill_rows,
-    oldest_first,
     store_fills,
 )
 from portfolios.services.incidents import record_incident
@@ -81,22 +80,30 @@ class OrderReads:
         The read of one order's fills.
     account_fills : Mapping
         Fills of whole lists, oldest first.
+    orphans : Mapping
+        Fills that are stored, but whose order was not known.
     """
 
     reports: Mapping[str, Sequence[OrderReport]]
     by_client_id: Mapping[str, Sequence[OrderReport]]
     fills: Mapping[str, Leg]
     account_fills: Mapping[str, Sequence[FillReport]]
+    orphans: Mapping[str, Sequence[FillReport]] = field(default_factory=dict)
 
     def of(self, order: Order) -> Sequence[OrderReport]:
         if order.external_id:
             return self.reports.get(order.external_id, ())
         return self.by_client_id.get(order.client_order_id, ())
 
-    def fills_of(self, external_id: str, symbol: str) -> list[FillReport]:
-        of_account = self.account_fills.get(external_id, ())
-        rows = [*fill_rows(self.fills.get(external_id)), *of_account]
-        return oldest_first(row for row in rows if row.symbol == symbol)
+    def fills_of(self, external_id: str, symbol: str) -> list[list[FillReport]]:
+        """List what each read tells of an order's fills."""
+        reads = (
+            fill_rows(self.fills.get(external_id)),
+            self.account_fills.get(external_id, ()),
+            self.orphans.get(external_id, ()),
+        )
+        told = [[row for row in rows if row.symbol == symbol] for rows in reads]
+        return [rows for rows in told if rows]
 
 
 @dataclass(slots=True)
@@ -148,10 +155,10 @@ def order_reads(legs: Iterable[Leg]) -> OrderReads:
 
 def with_orphans(account: ExchangeAccount, reads: OrderReads) -> OrderReads:
     """Add the stored fills whose order was not known: it may be one that this snapshot, or a book, has brought."""
-    fills = {order_id: list(rows) for order_id, rows in reads.account_fills.items()}
+    orphans: defaultdict[str, list[FillReport]] = defaultdict(list)
     for fill in account.fills.filter(order=None):
-        fills.setdefault(fill.order_external_id, []).append(fill_report(fill))
-    return replace(reads, account_fills=fills)
+        orphans[fill.order_external_id].append(fill_report(fill))
+    return replace(reads, orphans=dict(orphans))
 
 
 def sync_orders(
@@ -168,7 +175,7 @@ def sync_orders(
     """
     outcome = OrdersOutcome()
     orders = account.orders.filter(portfolio=portfolio).select_related("account", "portfolio")
-    told = {*reads.reports, *reads.account_fills} - {""}
+    told = {*reads.reports, *reads.account_fills, *reads.orphans} - {""}
     reported = orders.filter(external_id__in=list(told))
     waiting = orders.filter(status__in=OPEN_STATUSES)
     found = (waiting | reported).distinct().order_by("created_at", "external_id", "pk")
@@ -182,9 +189,9 @@ def _sync_order(
 ) -> None:
     reports = reads.of(order)
     external_id = order.external_id or next((report.external_id for report in reports), "")
-    leg, rows = reads.fills.get(external_id), reads.fills_of(external_id, order.symbol)
+    leg, fills = reads.fills.get(external_id), reads.fills_of(external_id, order.symbol)
     outcome.checked += bool(reports)
-    if not reports and leg is None and not rows:
+    if not reports and leg is None and not fills:
         return
     if freeze_contradictions(order, reports, findings):
         _record(order, UnexpectedReport(order.frozen_because), "orders.apply", run)
@@ -192,11 +199,11 @@ def _sync_order(
         return
     if reports:
         judge_reports(order, findings)
-    if _tells_nothing_new(order, reports, leg, rows):
+    if _tells_nothing_new(order, reports, leg, fills):
         return
     try:
         with transaction.atomic():
-            changed = apply_facts(order, reports, leg, rows, run, findings)
+            changed = apply_facts(order, reports, leg, fills, run, findings)
     except Exception as e:  # whatever is wrong with one order stays with that order
         _record(order, e, "orders.apply", run)
         outcome.problems += 1
@@ -206,11 +213,14 @@ def _sync_order(
 
 
 def _tells_nothing_new(
-    order: Order, reports: Sequence[OrderReport], leg: Leg | None, rows: Sequence[FillReport]
+    order: Order,
+    reports: Sequence[OrderReport],
+    leg: Leg | None,
+    fills: Sequence[Sequence[FillReport]],
 ) -> bool:
     """Whether the books know all of it: most orders of most syncs, and so without a question to the database."""
     is_settled = order.missing_since is None and not order.fills_wanted and not order.frozen_because
-    if not is_settled or leg is not None or rows:
+    if not is_settled or leg is not None or fills:
         return False
     known = _state(order)
     return all(
@@ -223,14 +233,14 @@ def _tells_nothing_new(
 
 def apply_report(order: Order, report: OrderReport, fills: Leg | None, run: SyncRun | None) -> bool:
     """Join one report and the read of the order's fills, if there was one, into `order`; see `apply_facts`."""
-    return apply_facts(order, [report], fills, fill_rows(fills), run, Findings())
+    return apply_facts(order, [report], fills, [fill_rows(fills)], run, Findings())
 
 
 def apply_facts(
     order: Order,
     reports: Sequence[OrderReport],
-    fills: Leg | None,
-    rows: Sequence[FillReport],
+    leg: Leg | None,
+    fills: Sequence[Sequence[FillReport]],
     run: SyncRun | None,
     findings: Findings,
 ) -> bool:
@@ -238,10 +248,10 @@ def apply_facts(
 
     Parameters
     ----------
-    fills : Leg or None
+    leg : Leg or None
         The read of the order's own fills; None if there was none.
-    rows : sequence of FillReport
-        Fills of the order, whichever read told them.
+    fills : sequence of sequences of FillReport
+        What each read tells of the order's fills.
 
     Raises
     ------
@@ -255,11 +265,11 @@ def apply_facts(
         if not _is_overtaken(report, reports):
             findings.found += find_in_report(order, merged, report)
         merged = merged_order(merged, report)
-    stored = store_fills(order, rows, run)
+    stored = store_fills(order, fills, run)
     findings.found += stored.findings
     merged = _with_fills(merged, order)
-    order.fills_wanted = _fills_wanted(order, merged, reports, fills)
-    find_in_state(order, merged, reports, fills, findings)
+    order.fills_wanted = _fills_wanted(order, merged, reports, leg)
+    find_in_state(order, merged, reports, leg, findings)
     if merged == known and not stored.news and not was_missing:
         if order.fills_wanted != was_wanted:
             order.save(update_fields=["fills_wanted"])

@@ -19,6 +19,7 @@ from django.utils.translation import ngettext
 
 from portfolios.models import ExchangeAccount, MarketCredential, Portfolio, SyncRun
 from portfolios.services import runs
+from portfolios.services.accounts import forget_rejections, note_rejection
 from portfolios.services.balances import balance_legs, judge_account
 from portfolios.services.credentials import note_credential_state
 from portfolios.services.facts import Outcome, apply_snapshot
@@ -246,14 +247,20 @@ def _fail(run: SyncRun, error: LegError, operation: str) -> None:
 def _note_credential(account: ExchangeAccount, legs: Sequence[Leg]) -> None:
     if any(leg.status is LegStatus.OBSERVED for leg in legs):
         note_credential_state(account, MarketCredential.State.ACCEPTED)
+        forget_rejections(account)
     else:
         _note_rejection(account, [leg.error for leg in legs if leg.error])
 
 
 def _note_rejection(account: ExchangeAccount, errors: Iterable[LegError]) -> None:
-    for error in errors:
-        if error.category == "auth" and error.kind not in NOT_THE_EXCHANGES_WORD:
-            note_credential_state(account, MarketCredential.State.REJECTED, error.message)
+    rejected = [
+        error
+        for error in errors
+        if error.category == "auth" and error.kind not in NOT_THE_EXCHANGES_WORD
+    ]
+    if rejected:
+        note_credential_state(account, MarketCredential.State.REJECTED, rejected[0].message)
+        note_rejection(account, timezone.now())
 
 
 def _stay_away(legs: Iterable[Leg]) -> float:

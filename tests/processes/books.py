@@ -34,15 +34,14 @@ KEPT: tuple[type[Model], ...] = (
     Flow,
     LedgerEntry,
     Position,
-    ReadCursor,
     Quarantine,
     AssetBalance,
     Discrepancy,
 )
-# Row numbers, and when something was written; the keys of discrepancies and of the ledger hold row numbers.
+# Row numbers, also those in keys; when something was written, and how often it was seen.
 LEFT_OUT = frozenset(
     {
-        *("id", "key", "run", "times_seen"),
+        *("id", "key", "run", "state", "times_seen"),
         *("booked_at", "created_at", "joined_at", "observed_at", "first_seen", "last_seen"),
         *("opened_at", "resolved_at", "initialized_at", "replaced_at", "last_counted_at"),
     }

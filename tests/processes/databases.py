@@ -67,12 +67,9 @@ class PostgresDatabases:
 
     def _run(self, statement: str, *names: str) -> None:
         given = connections["default"].settings_dict
-        server: dict[str, Any] = {
-            "host": given["HOST"],
-            "user": given["USER"],
-            "dbname": "postgres",
-        }
-        with psycopg.connect(**server, autocommit=True) as session:
+        keys = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD"}
+        server: dict[str, Any] = {name: given[key] for name, key in keys.items() if given[key]}
+        with psycopg.connect(**server, dbname="postgres", autocommit=True) as session:
             session.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 

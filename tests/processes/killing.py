@@ -6,6 +6,7 @@ database is left as a sync that nobody killed makes it, and as old as asked.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, NoReturn
 
 import django
@@ -160,6 +162,7 @@ def healed_sync() -> dict[str, Any]:
 
 
 def investigate(every: int) -> Inquest:
+    gc.disable()  # in a fork it would copy every page that it looks at
     database = databases()
     database.copy("warm")
     sync()  # loads what a worker has loaded long since
@@ -171,7 +174,7 @@ def investigate(every: int) -> Inquest:
     for fatal in range(1, inquest.writes + 2, every):
         database.copy("killed")
         inquest.kills += 1
-        if in_a_child(lambda fatal=fatal: killed_sync(fatal)) is not None:
+        if in_a_child(partial(killed_sync, fatal)) is not None:
             inquest.survivors.append(fatal)
         # Within a transaction every kill leaves the same, which need not be healed again.
         if left != (left := everything_left()):

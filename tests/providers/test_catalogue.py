@@ -56,6 +56,22 @@ def test_it_knows_who_runs_a_test_site(market: str, *, has_sandbox: bool) -> Non
     assert catalogue.market(market).has_sandbox is has_sandbox
 
 
+@pytest.mark.parametrize(("market", "needs_symbol"), [("binance", True), ("kucoin", False)])
+def test_it_knows_who_lists_fills_by_symbol_only(market: str, *, needs_symbol: bool) -> None:
+    assert catalogue.market(market).fills_need_symbol is needs_symbol
+
+
+# ccxt's features claim an end for bitstamp and none for kraken.
+@pytest.mark.parametrize(
+    ("market", "takes_until"),
+    [("binance", True), ("kraken", True), ("kucoin", True), ("bitvavo", True), ("bitstamp", False)],
+)
+def test_it_knows_which_reads_of_fills_can_be_ended_at_a_time(
+    market: str, *, takes_until: bool
+) -> None:
+    assert ("fetchMyTrades" in catalogue.market(market).takes_until) is takes_until
+
+
 def test_no_request_on_a_list_of_reads_is_one_that_writes() -> None:
     words = (
         "approve",

@@ -97,6 +97,16 @@ def test_it_finds_a_symbol_that_is_suddenly_required(abilities: Mapping[str, Abi
     assert line.startswith("kraken: open orders require a symbol")
 
 
+def test_it_finds_that_fills_are_suddenly_listed_without_a_symbol(
+    abilities: Mapping[str, Abilities],
+) -> None:
+    changed = with_market(abilities, "binance", claims_fills_symbol_required=False)
+
+    (line,) = differences(changed)
+
+    assert line.startswith("binance: fills do not require a symbol")
+
+
 def test_it_finds_an_option_that_has_no_effect(abilities: Mapping[str, Abilities]) -> None:
     words = abilities["binance"].words - {"warnWithoutSymbol"}
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -305,7 +306,9 @@ def kraken_closed(count: int) -> Route:
     }
 
     def page(received: Received) -> Answer:
-        start = int(dict(x.split("=") for x in received.body.split("&")).get("ofs", "0"))
+        sent = parse_qs(received.body)
+        assert "end" not in sent
+        start = int(sent.get("ofs", ["0"])[0])
         shown = {f"OX{number}": row for number in range(start, min(count, start + 50))}
         return json_answer({"error": [], "result": {"closed": shown, "count": count}})
 

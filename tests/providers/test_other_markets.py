@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -471,6 +471,21 @@ def test_a_fill_that_cannot_be_told_keeps_the_cursor_but_not_the_other_fills() -
     assert (leg.status, leg.complete, leg.until) == (LegStatus.OBSERVED, False, None)
     assert leg.error is not None
     assert "price" in leg.error.message
+
+
+def test_fills_older_than_an_exchange_tells_are_a_hole() -> None:
+    fills = json_answer({"code": "0", "data": []})
+    since = datetime.now(UTC) - timedelta(days=200)
+
+    snapshot, _ = sync(
+        "okx", {"/api/v5/trade/fills-history": fills}, depth=Depth.FULL, facts_since=since
+    )
+
+    leg = leg_of(snapshot, LegKind.ACCOUNT_FILLS)
+    assert leg.since is not None
+    assert leg.until is not None
+    assert leg.until - leg.since == timedelta(days=90)
+    assert leg.why_incomplete.startswith("the exchange tells no fills before")
 
 
 def test_a_closed_order_without_a_filled_amount_is_not_called_filled() -> None:

@@ -142,6 +142,21 @@ def test_a_page_below_the_known_length_is_whole() -> None:
     assert not listed(account_fills_paging(market(fills_limit=100)), lambda *_: rows).why_incomplete
 
 
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_pages_that_lead_on_by_time_alone_are_read_but_prove_nothing(newest_first: bool) -> None:
+    rows = [fill(number) for number in range(1, 26)]
+
+    def tell(since: int | None, _: Params) -> list[Row]:
+        found = [row for row in rows if row["timestamp"] >= (since or 0)]
+        return found[-10:] if newest_first else found[:10]
+
+    found = listed(account_fills_paging(market(fills_limit=10, takes_until=frozenset())), tell)
+
+    assert found.rows[-1] == rows[-1]
+    assert len(found.rows) == (10 if newest_first else 25)
+    assert found.why_incomplete == "older rows may be left out between pages"
+
+
 def test_trigger_orders_of_bybit_come_with_a_cursor() -> None:
     first = [{**fill(n), "info": {"nextPageCursor": "next"}} for n in range(50)]
 

@@ -14,7 +14,6 @@ from providers.reports import BalanceReport, Depth, KnownOrder, LegKind, Snapsho
 from providers.sandbox.books import Order
 from providers.sandbox.faults import DistortionKind, Fault, FaultKind
 from providers.sandbox.server import SandboxServer
-from providers.symbol_choice import MAX_PAIRS, Symbols
 from tests.providers.accounts import (
     fetch,
     leg_of,
@@ -241,12 +240,3 @@ def test_balances_have_changed_when_an_amount_differs(
     before: list[BalanceReport], now: list[BalanceReport], changed: bool
 ) -> None:
     assert have_changed(before, now) is changed
-
-
-def test_a_hole_among_many_symbols_is_counted() -> None:
-    symbols = Symbols(tuple(f"A{number}/USDT" for number in range(MAX_PAIRS)), left_out=3)
-
-    assert symbols.hole == (
-        "other symbols than the 100 that are read are not covered, "
-        "3 pairs of the account's assets among them"
-    )

@@ -67,7 +67,7 @@ class VirtualClock:
         return self.now() + self.skew
 
 
-class _Waiting(selectors.DefaultSelector):  # type: ignore[valid-type, misc]
+class _Waiting(selectors.DefaultSelector):
     """Passes time instead of waiting for it."""
 
     clock: VirtualClock

@@ -82,6 +82,11 @@ class Standing:
 # A trade without an id is one for good: with an id now and none then it would be two.
 NOT_DRAWN: Final = frozenset({DistortionKind.NO_TRADE_ID})
 KINDS: Final = tuple(kind for kind in (*ALL_KINDS, *Mishap) if kind not in NOT_DRAWN)
+# Where it goes wrong is drawn first, so that our own side gets its share.
+SIDES: Final = tuple(
+    tuple(kind for kind in KINDS if isinstance(kind, side))
+    for side in (FaultKind, DistortionKind, Mishap)
+)
 
 
 def draw_trouble(rng: random.Random, ports: list[int], known: set[int]) -> Trouble:
@@ -93,8 +98,8 @@ def draw_trouble(rng: random.Random, ports: list[int], known: set[int]) -> Troub
         Ports whose accounts have a baseline. The first look at the others is not distorted: nobody could tell.
     """
     trouble = Trouble(at_write=rng.randint(1, 60), skew=rng.choice((-300, -45, -3, 3, 45, 300)))
-    for kind in rng.choices(KINDS, k=rng.choice((0, 0, 1, 1, 2, 3))):
-        port = rng.choice(ports)
+    for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
+        kind, port = rng.choice(rng.choice(SIDES)), rng.choice(ports)
         if isinstance(kind, Mishap):
             trouble.mishaps.add(kind)
         elif isinstance(kind, FaultKind) or port in known:

@@ -62,13 +62,17 @@ def _wrong_order(place: Place, order: Order, real: books.Order | None) -> Iterat
         yield f"order {name} is {order.side} {order.symbol}"
 
 
-def _fill_key(fill: books.Fill, place: Place) -> tuple[object, ...]:
+# Name, symbol, side.
+FillKey = tuple[str, str, str]
+
+
+def _fill_key(fill: books.Fill, place: Place) -> FillKey:
     return (place.fill_name(fill), fill.symbol, fill.side.value)
 
 
 def _wrong_fills(place: Place, account: ExchangeAccount) -> Iterator[str]:
     real = {_fill_key(fill, place): fill for fill in place.engine.fills(KEY)}
-    seen: Counter[tuple[object, ...]] = Counter()
+    seen: Counter[FillKey] = Counter()
     for row in account.fills.order_by("pk"):
         key = (row.external_id, row.symbol, row.side)
         seen[key] += 1
@@ -97,22 +101,19 @@ def unequal_at_last(place: Place) -> Iterator[str]:
     if account.baseline_at is None:
         yield "the account has no baseline"
         return
-    yield from _unequal_orders(place, account)
-    yield from _unequal_fills(place, account)
-    yield from _unequal_flows(place, account)
+    since = account.baseline_at + BLURRED
+    yield from _unequal_orders(place, account, since)
+    yield from _unequal_fills(place, account, since)
+    yield from _unequal_flows(place, account, since)
     yield from _unequal_totals(place, account)
     for name in place.portfolios:
         yield from _unequal_positions(place, Portfolio.objects.get(name=name))
     yield from _wrong_alarms(place, account)
 
 
-def _unequal_orders(place: Place, account: ExchangeAccount) -> Iterator[str]:
+def _unequal_orders(place: Place, account: ExchangeAccount, since: datetime) -> Iterator[str]:
     stored = {order.external_id: order for order in account.orders.exclude(external_id="")}
-    filled_since = {
-        fill.order_id
-        for fill in place.engine.fills(KEY)
-        if fill.executed_at > account.baseline_at + BLURRED
-    }
+    filled_since = {fill.order_id for fill in place.engine.fills(KEY) if fill.executed_at > since}
     for id_, real in place.orders.items():
         name = place.order_name(id_)
         order = stored.get(name)
@@ -131,10 +132,10 @@ def _shown(values: tuple[object, ...]) -> str:
     return " ".join(str(value) for value in values)
 
 
-def _unequal_fills(place: Place, account: ExchangeAccount) -> Iterator[str]:
+def _unequal_fills(place: Place, account: ExchangeAccount, since: datetime) -> Iterator[str]:
     stored = {(row.external_id, row.symbol, row.side): row for row in account.fills.all()}
     for fill in place.engine.fills(KEY):
-        if fill.executed_at <= account.baseline_at + BLURRED:
+        if fill.executed_at <= since:
             continue
         row = stored.get(_fill_key(fill, place))
         if row is None:
@@ -158,8 +159,7 @@ def _wrong_flows(place: Place, account: ExchangeAccount) -> Iterator[str]:
         yield f"movement {_shown(movement)} is invented, doubled or not done"
 
 
-def _unequal_flows(place: Place, account: ExchangeAccount) -> Iterator[str]:
-    since = account.baseline_at + BLURRED
+def _unequal_flows(place: Place, account: ExchangeAccount, since: datetime) -> Iterator[str]:
     done = Counter(move for move, is_done, at in _movements(place) if is_done and at > since)
     booked = Counter(_movement(flow) for flow in account.flows.filter(status="done"))
     yield from (f"movement {_shown(movement)} is missing" for movement in done - booked)

@@ -87,8 +87,11 @@ class _KnownOrders:
         if not client_id or (found is not None and found.portfolio_id is not None):
             return found
         other = self._by_client_id.get((row.portfolio.pk, client_id))
-        if other is None or not external_id:
-            return found or other
+        if not external_id:
+            # Its own, or one that was seen at the exchange before any book named it.
+            return other or self._by_client_id.get((None, client_id))
+        if other is None:
+            return found
         if found is None and not other.external_id:
             return other
         if other.is_open:

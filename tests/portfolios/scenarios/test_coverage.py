@@ -39,6 +39,10 @@ def set_back(days: int) -> None:
     ExchangeAccount.objects.update(baseline_at=then, full_read_at=then)
 
 
+def set_clock(desk: Desk, now: datetime) -> None:
+    desk.engine.clock = lambda: now
+
+
 def buy_by_hand(desk: Desk, times: int) -> ExchangeOrder:
     """Buy by hand, in as many fills of 0.01 ADA as asked for."""
     placed = desk.engine.buy(KEY, "ADA/EUR", str(D("0.01") * times), "1")
@@ -123,7 +127,7 @@ def test_f07_after_five_days_every_day_is_read(trader: Desk) -> None:
     set_back(days=5)
     now, clock = datetime.now(UTC), trader.engine.clock
     for days in (4, 3, 2, 1):
-        trader.engine.clock = lambda days=days: now - timedelta(days=days)
+        set_clock(trader, now - timedelta(days=days))
         buy_by_hand(trader, 1)
     trader.engine.clock = clock
     trader.server.requests.clear()

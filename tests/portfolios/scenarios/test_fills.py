@@ -293,9 +293,7 @@ def test_f14_fills_that_come_after_the_amount_replace_what_was_reckoned_from_it(
 
 
 @pytest.mark.parametrize("times", [1, 3])
-def test_f14_the_gap_is_told_until_the_fills_are_read(
-    account: ExchangeAccount, times: int
-) -> None:
+def test_f14_the_gap_is_told_until_the_fills_are_read(account: ExchangeAccount, times: int) -> None:
     note_order(account)
     ended = make_order_report(status=OrderStatus.CLOSED, filled=D(10), cost=D(20))
     for _look in range(times):

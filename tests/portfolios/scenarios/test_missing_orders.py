@@ -205,18 +205,18 @@ def test_o11_an_error_that_is_no_denial_ends_nothing(
     assert not Discrepancy.objects.exists()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an error of the exchange that is told as a denial is taken for one"
-)
 def test_o11_trouble_that_is_worded_as_a_denial_is_none(trader: Desk) -> None:
     order = trader.buy("1", "10")
     trader.sync()
-    trader.engine.forget_order(order.id)
-    trader.server.faults.append(Fault(DistortionKind.TROUBLE_AS_DENIAL))
+    trader.engine.cancel_order(order.id)
+    trouble = Fault(DistortionKind.TROUBLE_AS_DENIAL)
+    trader.server.faults.append(trouble)
 
     trader.sync()
 
-    assert (trader.order(order).strikes, trader.order(order).missing_since) == (0, None)
+    stored = trader.order(order)
+    assert trouble.happened
+    assert (stored.status, stored.strikes, stored.missing_since) == (OrderStatus.OPEN, 0, None)
 
 
 def test_o12_where_nobody_knows_how_long_orders_are_kept_a_person_is_asked(db: None) -> None:

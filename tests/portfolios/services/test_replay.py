@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from random import Random
+from typing import Any
 
 import pytest
 from django.db import transaction
@@ -30,7 +32,7 @@ from portfolios.models import (
     Position,
     SyncRun,
 )
-from portfolios.services.portfolio_sync import apply_snapshot
+from portfolios.services.facts import apply_snapshot
 from providers.reports import (
     FeeReport,
     FillReport,
@@ -66,6 +68,8 @@ D = Decimal
 FACTS = (Portfolio, Order, OrderVersion, Fill, Flow, LedgerEntry, Position)
 # Another look is one more, and no other fact.
 LOOKS = ("fills_wanted", "missing_since", "strikes", "last_strike_at")
+# Totals of an order that its own reports and its fills tell differently.
+TOLD_BY_THE_LAST = ("fees", "cost", "average")
 # The exchange's clock in this world.
 BEGIN = timezone.now()
 FIRST = BEGIN + timedelta(hours=1)
@@ -108,69 +112,86 @@ def fee(asset: str, amount: str) -> FeeReport:
     return FeeReport(asset, D(amount))
 
 
-BUY = make_order_report("1", created_at=FIRST)
-SELL = make_order_report(
-    "2", symbol="DOT/EUR", side=OrderSide.SELL, amount=D(9), price=D(5), created_at=FIRST
-)
-# In no book.
-FOREIGN = make_order_report("3", side=OrderSide.SELL, amount=D(4), price=D(3), created_at=FIRST)
-A1 = fill("a1", BUY, "3", "2", fee("EUR", "0.006"))
-A2 = fill("a2", BUY, "4", "1.999999999999999999", fee("BNB", "0.000000000000000001"))
-A3 = fill("a3", BUY, "3", "2", fee("ADA", "0.003"))
-D4 = fill("d4", SELL, "2.5", "5.000000000000000001", fee("EUR", "-0.01"))
-X5 = fill("x5", FOREIGN, "1", "3", fee("EUR", "0.003"))
-X6 = fill("x6", FOREIGN, "3", "3.1", fee("BNB", "0.01"))
-DEPOSIT = make_flow_report("100.000000000000000001", occurred_at=at(1), settled_at=None)
-WITHDRAWAL = make_flow_report(
-    "-20",
-    kind=FlowKind.WITHDRAWAL,
-    external_id="w-1",
-    source=FlowSource.WITHDRAWALS,
-    occurred_at=at(2),
-    settled_at=None,
-    fees=(fee("EUR", "0.1"),),
-)
-PENDING, DONE = FlowStatus.PENDING, FlowStatus.DONE
-POOL: tuple[Leg, ...] = (
-    open_orders(BUY, SELL),
-    open_orders(after(BUY, A1), after(SELL, D4), after(FOREIGN, X5)),
-    order_leg(after(BUY, A1, A2)),
-    order_leg(after(BUY, A1, A2, A3, status=OrderStatus.CLOSED)),
-    order_leg(after(SELL, D4, status=OrderStatus.CANCELED)),
-    order_leg(after(FOREIGN, X5, X6, status=OrderStatus.CLOSED)),
-    fills_leg(A1, A2, A3),
-    fills_leg(D4),
-    account_fills(A1, A2, X5),
-    account_fills(D4, symbol="DOT/EUR"),
-    flows_leg(replace(DEPOSIT, status=PENDING)),
-    flows_leg(replace(DEPOSIT, status=DONE, settled_at=at(5))),
-    flows_leg(replace(WITHDRAWAL, status=PENDING), source=FlowSource.WITHDRAWALS),
-    flows_leg(
-        replace(WITHDRAWAL, status=DONE, settled_at=at(6), fees=(fee("EUR", "0.2"),)),
+def orders_of(slot: int) -> tuple[OrderReport, OrderReport]:
+    """Make two orders of one symbol: one of the books, which sells in every other slot, and one of nobody's."""
+    side = OrderSide.SELL if slot % 2 else OrderSide.BUY
+    common = {"symbol": f"C{slot}/EUR", "created_at": FIRST}
+    own = make_order_report(f"own-{slot}", side=side, **common)
+    return own, make_order_report(f"foreign-{slot}", amount=D(4), price=D(3), **common)
+
+
+def reads_of(slot: int) -> tuple[tuple[Leg, ...], ...]:
+    own, foreign = orders_of(slot)
+    one = fill("a1", own, "3", "2", fee("EUR", "0.006"))
+    two = fill("a2", own, "4", "2.000000000000000001", fee("BNB", "0.000000000000000001"))
+    three = fill("a3", own, "3", "2", fee(f"C{slot}", "0.003"))
+    first = fill("x4", foreign, "1", "3", fee("EUR", "-0.003"))
+    second = fill("x5", foreign, "3", "2.9", fee("BNB", "0.01"))
+    deposit = make_flow_report(
+        "100.000000000000000001", external_id=f"d-{slot}", occurred_at=at(1), settled_at=None
+    )
+    withdrawal = make_flow_report(
+        "-20",
+        kind=FlowKind.WITHDRAWAL,
+        external_id=f"w-{slot}",
         source=FlowSource.WITHDRAWALS,
-    ),
-    failed(LegKind.ORDER, subject="1"),
-    failed(LegKind.OPEN_ORDERS),
-    *denial("2")[:1],
+        occurred_at=at(2),
+        settled_at=None,
+        fees=(fee("EUR", "0.1"),),
+    )
+    sent = replace(withdrawal, status=DONE, settled_at=at(6), fees=(fee("EUR", "0.2"),))
+    ended = after(own, one, two, three, status=OrderStatus.CLOSED)
+    legs = (
+        open_orders(own),
+        open_orders(after(own, one), after(foreign, first)),
+        order_leg(after(own, one, two)),
+        order_leg(ended),
+        order_leg(after(foreign, first, status=OrderStatus.CANCELED)),
+        order_leg(after(foreign, first, second, status=OrderStatus.CLOSED)),
+        # They are read with the order that they belong to.
+        (order_leg(ended), fills_leg(one, two, three)),
+        account_fills(one, two, first, symbol=own.symbol, **NOTHING_COVERED),
+        account_fills(three, second, symbol=own.symbol, **NOTHING_COVERED),
+        flows_leg(replace(deposit, status=PENDING), **NOTHING_COVERED),
+        flows_leg(replace(deposit, status=DONE, settled_at=at(5)), **NOTHING_COVERED),
+        flows_leg(replace(withdrawal, status=PENDING), **NOTHING_COVERED),
+        flows_leg(sent, **NOTHING_COVERED),
+        failed(LegKind.ORDER, subject=own.external_id),
+        denial(foreign.external_id)[0],
+    )
+    return tuple(leg if isinstance(leg, tuple) else (leg,) for leg in legs)
+
+
+PENDING, DONE = FlowStatus.PENDING, FlowStatus.DONE
+# A list is read once in a snapshot; these are parts of it.
+NOTHING_COVERED: dict[str, Any] = {"since": None, "until": None}
+# Cases that share a snapshot: each has orders and movements of its own, and all of them one account.
+SLOTS = 10
+MOST_LEGS = 3
+POOLS = tuple(map(reads_of, range(SLOTS)))
+Case = tuple[int, ...]
+some_legs = st.lists(st.integers(0, len(POOLS[0]) - 1), min_size=1, max_size=MOST_LEGS).map(tuple)
+cases = st.tuples(*[some_legs] * SLOTS)
+quick = settings(
+    max_examples=settings().max_examples // (4 * SLOTS),  # each is several syncs
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-some_legs = st.lists(st.sampled_from(range(len(POOL))), min_size=2, max_size=7)
-quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 @pytest.fixture
 def run(db: None) -> SyncRun:
-    account = make_books("replay", {"DOT": "9"})
-    note_order(account, created_at=FIRST.isoformat())
-    note_order(
-        account,
-        external_id="2",
-        symbol="DOT/EUR",
-        side="sell",
-        amount="9",
-        price="5",
-        created_at=FIRST.isoformat(),
-    )
-    look(account, balances(EUR="1000", DOT="9", ADA="50", BNB="1"), open_orders(BUY, SELL))
+    account = make_books("replay", {f"C{slot}": "10" for slot in range(1, SLOTS, 2)})
+    orders = [orders_of(slot)[0] for slot in range(SLOTS)]
+    for order in orders:
+        note_order(
+            account,
+            external_id=order.external_id,
+            symbol=order.symbol,
+            side=order.side,
+            created_at=FIRST.isoformat(),
+        )
+    held: dict[str, Any] = {f"C{slot}": "50" for slot in range(SLOTS)}
+    look(account, balances(EUR="10000", BNB="1", **held), open_orders(*orders))
     assert account.baseline_at is not None
     return begin(account)
 
@@ -182,54 +203,53 @@ def undone() -> Iterator[None]:
         transaction.set_rollback(True)
 
 
+def legs_of(drawn: Iterable[Iterable[int]]) -> list[Leg]:
+    """Find the legs of the numbers drawn for each slot."""
+    return [
+        leg for pool, numbers in zip(POOLS, drawn, strict=True) for n in numbers for leg in pool[n]
+    ]
+
+
 def stored() -> Books:
     return books(FACTS, without=LOOKS)
 
 
-def applied(run: SyncRun, snapshots: Iterable[Iterable[int]]) -> None:
-    for numbers in snapshots:
-        apply_snapshot(run, [POOL[number] for number in numbers])
-
-
 @quick
-@given(some_legs)
-def test_the_order_of_legs_in_a_snapshot_changes_nothing(run: SyncRun, numbers: list[int]) -> None:
-    with undone():
-        applied(run, [sorted(numbers)])
-        expected = stored()
-    with undone():
-        applied(run, [numbers])
-        assert stored() == expected
-
-
-@quick
-@given(some_legs)
-def test_a_snapshot_that_arrives_again_changes_nothing(run: SyncRun, numbers: list[int]) -> None:
-    middle = len(numbers) // 2
-    with undone():
-        applied(run, [numbers[:middle], numbers[middle:]])
-        expected = stored()
-        # Once more, the other way round, and all of it at once.
-        applied(run, [numbers[middle:], numbers[:middle], numbers])
-        assert stored() == expected
-
-
-@quick
-@given(some_legs)
-def test_snapshots_in_another_order_end_at_the_same_amounts(
-    run: SyncRun, numbers: list[int]
+@given(cases, st.integers(0, 2**32))
+def test_the_order_of_legs_changes_nothing_and_neither_does_their_repetition(
+    run: SyncRun, drawn: tuple[Case, ...], seed: int
 ) -> None:
+    legs = legs_of([sorted(case) for case in drawn])
+    shuffled = Random(seed).sample(legs, len(legs))  # noqa: S311 - no secret
     with undone():
-        applied(run, [[number] for number in sorted(numbers)])
+        apply_snapshot(run, legs)
+        expected = stored()
+    with undone():
+        apply_snapshot(run, shuffled)
+        assert stored() == expected
+        apply_snapshot(run, shuffled[::-1])
+        assert stored() == expected
+
+
+@quick
+@given(cases)
+def test_snapshots_in_another_order_end_at_the_same_amounts(
+    run: SyncRun, drawn: tuple[Case, ...]
+) -> None:
+    snapshots = [legs_of([case[turn : turn + 1] for case in drawn]) for turn in range(MOST_LEGS)]
+    with undone():
+        for legs in snapshots:
+            apply_snapshot(run, legs)
         expected = amounts()
     with undone():
-        applied(run, [[number] for number in numbers])
+        for legs in reversed(snapshots):
+            apply_snapshot(run, legs)
         assert amounts() == expected
 
 
 def amounts() -> Books:
     """Tell what does not depend on when the books learnt of it, as the cost of what is sold does."""
-    facts = books((Order, Fill, Flow), without=LOOKS)
+    facts = books((Order, Fill, Flow), without=(*LOOKS, *TOLD_BY_THE_LAST))
     sums: defaultdict[tuple[str, str, str], list[Decimal]] = defaultdict(list)
     rows = LedgerEntry.objects.values_list(
         "portfolio__name", "asset", "order__external_id", "amount"

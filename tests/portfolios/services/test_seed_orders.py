@@ -408,7 +408,8 @@ def test_f50_a_run_keeps_what_it_did_and_what_went_wrong(desk: Desk) -> None:
     assert run.started_at is not None
     assert run.finished_at is not None
     assert run.started_at <= run.finished_at
-    assert (run.http_requests, run.orders_checked, run.orders_changed) == (4, 1, 1)
+    # The market's symbols, the lists, the order that is denied and the search for it.
+    assert (run.http_requests, run.orders_checked, run.orders_changed) == (6, 1, 1)
     [occurrence] = run.occurrences.all()
     assert occurrence.incident.type == "OrderNotFound"
     assert "424242" in occurrence.message

@@ -1,0 +1,116 @@
+"""What an account's first read may have left out or held already, since it was a read like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
+
+from portfolios.amounts import difference, exact, exact_sum
+from portfolios.reconciliation.verdicts import Effect, Interval, Window, expected_interval
+
+ZERO = Decimal(0)
+_NOTHING: Final[Mapping[str, Decimal]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One trade about the time of the baseline.
+
+    Parameters
+    ----------
+    amounts : Mapping of str to Decimal
+        Signed changes by asset, fees included.
+    is_in_baseline : bool
+        Whether the books take it as having been in the baseline, and have booked nothing for it.
+    """
+
+    at: datetime
+    amounts: Mapping[str, Decimal]
+    is_in_baseline: bool
+
+
+def baseline_interval(
+    effects: Iterable[Effect], window: Window, lag: timedelta, assumed: Decimal
+) -> Interval:
+    """Tell what may have to be added to all that the books expect, since the baseline was a read like any other.
+
+    `point` is zero: the books as they are.
+
+    Parameters
+    ----------
+    effects : iterable of Effect
+        Those about the time of the baseline, whether booked or taken as having been in it.
+    window, lag
+        Of the read that became the baseline.
+    assumed : Decimal
+        Sum of those of `effects` that the books take as having been in it.
+    """
+    known = list(effects)
+    shown = expected_interval(exact_sum(effect.amount for effect in known), known, window, lag)
+    correction = Interval.of(assumed) + -shown
+    return replace(correction, point=ZERO)
+
+
+def baseline_corrections(
+    trades: Iterable[Trade], window: Window, lag: timedelta
+) -> tuple[Mapping[str, Decimal], ...]:
+    """Give what has to be added to what the books expect, by asset, if the baseline held the first k uncertain trades.
+
+    The k-th element says it of k; there is always a first. Only whole stretches of trades in order of time are thought
+    of: of equal times, in the order given.
+    """
+    in_time = sorted(trades, key=lambda trade: trade.at)
+    uncertain = [trade for trade in in_time if window.low - lag < trade.at <= window.high]
+    earlier = [trade for trade in in_time if trade.at <= window.low - lag]
+    later = [trade for trade in in_time if trade.at > window.high]
+    return tuple(
+        _correction([*earlier, *uncertain[:k]], [*uncertain[k:], *later])
+        for k in range(len(uncertain) + 1)
+    )
+
+
+def _correction(held: Iterable[Trade], missing: Iterable[Trade]) -> dict[str, Decimal]:
+    """Take back what is booked of trades that the baseline held, and add the others that are not booked."""
+    changes = [(trade.amounts, -1) for trade in held if not trade.is_in_baseline]
+    changes += [(trade.amounts, 1) for trade in missing if trade.is_in_baseline]
+    sums: dict[str, Decimal] = {}
+    with exact():
+        for amounts, sign in changes:
+            for asset, amount in amounts.items():
+                sums[asset] = sums.get(asset, ZERO) + sign * amount
+    return {asset: amount for asset, amount in sums.items() if amount}
+
+
+def settled_baseline(
+    residuals: Mapping[str, Decimal],
+    corrections: Sequence[Mapping[str, Decimal]],
+    tolerances: Mapping[str, Decimal] = _NOTHING,
+) -> int | None:
+    """Find how many of the uncertain trades the baseline held; None if that is not proved.
+
+    Several numbers that come to the same corrections are as good as one.
+
+    Parameters
+    ----------
+    residuals : Mapping of str to Decimal
+        Of the assets that a later look could judge to the last digit. The first such look is to be taken: what is
+        missed later may look like a trade of then.
+    corrections : sequence of Mapping
+        As `baseline_corrections` gives them.
+    """
+    fitting = [
+        k
+        for k, correction in enumerate(corrections)
+        if all(
+            difference(residual, correction.get(asset, ZERO)).copy_abs()
+            <= tolerances.get(asset, ZERO)
+            for asset, residual in residuals.items()
+        )
+    ]
+    if not fitting or any(corrections[k] != corrections[fitting[0]] for k in fitting):
+        return None
+    return fitting[0]
