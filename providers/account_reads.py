@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from providers.connection import Connection
 from providers.errors import (
     CapabilityMissing,
-    ExchangeUnavailable,
     OrderUnknown,
     UnexpectedReport,
 )
@@ -35,9 +33,6 @@ from providers.paging import (
 from providers.readings import Reading
 from providers.reports import SPOT, KnownOrder, OrderReport
 from providers.shapes import BARE_LIST_OF_BALANCES
-
-# What an exchange in trouble may wrap in its error for an order that it does not have.
-_TROUBLE: Final = re.compile(r"time[d\s-]*out|backend|internal|unavailable|try again|busy", re.I)
 
 _TRIGGER: Params = {"trigger": True}
 
@@ -69,14 +64,10 @@ class AccountReads:
         ------
         OrderUnknown
             If the exchange says that it has none of that id.
-        ExchangeUnavailable
-            If it says so and that it is in trouble.
         """
         try:
             report = await self._order(known)
         except OrderUnknown as e:
-            if _TROUBLE.search(str(e)):
-                raise ExchangeUnavailable(str(e), kind=e.kind) from None
             raise OrderUnknown(
                 f"External order not found for order {name_of(known)} at market "
                 f"{self._market.id}. It stays as it is in the books.",
@@ -89,7 +80,7 @@ class AccountReads:
 
     async def balances(self, wallet: str = SPOT) -> Reading:
         """Read every asset of a wallet."""
-        self._require("fetchBalance", "get_balance")
+        self._connection.require("fetchBalance", "get_balance")
         params = dict(BALANCE_PARAMS.get(self._market.id, {}))
         if wallet != SPOT:
             params["type"] = wallet
@@ -105,7 +96,7 @@ class AccountReads:
         return not raw.get("info", True) and self._market.id not in BARE_LIST_OF_BALANCES
 
     async def _listed_orders(self, symbol: str, paging: Paging, lists: Sequence[Params]) -> Reading:
-        self._require("fetchOpenOrders", "get_open_orders")
+        self._connection.require("fetchOpenOrders", "get_open_orders")
         found = await self._read_lists(symbol, paging, lists)
         if await self._connection.learns_new_symbols(row.get("symbol") for row in found.copies):
             found = await self._read_lists(symbol, paging, lists)
@@ -146,7 +137,7 @@ class AccountReads:
 
     async def _order_from_lists(self, known: KnownOrder) -> OrderReport:
         if not self._search.has_lists:
-            self._require("fetchOrder", "get_order")
+            self._connection.require("fetchOrder", "get_order")
         reading = await self._search.find(known)
         for row in reading.rows:
             if isinstance(row, OrderReport):
@@ -174,20 +165,12 @@ class AccountReads:
             )
         return report
 
-    def _require(self, capability: str, functionality: str) -> None:
-        if not self._market.capabilities[capability]:
-            raise CapabilityMissing(
-                f"Market service {self._market.id} does not support functionality {functionality}"
-            )
-
 
 def _reading(found: Listed, reports: Reports[OrderReport]) -> Reading:
-    hidden = frozenset(id_ for id_ in reports.refused_ids if id_ is not None)
-    knows_all = not found.why_incomplete and None not in reports.refused_ids
     return Reading(
         most_advanced(reports.rows),
         len(found.pages),
         "; ".join(filter(None, (found.why_incomplete, *reports.problems))),
         reports.problems,
-        hidden if knows_all else None,
+        None if found.why_incomplete else reports.hidden_ids,
     )

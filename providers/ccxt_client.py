@@ -11,7 +11,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import Context, Decimal, localcontext
@@ -28,11 +28,7 @@ from providers.corrections.balances import has_nameless_balance, untold_balances
 from providers.corrections.fills import corrected_fill
 from providers.corrections.orders import corrected_order, sums_of_trades
 from providers.credentials import CREDENTIAL_NAMES, Credentials
-from providers.errors import (
-    OperationalException,
-    UnexpectedReport,
-    WriteRefused,
-)
+from providers.errors import OperationalException, UnexpectedReport, WriteRefused
 from providers.mapping import UNREADABLE, has_numbers
 from providers.market_options import (
     FILLS_NEED_SYMBOL,
@@ -54,6 +50,18 @@ _silent.addHandler(logging.NullHandler())
 
 _reply: ContextVar[ReplyFacts | None] = ContextVar("reply", default=None)
 _is_allowed_read: ContextVar[bool] = ContextVar("is_allowed_read", default=False)
+
+
+def _of_one_row(parse: Callable[[Any, Any, Any], Any]) -> Callable[..., Any]:
+    """Let a row that its parser breaks on cost no other row."""
+
+    def parse_or_name(self: Any, row: Any, market: Any = None) -> Any:
+        try:
+            return parse(self, row, market)
+        except Exception as e:  # whatever it is, it is this row's
+            return _unreadable(row, market, e)
+
+    return parse_or_name
 
 
 class HardenedExchange(ccxt.Exchange):  # type: ignore[misc]  # ccxt is untyped
@@ -141,19 +149,22 @@ class HardenedExchange(ccxt.Exchange):  # type: ignore[misc]  # ccxt is untyped
             # Without this, asynchronous ccxt takes a 524 of a proxy for an empty answer.
             raise ccxt.ExchangeError(f"{self.id} {method} {url} {code} {reason} {body}")
 
+    @_of_one_row
     def parse_order(self, order: Any, market: Any = None) -> Any:
-        try:
-            told = super().parse_order(order, market)
-            return corrected_order(self.family, order, told)
-        except Exception as e:  # one row that no parser can read must not cost the others
-            return _unreadable(order, market, e)
+        return corrected_order(self.family, order, super().parse_order(order, market))
 
+    @_of_one_row
     def parse_trade(self, trade: Any, market: Any = None) -> Any:
-        try:
-            told = super().parse_trade(trade, market)
-            return corrected_fill(self.family, trade, told) if isinstance(trade, dict) else told
-        except Exception as e:  # as above
-            return _unreadable(trade, market, e)
+        told = super().parse_trade(trade, market)
+        return corrected_fill(self.family, trade, told) if isinstance(trade, dict) else told
+
+    @_of_one_row
+    def parse_transaction(self, transaction: Any, currency: Any = None) -> Any:
+        return super().parse_transaction(transaction, currency)
+
+    @_of_one_row
+    def parse_ledger_entry(self, item: Any, currency: Any = None) -> Any:
+        return super().parse_ledger_entry(item, currency)
 
     def safe_balance(self, balance: dict[Any, Any]) -> dict[Any, Any]:
         """Leave out of ccxt's arithmetic what is no number; `mapping` refuses it by name."""
@@ -367,7 +378,7 @@ def _unreadable(row: Any, market: Any, error: Exception) -> dict[str, Any]:
     id_ = next((facts[name] for name in _ID_NAMES if facts.get(name)), "")
     return {
         "id": str(id_),
-        "symbol": market["symbol"] if market else None,
+        "symbol": (market or {}).get("symbol"),
         "timestamp": None,
         "info": row,
         UNREADABLE: f"{type(error).__name__} in its parser",

@@ -20,6 +20,7 @@ from providers.errors import (
     ExchangeTimeout,
     ExchangeUnavailable,
     NonceRejected,
+    NotServed,
     OperationalException,
     OrderUnknown,
     OursToFix,
@@ -79,14 +80,17 @@ _OVERLAY: Final[tuple[tuple[str, str, type[OperationalException]], ...]] = (
     ("binance", r'"code":\s*-1021\b', ClockSkewed),
     ("binance", r'"code":\s*-2026\b', OrderUnknown),  # archived
 )
-# kraken lists it beside the denial.
-_TROUBLE: Final = re.compile(r"EService:|EGeneral:Internal")
+# What an exchange in trouble may say in the same breath as that it has no such order.
+_TROUBLE: Final = re.compile(
+    r"EService:|time[d\s-]*out|backend|internal|unavailable|try again|busy", re.I
+)
 _CLOCK: Final = re.compile(r"timestamp|recv_?window|clock|expired", re.I)
 _URL: Final = re.compile(r"(https?://[^\s?#\"'<>]*)[^\s\"'<>]*")
 # A maintenance page says nothing that its status does not.
 _PAGE: Final = re.compile(r"\s*<(?:!doctype|html)\b.*", re.I | re.S)
 _MAX_TEXT: Final = 400
 _SERVER_ERROR: Final = 500
+_NOT_FOUND: Final = 404
 
 
 class ReplyFacts:
@@ -132,9 +136,13 @@ def translated(market: str, error: Exception, reply: ReplyFacts) -> OperationalE
 
 def _meaning(market: str, names: list[str], text: str, status: int) -> type[OperationalException]:
     meaning = _told_meaning(market, names, text, status)
-    if meaning is OrderUnknown and (status >= _SERVER_ERROR or _TROUBLE.search(text)):
+    if meaning is OrderUnknown and (status >= _SERVER_ERROR or _is_of_trouble(text)):
         return ExchangeUnavailable  # an exchange in trouble finds nothing
     return meaning
+
+
+def _is_of_trouble(text: str) -> bool:
+    return _TROUBLE.search(_URL.sub("", text)) is not None
 
 
 def _told_meaning(
@@ -145,6 +153,9 @@ def _told_meaning(
     for where, pattern, meaning in _OVERLAY:
         if where in ("", market) and re.search(pattern, text):
             return meaning
+    # ccxt's class for a 404 of which the exchange's own body says nothing.
+    if status == _NOT_FOUND and names[0] == "ExchangeNotAvailable":
+        return NotServed
     if "InvalidNonce" in names:
         return ClockSkewed if _CLOCK.search(text) else NonceRejected
     for name in names:

@@ -16,6 +16,7 @@ from providers.errors import (
     CredentialsRejected,
     ExchangeTimeout,
     ExchangeUnavailable,
+    NotServed,
     PermissionMissing,
     SlowDown,
 )
@@ -33,7 +34,7 @@ _NEW_SYMBOLS_SECONDS: Final = 600.0
 _MODES_MAX_AGE: Final = 3600.0
 
 # ccxt falls back to a guess when it cannot find out what kind of account it reads.
-_NEVER_SWALLOWED: Final = (ExchangeUnavailable, ExchangeTimeout, SlowDown)
+_NEVER_SWALLOWED: Final = (ExchangeUnavailable, ExchangeTimeout, NotServed, SlowDown)
 # Some markets tell their symbols only to who has a key.
 _NEEDS_KEY: Final = (CapabilityMissing, CredentialsRejected, PermissionMissing)
 
@@ -96,6 +97,19 @@ class Connection:
         wanted = set(assets)
         spot = (symbol for symbol in self._exchange.markets or () if ":" not in symbol)
         return sorted(symbol for symbol in spot if wanted.issuperset(base_and_quote(symbol)))
+
+    def require(self, capability: str, functionality: str) -> None:
+        """Refuse what the market cannot be asked.
+
+        Raises
+        ------
+        CapabilityMissing
+            If ccxt has no `capability` there.
+        """
+        if not self.market.capabilities[capability]:
+            raise CapabilityMissing(
+                f"Market service {self.market.id} does not support functionality {functionality}"
+            )
 
     def remaining(self) -> float:
         return self.ends_at - asyncio.get_running_loop().time()

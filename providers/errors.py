@@ -23,6 +23,7 @@
     + PortfolioProviderNotFound  unsupported   no provider serves the market
     + CapabilityMissing          unsupported   the market cannot be asked this
     + OpeningRefused             opening       the books cannot be opened on what the exchange holds
+  x NotServed                    transport     a 404 without a word of the exchange's own: no such list at this site
   x OrderUnknown                 not_found     the exchange says that it has no such order
   x OursToFix                    bug           a fault of PosSync; reported, never interpreted
     + WriteRefused               bug           a request that could change something at the exchange
@@ -152,6 +153,10 @@ class CapabilityMissing(NeedsPerson):
 
 class OpeningRefused(NeedsPerson):
     category = "opening"
+
+
+class NotServed(OperationalException):
+    category = "transport"
 
 
 class OrderUnknown(OperationalException):

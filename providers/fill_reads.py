@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from decimal import Context, Decimal, localcontext
+from decimal import Decimal, localcontext
 from typing import Any, Final
 
 from providers.connection import Connection
 from providers.errors import CapabilityMissing, OrderUnknown
-from providers.mapping import Raw, fill_reports
+from providers.mapping import EXACT, Raw, fill_reports
 from providers.market_options import FILLS_OF_ACCOUNT, FILLS_OF_ORDER_PARAM
 from providers.order_search import OVERLAP
 from providers.paging import (
@@ -86,7 +86,7 @@ class FillReads:
 
         The reading covers as much as was read without a gap, and has the rows behind a gap as well.
         """
-        self._require("fetchMyTrades", "get_trades")
+        self._connection.require("fetchMyTrades", "get_trades")
         told_since = self._told_since(since, until)
         walked = await self._walk(symbol, told_since, until)
         reports = fill_reports(walked.rows)
@@ -132,7 +132,7 @@ class FillReads:
                 return await read("fetch_order_trades", id_, symbol, since, limit, params)
 
             return of_order, None
-        self._require("fetchMyTrades", "get_trades")
+        self._connection.require("fetchMyTrades", "get_trades")
         order_param = FILLS_OF_ORDER_PARAM.get(market.id)
         own: Params = {order_param: id_} if order_param else {}
         created_at = known.created_at or report.created_at
@@ -168,12 +168,6 @@ class FillReads:
         seconds = self._market.fills_seconds
         return since if seconds is None else max(since, until - timedelta(seconds=seconds))
 
-    def _require(self, capability: str, functionality: str) -> None:
-        if not self._market.capabilities[capability]:
-            raise CapabilityMissing(
-                f"Market service {self._market.id} does not support functionality {functionality}"
-            )
-
 
 def _reading(rows: list[Raw], order_id: str, pages: int, why_incomplete: str) -> Reading:
     reports = fill_reports(rows, order_id)
@@ -188,5 +182,5 @@ def _of_order(rows: Iterable[Raw], order_id: str, *, has_others: bool) -> list[R
 
 
 def _total(fills: Iterable[FillReport]) -> Decimal:
-    with localcontext(Context(prec=400)):
+    with localcontext(EXACT):
         return sum((fill.amount for fill in fills), Decimal(0))

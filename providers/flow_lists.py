@@ -12,23 +12,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from providers.catalogue import Market
-from providers.mapping import Raw
+from providers.mapping import EPOCH, Raw
 from providers.paging import (
     NextPage,
     Page,
     Paging,
     Params,
-    _below_oldest,
-    _by_cursor,
-    _by_number,
-    _by_offset,
-    _nowhere,
-    _unknown,
+    below_oldest,
+    by_cursor,
+    by_number,
+    by_offset,
+    nowhere,
+    unknown_paging,
 )
 from providers.reports import FlowSource
 from providers.windows import SECOND, milliseconds
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = 86_400
 
 
@@ -65,7 +64,7 @@ class FlowList:
     unit: timedelta = timedelta(milliseconds=1)
     limit: int | None = None
     limit_param: str = "limit"
-    next_page: NextPage = _nowhere
+    next_page: NextPage = nowhere
     window_seconds: int | None = None
     always: Mapping[str, Any] = field(default_factory=dict)
     rows_at: str = ""
@@ -83,16 +82,16 @@ class FlowList:
         if self.limit and self.limit_param:
             params[self.limit_param] = self.limit
         if self.since:
-            params[self.since] = (since - _EPOCH) // self.unit
+            params[self.since] = (since - EPOCH) // self.unit
         if self.until:
-            params[self.until] = -((_EPOCH - until) // self.unit)
+            params[self.until] = -((EPOCH - until) // self.unit)
         return params
 
     def paging(self, since: datetime) -> Paging:
         """Tell how the time from `since` on is read whole."""
         limit = self.limit
         if limit is None:
-            return _unknown(None)
+            return unknown_paging(None)
 
         def is_last(page: Page) -> bool:
             goes_back = self.knows_no_time and not self.begins_with_oldest
@@ -168,7 +167,7 @@ _LEDGERS: Final[Mapping[str, tuple[FlowList, ...]]] = {
             "startTime",
             "endTime",
             limit=100,
-            next_page=_below_oldest("idLessThan"),
+            next_page=below_oldest("idLessThan"),
             window_seconds=90 * _DAY,
         ),
     ),
@@ -177,7 +176,7 @@ _LEDGERS: Final[Mapping[str, tuple[FlowList, ...]]] = {
         FlowList(
             "privatePostUserTransactions",
             limit=1000,
-            next_page=_by_offset("offset"),
+            next_page=by_offset("offset"),
             always={"sort": "desc"},
             rows_at=".",
         ),
@@ -189,7 +188,7 @@ _LEDGERS: Final[Mapping[str, tuple[FlowList, ...]]] = {
             "toDate",
             limit=100,
             limit_param="maxItems",
-            next_page=_by_number("page"),
+            next_page=by_number("page"),
         ),
     ),
     "bybit": (
@@ -198,7 +197,7 @@ _LEDGERS: Final[Mapping[str, tuple[FlowList, ...]]] = {
             "startTime",
             "endTime",
             limit=50,
-            next_page=_by_cursor("nextPageCursor", "cursor"),
+            next_page=by_cursor("nextPageCursor", "cursor"),
             window_seconds=7 * _DAY,
         ),
     ),
@@ -206,7 +205,7 @@ _LEDGERS: Final[Mapping[str, tuple[FlowList, ...]]] = {
         FlowList(
             "fetch_ledger",
             limit=100,
-            next_page=_by_cursor("next_starting_after", "starting_after"),
+            next_page=by_cursor("next_starting_after", "starting_after"),
             always={"order": "desc"},
             by_account=True,
         ),
@@ -219,7 +218,7 @@ _LEDGERS: Final[Mapping[str, tuple[FlowList, ...]]] = {
             "to",
             unit=SECOND,
             limit=1000,
-            next_page=_by_number("page"),
+            next_page=by_number("page"),
             window_seconds=30 * _DAY,
         ),
     ),
@@ -232,7 +231,7 @@ _LEDGERS: Final[Mapping[str, tuple[FlowList, ...]]] = {
             unit=SECOND,
             limit=50,
             limit_param="",
-            next_page=_by_offset("ofs"),
+            next_page=by_offset("ofs"),
             window_seconds=7 * _DAY,
         ),
     ),
@@ -244,7 +243,7 @@ _LEDGERS: Final[Mapping[str, tuple[FlowList, ...]]] = {
             "endAt",
             limit=500,
             limit_param="pageSize",
-            next_page=_by_number("currentPage"),
+            next_page=by_number("currentPage"),
             window_seconds=_DAY,
         ),
         FlowList(
@@ -252,7 +251,7 @@ _LEDGERS: Final[Mapping[str, tuple[FlowList, ...]]] = {
             "startAt",
             "endAt",
             limit=200,
-            next_page=_below_oldest("lastId"),
+            next_page=below_oldest("lastId"),
             window_seconds=_DAY,
             always={"hf": True},
         ),
@@ -263,7 +262,7 @@ _LEDGERS: Final[Mapping[str, tuple[FlowList, ...]]] = {
             "begin",
             "end",
             limit=100,
-            next_page=_below_oldest("after"),
+            next_page=below_oldest("after"),
             rows_at="data",
         ),
     ),
@@ -275,7 +274,7 @@ _TRANSACTIONS: Final[Mapping[str, FlowList]] = {
         "startTime",
         "endTime",
         limit=1000,
-        next_page=_by_offset("offset"),
+        next_page=by_offset("offset"),
         window_seconds=90 * _DAY,
     ),
     # ccxt asks for the account's first 100 and sorts out by time afterwards.

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from providers.connection import Connection
 from providers.corrections.flows import ledger_row
-from providers.errors import (
-    CapabilityMissing,
-    ExchangeUnavailable,
-    OperationalException,
-    WriteRefused,
-)
+from providers.errors import CapabilityMissing, NotServed, OperationalException, WriteRefused
 from providers.flow_lists import FlowList, dialect_of, flow_lists, is_before
 from providers.flows import flow_reports
 from providers.mapping import Raw
@@ -23,9 +17,6 @@ from providers.paging import MAX_PAGES, Page, Params, cursor_in, read_list, rows
 from providers.readings import Reading
 from providers.reports import FlowReport, FlowSource
 from providers.windows import SECOND, milliseconds, whole_second, windows
-
-# ccxt's class for a 404 of which the exchange's own body says nothing.
-_NOT_THERE: Final = "ExchangeNotAvailable"
 
 
 @dataclass(slots=True)
@@ -50,21 +41,17 @@ class _Gathered:
     pages: int = 0
     whys: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    refused_ids: set[str | None] = field(default_factory=set)
     until: datetime | None = None
 
     def reading(self, since: datetime, error: OperationalException | None = None) -> Reading:
         whys = [*dict.fromkeys(self.whys), *self.problems]
         if error is not None:
             whys.append(str(error))
-        hidden = frozenset(id_ for id_ in self.refused_ids if id_ is not None)
-        knows_all = not self.whys and None not in self.refused_ids and error is None
         return Reading(
             tuple(self.rows.values()),
             self.pages,
             "; ".join(whys),
             tuple(self.problems),
-            hidden if knows_all else None,
             since=since if self.until else None,
             until=self.until,
             error=error,
@@ -123,7 +110,6 @@ class FlowReads:
         gathered.rows |= {(row.external_id, row.asset): row for row in reports.rows}
         gathered.pages += window.pages
         gathered.problems += reports.problems
-        gathered.refused_ids |= set(reports.refused_ids)
         if not is_whole:
             gathered.whys.append(window.why_incomplete)
         if not gathered.whys and not gathered.problems:
@@ -163,10 +149,8 @@ class FlowReads:
             asked = (None, since, None, params)
         try:
             answer = await self._connection.read(listed.method, *asked)
-        except ExchangeUnavailable as e:
-            if e.kind == _NOT_THERE and re.search(r"https?://\S+ 404\b", str(e)):
-                raise self._missing(window.source, " at this site", e.kind) from None
-            raise
+        except NotServed as e:
+            raise self._missing(window.source, " at this site", e.kind) from None
         except WriteRefused as e:
             raise self._missing(window.source, " by a request that only reads", e.kind) from None
         if not listed.rows_at:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -19,27 +16,28 @@ from providers.corrections.flows import (
     movement_word,
     signed_change,
 )
-from providers.corrections.rows import EXACT, text
+from providers.corrections.rows import text
 from providers.errors import UnexpectedReport
 from providers.flow_kinds import is_of_trade, ledger_kind
 from providers.mapping import (
+    EXACT,
     MAX_ID,
     MAX_SYMBOL,
     Raw,
     Reports,
-    _fee_sums,
-    _identifier,
-    _refuse_unreadable,
-    _reports,
-    _shown,
-    _time,
-    _word,
+    content_id,
     exact,
+    fee_sums,
+    has_made_id,
+    identifier,
+    lower_word,
+    numbered,
+    refuse_unreadable,
+    reports_of,
+    shown,
+    time_of,
 )
 from providers.reports import FeeReport, FlowKind, FlowReport, FlowSource, FlowStatus
-
-# Begins an id that is made of the content.
-_MADE: Final = "~"
 
 _STATUSES: Final[Mapping[str, FlowStatus]] = {
     "pending": FlowStatus.PENDING,
@@ -81,8 +79,9 @@ def flow_reports(
         cannot be told.
     """
     told = (raw for raw in raws if _is_told(market, source, raw))
-    reports = _reports(told, partial(_flow_report, market, source))
-    return replace(reports, rows=tuple(_identified(reports.rows, is_whole=is_whole)))
+    reports = reports_of(told, partial(_flow_report, market, source))
+    rows = numbered(row for row in reports.rows if is_whole or not has_made_id(row))
+    return replace(reports, rows=rows)
 
 
 def _is_told(market: str, source: FlowSource, raw: Raw) -> bool:
@@ -93,7 +92,7 @@ def _is_told(market: str, source: FlowSource, raw: Raw) -> bool:
 
 
 def _flow_report(market: str, source: FlowSource, raw: Raw) -> FlowReport:
-    _refuse_unreadable(raw)
+    refuse_unreadable(raw)
     report = _ledger_report if source is FlowSource.LEDGER else _transaction_report
     flow = report(market, source, raw)
     if flow.external_id:
@@ -116,14 +115,14 @@ def _transaction_report(market: str, source: FlowSource, raw: Raw) -> FlowReport
         source=source,
         external_id=_id(raw),
         kind=kind,
-        asset=_identifier(raw.get("currency"), "currency", MAX_SYMBOL),
+        asset=identifier(raw.get("currency"), "currency", MAX_SYMBOL),
         amount=amount.copy_abs().copy_negate() if is_out and amount else amount,
         status=status,
         # A minus before it means that it was charged: nobody is paid for a withdrawal.
         fees=tuple(replace(fee, amount=fee.amount.copy_abs()) for fee in _fees(raw.get("fee"))),
-        raw_kind=_shown(raw.get("type")) or kind.value,
-        raw_status=_shown(raw.get("status")),
-        occurred_at=_time(raw.get("timestamp"), raw.get("datetime")),
+        raw_kind=shown(raw.get("type")) or kind.value,
+        raw_status=shown(raw.get("status")),
+        occurred_at=time_of(raw.get("timestamp"), raw.get("datetime")),
         settled_at=_done_at(_info(raw)) if status is FlowStatus.DONE else None,
     )
 
@@ -134,10 +133,10 @@ def _ledger_report(market: str, source: FlowSource, raw: Raw) -> FlowReport:
     change = signed_change(market, info, raw)
     if change is None:
         raise UnexpectedReport("expected an amount and which way it went")
-    asset = _identifier(raw.get("currency"), "currency", MAX_SYMBOL)
+    asset = identifier(raw.get("currency"), "currency", MAX_SYMBOL)
     fees = _fees(ledger_fee(market, info, raw))
     status = _status(market, source, raw) if raw.get("status") else FlowStatus.DONE
-    occurred_at = _time(raw.get("timestamp"), raw.get("datetime"))
+    occurred_at = time_of(raw.get("timestamp"), raw.get("datetime"))
     return FlowReport(
         source=source,
         external_id=_id(raw),
@@ -146,8 +145,8 @@ def _ledger_report(market: str, source: FlowSource, raw: Raw) -> FlowReport:
         amount=_without_fees(change, asset, fees) if market in CHANGE_CONTAINS_FEE else change,
         status=status,
         fees=fees,
-        raw_kind=_shown(movement_word(info)),
-        raw_status=_shown(raw.get("status")),
+        raw_kind=shown(movement_word(info)),
+        raw_status=shown(raw.get("status")),
         occurred_at=occurred_at,
         settled_at=occurred_at if status is FlowStatus.DONE else None,
     )
@@ -161,42 +160,32 @@ def _without_fees(change: Decimal, asset: str, fees: Iterable[FeeReport]) -> Dec
 
 
 def _fees(fee: Any) -> tuple[FeeReport, ...]:
-    sums = _fee_sums([fee]) if isinstance(fee, Mapping) else {}
+    sums = fee_sums([fee]) if isinstance(fee, Mapping) else {}
     return tuple(FeeReport(asset, amount) for asset, amount in sums.items() if amount)
 
 
 def _status(market: str, source: FlowSource, raw: Raw) -> FlowStatus | None:
-    word = _word(raw.get("status"))
+    word = lower_word(raw.get("status"))
     of_market = _STATUSES_OF_MARKETS.get((market, source), {})
     return of_market.get(word) or _STATUSES.get(word)
 
 
 def _done_at(info: Raw) -> datetime | None:
     told = next((value for name in _DONE_AT if (value := text(info, name))), "")
-    return _time(told, None) if told.isdigit() else _time(None, told)
+    return time_of(told, None) if told.isdigit() else time_of(None, told)
 
 
 def _id(raw: Raw) -> str:
     given = raw.get("id")
-    return "" if given in (None, "") else _identifier(given, "id", MAX_ID)
+    return "" if given in (None, "") else identifier(given, "id", MAX_ID)
 
 
 def _made_id(flow: FlowReport, raw: Raw) -> str:
     """Make an id of what never changes about a movement: a transfer on a chain keeps its hash, whatever its time."""
     place = raw.get("txid") or (flow.occurred_at and flow.occurred_at.isoformat())
-    content = (flow.raw_kind, flow.asset, flow.amount, place, raw.get("address"), raw.get("tag"))
-    written = json.dumps([None if part is None else str(part) for part in content])
-    return _MADE + hashlib.sha256(written.encode()).hexdigest()[:32]
-
-
-def _identified(rows: Iterable[FlowReport], *, is_whole: bool) -> Iterator[FlowReport]:
-    count: Counter[str] = Counter()
-    for row in rows:
-        if not row.external_id.startswith(_MADE):
-            yield row
-        elif is_whole:
-            count[row.external_id] += 1
-            yield replace(row, external_id=f"{row.external_id}:{count[row.external_id]}")
+    return content_id(
+        flow.raw_kind, flow.asset, flow.amount, place, raw.get("address"), raw.get("tag")
+    )
 
 
 def _info(raw: Raw) -> Raw:

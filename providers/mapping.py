@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +18,7 @@ from providers.reports import (
     BalanceReport,
     FeeReport,
     FillReport,
+    FlowReport,
     OrderReport,
     OrderSide,
     OrderStatus,
@@ -36,9 +38,10 @@ _CONTENT_MARK: Final = "~"
 
 Raw = Mapping[str, Any]
 T = TypeVar("T")
+Identified = TypeVar("Identified", FillReport, FlowReport)
 
-_EXACT: Final = Context(prec=400)
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EXACT: Final = Context(prec=400)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_NUMBER_TEXT: Final = 400
 _NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?", re.ASCII)
 _NOT_ASSETS: Final = frozenset({"info", "timestamp", "datetime", "free", "used", "total", "debt"})
@@ -84,9 +87,15 @@ class Reports(Generic[T]):
     problems: tuple[str, ...] = ()
     refused_ids: tuple[str | None, ...] = ()
 
+    @property
+    def hidden_ids(self) -> frozenset[str] | None:
+        """Ids of the rows that are there but could not be told; None if not all have one."""
+        ids = frozenset(id_ for id_ in self.refused_ids if id_ is not None)
+        return None if None in self.refused_ids else ids
+
 
 def order_reports(raws: Iterable[Raw]) -> Reports[OrderReport]:
-    return _reports(raws, order_report)
+    return reports_of(raws, order_report)
 
 
 def fill_reports(raws: Iterable[Raw], order_id: str | None = None) -> Reports[FillReport]:
@@ -94,15 +103,8 @@ def fill_reports(raws: Iterable[Raw], order_id: str | None = None) -> Reports[Fi
 
     Equal rows without an id are numbered, so that the same rows get the same ids in every whole read.
     """
-    reports = _reports(raws, lambda raw: fill_report(raw, order_id))
-    seen: Counter[str] = Counter()
-    rows: list[FillReport] = []
-    for fill in reports.rows:
-        seen[fill.external_id] += 1
-        has_id = not fill.external_id.startswith(_CONTENT_MARK)
-        number = "" if has_id else f":{seen[fill.external_id]}"
-        rows.append(replace(fill, external_id=fill.external_id + number))
-    return Reports(tuple(rows), reports.problems, reports.refused_ids)
+    reports = reports_of(raws, lambda raw: fill_report(raw, order_id))
+    return replace(reports, rows=numbered(reports.rows))
 
 
 def order_report(raw: Raw) -> OrderReport:
@@ -113,26 +115,27 @@ def order_report(raw: Raw) -> OrderReport:
     UnexpectedReport
         If it has no id or symbol, or holds what cannot be a number.
     """
-    _refuse_unreadable(raw)
-    kind = _TYPES.get(re.sub(r"[\s_-]", "", _word(raw.get("type"))))
+    refuse_unreadable(raw)
+    kind = _TYPES.get(re.sub(r"[\s_-]", "", lower_word(raw.get("type"))))
     return OrderReport(
-        external_id=_identifier(raw.get("id"), "id", MAX_ID),
+        external_id=identifier(raw.get("id"), "id", MAX_ID),
         client_order_id=_optional_identifier(raw.get("clientOrderId"), "clientOrderId"),
-        symbol=_identifier(raw.get("symbol"), "symbol", MAX_SYMBOL),
-        side=_SIDES.get(_word(raw.get("side"))),
+        symbol=identifier(raw.get("symbol"), "symbol", MAX_SYMBOL),
+        side=_SIDES.get(lower_word(raw.get("side"))),
         type=kind,
-        status=_STATUSES.get(_word(raw.get("status"))),
-        raw_status=_shown(raw.get("status")),
+        status=_STATUSES.get(lower_word(raw.get("status"))),
+        raw_status=shown(raw.get("status")),
         amount=_quantity(raw, "amount"),
         filled=_quantity(raw, "filled"),
-        remaining=_quantity(raw, "remaining"),
+        remaining=_remaining(raw),
         # ccxt puts the average price there for a market order, which has no limit price.
         price=None if kind == OrderType.MARKET else _quantity(raw, "price"),
         average=_quantity(raw, "average"),
         cost=_quantity(raw, "cost"),
         fees=_fees(raw),
-        created_at=_time(raw.get("timestamp"), raw.get("datetime")),
-        updated_at=_time(raw.get("lastUpdateTimestamp") or raw.get("lastTradeTimestamp"), None),
+        created_at=time_of(raw.get("timestamp"), raw.get("datetime")),
+        # Not the time of its last trade, which an amendment leaves as it is.
+        updated_at=time_of(raw.get("lastUpdateTimestamp"), None),
     )
 
 
@@ -148,7 +151,7 @@ def most_advanced(orders: Iterable[OrderReport]) -> tuple[OrderReport, ...]:
 
 def _progress(order: OrderReport) -> tuple[Decimal, datetime, bool]:
     has_ended = order.status is not None and order.status.is_terminal
-    return order.filled or Decimal(0), order.updated_at or _EPOCH, has_ended
+    return order.filled or Decimal(0), order.updated_at or EPOCH, has_ended
 
 
 def fill_report(raw: Raw, order_id: str | None = None) -> FillReport:
@@ -159,36 +162,36 @@ def fill_report(raw: Raw, order_id: str | None = None) -> FillReport:
     UnexpectedReport
         If it belongs to another order, or lacks its symbol, side, price or amount.
     """
-    _refuse_unreadable(raw)
+    refuse_unreadable(raw)
     told_order = _optional_identifier(raw.get("order"), "order")
     if order_id is not None and told_order not in ("", order_id):
         raise UnexpectedReport(f"expected a fill of order {order_id}, was of another")
-    side = _SIDES.get(_word(raw.get("side")))
+    side = _SIDES.get(lower_word(raw.get("side")))
     price, amount = _quantity(raw, "price"), _quantity(raw, "amount")
     if side is None or price is None or not amount:
         raise UnexpectedReport("expected a fill with side, price and amount")
     cost = _quantity(raw, "cost")
     if cost is None:
-        cost = exact(_EXACT.multiply(price, amount)) or Decimal(0)
+        cost = exact(EXACT.multiply(price, amount)) or Decimal(0)
     fill = FillReport(
         external_id=_optional_identifier(raw.get("id"), "id"),
         order_external_id=told_order if order_id is None else order_id,
-        symbol=_identifier(raw.get("symbol"), "symbol", MAX_SYMBOL),
+        symbol=identifier(raw.get("symbol"), "symbol", MAX_SYMBOL),
         side=side,
         price=price,
         amount=amount,
         cost=cost,
         fees=_fees(raw),
-        executed_at=_time(raw.get("timestamp"), raw.get("datetime")),
+        executed_at=time_of(raw.get("timestamp"), raw.get("datetime")),
     )
-    return fill if fill.external_id else replace(fill, external_id=_content_id(fill))
+    return fill if fill.external_id else replace(fill, external_id=_fill_id(fill))
 
 
 def balance_reports(raw: Raw, wallet: str = SPOT) -> Reports[BalanceReport]:
     """Tell every asset of a wallet, but those of which the account is known to hold nothing."""
     assets = {key: value for key, value in raw.items() if key not in _NOT_ASSETS}
     named = ({"id": asset, "row": row} for asset, row in assets.items())
-    reports = _reports(named, lambda item: _balance_report(item["id"], item["row"], wallet))
+    reports = reports_of(named, lambda item: _balance_report(item["id"], item["row"], wallet))
     held = tuple(row for row in reports.rows if not _is_zero(row))
     return Reports(held, reports.problems, reports.refused_ids)
 
@@ -237,12 +240,34 @@ def has_numbers(row: Any) -> bool:
     return True
 
 
-def _refuse_unreadable(raw: Raw) -> None:
+def content_id(*facts: object) -> str:
+    """Make the id of a row that has none of its own; `numbered` tells equal ones apart."""
+    written = json.dumps([None if fact is None else str(fact) for fact in facts])
+    return _CONTENT_MARK + hashlib.sha256(written.encode()).hexdigest()[:32]
+
+
+def numbered(rows: Iterable[Identified]) -> tuple[Identified, ...]:
+    """Give equal rows without an id of their own numbers: the same rows get the same ids in every whole read."""
+    seen: Counter[str] = Counter()
+    told: list[Identified] = []
+    for row in rows:
+        seen[row.external_id] += 1
+        number = f":{seen[row.external_id]}" if has_made_id(row) else ""
+        told.append(replace(row, external_id=row.external_id + number))
+    return tuple(told)
+
+
+def has_made_id(row: FillReport | FlowReport) -> bool:
+    """Whether the id of `row` is one of `content_id`."""
+    return row.external_id.startswith(_CONTENT_MARK)
+
+
+def refuse_unreadable(raw: Raw) -> None:
     if UNREADABLE in raw:
         raise UnexpectedReport(str(raw[UNREADABLE]))
 
 
-def _reports(raws: Iterable[Raw], report: Callable[[Raw], T]) -> Reports[T]:
+def reports_of(raws: Iterable[Raw], report: Callable[[Raw], T]) -> Reports[T]:
     rows: list[T] = []
     problems: list[str] = []
     refused: list[str | None] = []
@@ -261,7 +286,7 @@ def _reports(raws: Iterable[Raw], report: Callable[[Raw], T]) -> Reports[T]:
 
 def _name_of(raw: Raw) -> str | None:
     try:
-        return _identifier(raw.get("id"), "id", MAX_ID)
+        return identifier(raw.get("id"), "id", MAX_ID)
     except UnexpectedReport:
         return None
 
@@ -270,7 +295,7 @@ def _balance_report(asset: Any, row: Any, wallet: str) -> BalanceReport:
     if not isinstance(row, Mapping):
         raise UnexpectedReport("expected free, used and total")
     return BalanceReport(
-        asset=_identifier(asset, "asset", MAX_SYMBOL),
+        asset=identifier(asset, "asset", MAX_SYMBOL),
         free=exact(row.get("free")),
         used=exact(row.get("used")),
         total=exact(row.get("total")),
@@ -293,30 +318,36 @@ def _quantity(raw: Raw, name: str) -> Decimal | None:
     return value
 
 
+def _remaining(raw: Raw) -> Decimal | None:
+    """Read what is still to be filled; ccxt's own sum goes below zero where more was filled than ordered."""
+    value = exact(raw.get("remaining"))
+    return None if value is None else max(value, Decimal(0))
+
+
 def _fees(raw: Raw) -> tuple[FeeReport, ...]:
     """Merge both ways of telling: ccxt repeats a lone fee of `fees` as `fee`; a fee in another asset is another."""
     listed = [fee for fee in raw.get("fees") or () if isinstance(fee, Mapping)]
-    sums = _fee_sums(listed)
+    sums = fee_sums(listed)
     alone = raw.get("fee")
     if isinstance(alone, Mapping):
-        for asset, amount in _fee_sums([alone]).items():
+        for asset, amount in fee_sums([alone]).items():
             sums.setdefault(asset, amount)
     return tuple(FeeReport(asset, amount) for asset, amount in sums.items())
 
 
-def _fee_sums(fees: Iterable[Raw]) -> dict[str, Decimal]:
+def fee_sums(fees: Iterable[Raw]) -> dict[str, Decimal]:
     sums: dict[str, Decimal] = {}
     for fee in fees:
         amount = exact(fee.get("cost"))
         if amount is None or fee.get("currency") is None:
             continue
-        asset = _identifier(fee["currency"], "fee asset", MAX_SYMBOL)
-        with localcontext(_EXACT):
+        asset = identifier(fee["currency"], "fee asset", MAX_SYMBOL)
+        with localcontext(EXACT):
             sums[asset] = sums.get(asset, Decimal(0)) + amount
     return sums
 
 
-def _identifier(value: Any, name: str, limit: int) -> str:
+def identifier(value: Any, name: str, limit: int) -> str:
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     if not text or len(text) > limit or not text.isprintable():
         raise UnexpectedReport(f"expected {name} of 1 to {limit} printable characters")
@@ -324,30 +355,30 @@ def _identifier(value: Any, name: str, limit: int) -> str:
 
 
 def _optional_identifier(value: Any, name: str) -> str:
-    return "" if value in (None, "") else _identifier(value, name, MAX_ID)
+    return "" if value in (None, "") else identifier(value, name, MAX_ID)
 
 
-def _content_id(fill: FillReport) -> str:
+def _fill_id(fill: FillReport) -> str:
     """Make an id of what never changes: not of the fees, which some exchanges tell later."""
     executed_at = fill.executed_at.isoformat() if fill.executed_at else ""
-    facts = (fill.order_external_id, executed_at, fill.side, fill.price, fill.amount, fill.cost)
-    digest = hashlib.sha256("\n".join(map(str, facts)).encode()).hexdigest()
-    return f"{_CONTENT_MARK}{digest[:32]}"
+    return content_id(
+        fill.order_external_id, executed_at, fill.side, fill.price, fill.amount, fill.cost
+    )
 
 
-def _word(value: Any) -> str:
+def lower_word(value: Any) -> str:
     return value.strip().lower() if isinstance(value, str) else ""
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     text = "" if value is None else str(value)
     return "".join(char for char in text if char.isprintable())[:MAX_SYMBOL]
 
 
-def _time(milliseconds: Any, iso: Any) -> datetime | None:
+def time_of(milliseconds: Any, iso: Any) -> datetime | None:
     try:
         if milliseconds:
-            return _EPOCH + timedelta(milliseconds=int(milliseconds))
+            return EPOCH + timedelta(milliseconds=int(milliseconds))
         moment = datetime.fromisoformat(iso) if iso else None
     except (OverflowError, TypeError, ValueError):
         return None

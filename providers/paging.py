@@ -104,15 +104,15 @@ class Listed:
 
 
 def open_orders_paging(market: Market) -> Paging:
-    return _OPEN_ORDERS.get(market.id) or _unknown(market.open_orders_limit)
+    return _OPEN_ORDERS.get(market.id) or unknown_paging(market.open_orders_limit)
 
 
 def trigger_orders_paging(market: Market) -> Paging:
-    return _TRIGGER_ORDERS.get(market.id) or _unknown(market.open_orders_limit)
+    return _TRIGGER_ORDERS.get(market.id) or unknown_paging(market.open_orders_limit)
 
 
 def ended_orders_paging(market: Market) -> Paging:
-    return _ENDED_ORDERS.get(market.id) or _unknown(market.ended_orders_limit)
+    return _ENDED_ORDERS.get(market.id) or unknown_paging(market.ended_orders_limit)
 
 
 def fills_paging(market: Market) -> Paging:
@@ -129,7 +129,7 @@ def account_fills_paging(market: Market) -> Paging:
     """
     if market.id in _FILLS and market.id not in _DIRECTION_UNSURE:
         return _FILLS[market.id]
-    unsure = _unknown(market.fills_limit)
+    unsure = unknown_paging(market.fills_limit)
     if "fetchMyTrades" in market.takes_until:
         return unsure
     return replace(unsure, next_page=_since_newest, repeats=True, is_sure=False)
@@ -234,7 +234,7 @@ def _whole(_: Page) -> bool:
     return True
 
 
-def _nowhere(_: Page) -> Params | None:
+def nowhere(_: Page) -> Params | None:
     return None
 
 
@@ -242,7 +242,7 @@ def _shorter_than(limit: int | None) -> IsLast:
     return lambda page: len(page.rows) < limit if limit else True
 
 
-def _by_cursor(name: str, param: str) -> NextPage:
+def by_cursor(name: str, param: str) -> NextPage:
     def next_page(page: Page) -> Params | None:
         cursor = cursor_in(page, name)
         return {param: cursor} if cursor else None
@@ -273,15 +273,15 @@ def _shorter_or_later(limit: int) -> IsLast:
     return is_last
 
 
-def _by_number(param: str) -> NextPage:
+def by_number(param: str) -> NextPage:
     return lambda page: {param: page.number + 1}
 
 
-def _by_offset(param: str) -> NextPage:
+def by_offset(param: str) -> NextPage:
     return lambda page: {param: page.rows_before + len(page.rows)}
 
 
-def _below_oldest(param: str, raw_id: str = "") -> NextPage:
+def below_oldest(param: str, raw_id: str = "") -> NextPage:
     """Ask for what is older than the lowest id, for markets whose ids are growing numbers."""
 
     def next_page(page: Page) -> Params | None:
@@ -325,68 +325,68 @@ def _no_full_symbol(limit: int) -> IsLast:
     )
 
 
-def _unknown(limit: int | None) -> Paging:
+def unknown_paging(limit: int | None) -> Paging:
     """Nobody has told how this market turns pages: a page that may be full is not trusted."""
     return Paging(
         limit,
-        _nowhere,
+        nowhere,
         lambda page: (
             len(page.rows) < (limit or len(page.rows) + 1) and len(page.rows) not in _CUSTOMARY
         ),
     )
 
 
-_ALL_AT_ONCE: Final = Paging(None, _nowhere, _whole)
+_ALL_AT_ONCE: Final = Paging(None, nowhere, _whole)
 
 _OPEN_ORDERS: Final[Mapping[str, Paging]] = {
     "binance": _ALL_AT_ONCE,
-    "bitget": Paging(100, _below_oldest("idLessThan"), _shorter_than(100)),
+    "bitget": Paging(100, below_oldest("idLessThan"), _shorter_than(100)),
     "bitstamp": _ALL_AT_ONCE,
     "bitvavo": _ALL_AT_ONCE,
     # A cursor also comes with the last page, if that has rows.
-    "bybit": Paging(50, _by_cursor("nextPageCursor", "cursor"), _shorter_than(50)),
-    "coinbase": Paging(100, _by_cursor("cursor", "cursor"), _without_cursor("cursor")),
+    "bybit": Paging(50, by_cursor("nextPageCursor", "cursor"), _shorter_than(50)),
+    "coinbase": Paging(100, by_cursor("cursor", "cursor"), _without_cursor("cursor")),
     # ccxt would cut the answer, which is longer than the limit if there are several symbols.
-    "gate": Paging(100, _by_number("page"), _no_full_symbol(100), limit_param="limit"),
+    "gate": Paging(100, by_number("page"), _no_full_symbol(100), limit_param="limit"),
     "kraken": _ALL_AT_ONCE,
-    "kucoin": Paging(500, _by_number("currentPage"), _shorter_than(500)),
-    "okx": Paging(100, _below_oldest("after"), _shorter_than(100)),
+    "kucoin": Paging(500, by_number("currentPage"), _shorter_than(500)),
+    "okx": Paging(100, below_oldest("after"), _shorter_than(100)),
 }
 
 _FILLS: Final[Mapping[str, Paging]] = {
     "binance": Paging(1000, _above_newest("fromId"), _shorter_or_later(1000)),
-    "bitget": Paging(100, _below_oldest("idLessThan"), _shorter_than(100)),
+    "bitget": Paging(100, below_oldest("idLessThan"), _shorter_than(100)),
     # The list also has deposits and the like, which ccxt takes out: a short page proves nothing.
     "bitstamp": Paging(1000, _by_whole_pages("offset", 1000), _is_empty),
     "bitvavo": Paging(1000, _until_oldest, _shorter_than(1000), repeats=True),
-    "bybit": Paging(100, _by_cursor("nextPageCursor", "cursor"), _shorter_than(100)),
-    "coinbase": Paging(250, _by_cursor("cursor", "cursor"), _without_cursor("cursor")),
-    "gate": Paging(1000, _by_number("page"), _shorter_than(1000)),
+    "bybit": Paging(100, by_cursor("nextPageCursor", "cursor"), _shorter_than(100)),
+    "coinbase": Paging(250, by_cursor("cursor", "cursor"), _without_cursor("cursor")),
+    "gate": Paging(1000, by_number("page"), _shorter_than(1000)),
     # 50 at a time, newest first.
-    "kraken": Paging(None, _by_offset("ofs"), _shorter_than(50)),
+    "kraken": Paging(None, by_offset("ofs"), _shorter_than(50)),
     # ccxt does not send its own argument for the limit, and 50 would come.
-    "kucoin": Paging(500, _by_number("currentPage"), _shorter_than(500), limit_param="pageSize"),
-    "okx": Paging(100, _below_oldest("after", "billId"), _shorter_than(100)),
+    "kucoin": Paging(500, by_number("currentPage"), _shorter_than(500), limit_param="pageSize"),
+    "okx": Paging(100, below_oldest("after", "billId"), _shorter_than(100)),
 }
 
 # Whether the newest or the oldest come first is not documented: a page cannot lead to the next.
 _DIRECTION_UNSURE: Final = frozenset({"bitvavo"})
 
 _TRIGGER_ORDERS: Final[Mapping[str, Paging]] = {
-    "bitget": Paging(100, _below_oldest("idLessThan"), _shorter_than(100)),
-    "bybit": Paging(50, _by_cursor("nextPageCursor", "cursor"), _shorter_than(50)),
-    "gate": Paging(100, _by_offset("offset"), _shorter_than(100)),
-    "kucoin": Paging(500, _by_number("currentPage"), _shorter_than(500)),
-    "okx": Paging(100, _below_oldest("after"), _shorter_than(100)),
+    "bitget": Paging(100, below_oldest("idLessThan"), _shorter_than(100)),
+    "bybit": Paging(50, by_cursor("nextPageCursor", "cursor"), _shorter_than(50)),
+    "gate": Paging(100, by_offset("offset"), _shorter_than(100)),
+    "kucoin": Paging(500, by_number("currentPage"), _shorter_than(500)),
+    "okx": Paging(100, below_oldest("after"), _shorter_than(100)),
 }
 
 _ENDED_ORDERS: Final[Mapping[str, Paging]] = {
-    "bitget": Paging(100, _below_oldest("idLessThan"), _shorter_than(100)),
-    "bybit": Paging(50, _by_cursor("nextPageCursor", "cursor"), _shorter_than(50)),
-    "coinbase": Paging(100, _by_cursor("cursor", "cursor"), _without_cursor("cursor")),
-    "gate": Paging(100, _by_number("page"), _shorter_than(100)),
+    "bitget": Paging(100, below_oldest("idLessThan"), _shorter_than(100)),
+    "bybit": Paging(50, by_cursor("nextPageCursor", "cursor"), _shorter_than(50)),
+    "coinbase": Paging(100, by_cursor("cursor", "cursor"), _without_cursor("cursor")),
+    "gate": Paging(100, by_number("page"), _shorter_than(100)),
     # 50 at a time, newest first.
-    "kraken": Paging(None, _by_offset("ofs"), _shorter_than(50)),
-    "kucoin": Paging(500, _by_number("currentPage"), _shorter_than(500)),
-    "okx": Paging(100, _below_oldest("after"), _shorter_than(100)),
+    "kraken": Paging(None, by_offset("ofs"), _shorter_than(50)),
+    "kucoin": Paging(500, by_number("currentPage"), _shorter_than(500)),
+    "okx": Paging(100, below_oldest("after"), _shorter_than(100)),
 }

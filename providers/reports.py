@@ -363,8 +363,8 @@ class SnapshotRequest:
     overlap_seconds : float
         How much before its cursor a list is read again, for what the exchange lists late.
     known_order_ids : frozenset of str
-        Ids of all orders of the books, ended ones of the time since the cursors included. When a fill of any other order
-        turns up, that order is read as well.
+        Ids of all orders of the books, ended ones of the time since the cursors included. When a fill of any other
+        order turns up, that order is read as well.
     deadline : float
         Seconds for the whole snapshot.
     """

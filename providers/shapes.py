@@ -42,6 +42,7 @@ _SHAPES: Final[Mapping[str, Sequence[Shape]]] = {
         Shape(r"private account", "balances", _LIST),
         Shape(r"private (openOrders|allOrders|myTrades)", "", _LIST),
         Shape(r"private order", "orderId", _ID),
+        Shape(r"sapi capital/(deposit/hisrec|withdraw/history)", "", _LIST),
         Shape(r"public exchangeInfo", "symbols", _LIST),
     ),
     "kraken": (
@@ -49,12 +50,13 @@ _SHAPES: Final[Mapping[str, Sequence[Shape]]] = {
         Shape(r"private OpenOrders", "result.open", _DICT),
         Shape(r"private ClosedOrders", "result.closed", _DICT),
         Shape(r"private TradesHistory", "result.trades", _DICT),
+        Shape(r"private Ledgers", "result.ledger", _DICT),
     ),
     "okx": (Shape(r".*", "data", _LIST),),
     "bybit": (
         Shape(r".*", "result", _DICT),
         Shape(
-            r".* v5/(order/(realtime|history)|execution/list|account/wallet-balance)",
+            r".* v5/(order/(realtime|history)|execution/list|account/(wallet-balance|transaction-log))",
             "result.list",
             _LIST,
         ),
@@ -64,21 +66,27 @@ _SHAPES: Final[Mapping[str, Sequence[Shape]]] = {
         Shape(r".*private brokerage/orders/historical/batch", "orders", _LIST),
         Shape(r".*private brokerage/orders/historical/fills", "fills", _LIST),
         Shape(r".*private brokerage/orders/historical/\{order_id\}", "order", _DICT),
+        Shape(r"v2\.private accounts/\{account_id\}/transactions", "data", _LIST),
     ),
     "kucoin": (
         Shape(r"private .*", "data", _EITHER),
-        Shape(r"private orders", "data.items", _LIST),
-        Shape(r"private accounts", "data", _LIST),
+        Shape(r"private (orders|fills|stop-order|accounts/ledgers)", "data.items", _LIST),
+        Shape(r"private (accounts|hf/accounts/ledgers)", "data", _LIST),
     ),
     "gate": (
-        Shape(r"private\.spot (accounts|open_orders|orders|my_trades)", "", _LIST),
+        Shape(
+            r"private\.spot (accounts|open_orders|orders|price_orders|my_trades|account_book)",
+            "",
+            _LIST,
+        ),
         Shape(r"private\.spot orders/\{order_id\}", "id", _ID),
         Shape(r"private\.unified accounts", "balances", _DICT),
     ),
     "bitget": (
         Shape(r".*", "data", _EITHER),
         Shape(
-            r"private\.spot v2/spot/(account/assets|trade/(unfilled-orders|fills|orderInfo))",
+            r"private\.spot v2/spot/(account/(assets|bills)"
+            r"|trade/(unfilled-orders|history-orders|fills|orderInfo))",
             "data",
             _LIST,
         ),
@@ -88,9 +96,12 @@ _SHAPES: Final[Mapping[str, Sequence[Shape]]] = {
         Shape(r"private order_status/", "status", (str,)),
     ),
     "bitvavo": (
-        Shape(r"private (balance|ordersOpen|trades)", "", _LIST),
+        Shape(r"private (balance|ordersOpen|orders|trades)", "", _LIST),
         Shape(r"private order", "orderId", _ID),
+        Shape(r"private account/history", "items", _LIST),
     ),
+    "htx": (Shape(r"spot\.private v1/query/deposit-withdraw", "data", _LIST),),
+    "mexc": (Shape(r"spot\.private capital/(deposit/hisrec|withdraw/history)", "", _LIST),),
 }
 
 # A list is the whole documented answer here, so that an empty one is an account without assets.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
-from providers.mapping import Raw
+from providers.mapping import EPOCH, Raw
 from providers.paging import Listed, merged
 
 # Some markets know whole seconds only.
@@ -103,7 +103,4 @@ def whole_second(moment: datetime) -> datetime:
 
 def milliseconds(moment: datetime) -> int:
     """Tell `moment` in milliseconds since 1970, as ccxt does."""
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
-
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+    return (moment - EPOCH) // timedelta(milliseconds=1)

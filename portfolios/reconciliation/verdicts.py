@@ -238,10 +238,11 @@ def explained(
         return judged
     with exact():
         targets = {judged.residual - correction for correction in (ZERO, *corrections)}
-    late = _lateness(list(effects), window, lag)
+    known = list(effects)
+    late = _lateness(known, window, lag)
     if late is None or _meets(late, targets, tolerance):
         return replace(judged, reason=TIMING)
-    stale = _staleness(effects, window)
+    stale = _staleness(known, window)
     return replace(judged, reason=STALE) if _meets(stale, targets, tolerance) else judged
 
 

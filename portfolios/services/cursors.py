@@ -12,11 +12,13 @@ from portfolios.services.accounts import lag
 from portfolios.services.discrepancies import Finding, Findings
 from portfolios.services.fills import fills_without_fee
 from providers import catalogue
-from providers.reports import Cursor, FlowStatus, Leg, LegKind, LegStatus
+from providers.reports import Cursor, FlowSource, FlowStatus, Leg, LegKind, LegStatus
 
 CURSOR_KINDS: Final = (LegKind.ACCOUNT_FILLS, LegKind.FLOWS)
 # What an exchange lists late is found by reading so much again, and a clock's error on top.
 LEAST_OVERLAP: Final = timedelta(minutes=5)
+# So long a deposit or withdrawal may be on its way.
+LONGEST_WAY: Final = timedelta(days=14)
 CLOCK_ERROR: Final = timedelta(seconds=5)
 
 
@@ -38,14 +40,29 @@ def cursors(account: ExchangeAccount, now: datetime) -> tuple[Cursor, ...]:
     pending = account.flows.filter(status=FlowStatus.PENDING, occurred_at__isnull=False)
     pending_since = pending.order_by("occurred_at").values_list("occurred_at", flat=True).first()
     back = {LegKind.ACCOUNT_FILLS: fees_since, LegKind.FLOWS: pending_since or now}
-    return tuple(
-        Cursor(
-            LegKind(cursor.kind),
-            cursor.subject,
-            min(cursor.covered_until, back[LegKind(cursor.kind)]),
-        )
-        for cursor in account.cursors.order_by("kind", "subject")
+    read = {(cursor.kind, cursor.subject): cursor for cursor in account.cursors.all()}
+    return (
+        *(
+            Cursor(
+                LegKind(kind),
+                subject,
+                min(cursor.covered_until, back[LegKind(kind)]),
+            )
+            for (kind, subject), cursor in sorted(read.items())
+        ),
+        *_first_of_flows(account, set(read)),
     )
+
+
+def _first_of_flows(account: ExchangeAccount, read: set[tuple[str, str]]) -> list[Cursor]:
+    """Let lists of movements begin before the baseline: what was on its way then keeps its older time."""
+    if account.baseline_at is None:
+        return []
+    return [
+        Cursor(LegKind.FLOWS, source, account.baseline_at - LONGEST_WAY)
+        for source in FlowSource
+        if (LegKind.FLOWS, source) not in read
+    ]
 
 
 def advance_cursors(account: ExchangeAccount, legs: Iterable[Leg], findings: Findings) -> None:

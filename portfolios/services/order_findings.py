@@ -51,9 +51,8 @@ def freeze_contradictions(order: Order, reports: Sequence[OrderReport], findings
                 f"Order {report.external_id} has the client id {report.client_order_id} at the exchange; in the books "
                 "these are the ids of two orders. It was left as it is."
             )
-            if (
-                other.portfolio_id is not None
-            ):  # what nobody claims has no ids but those of the exchange
+            # What nobody claims has no other ids than those of the exchange.
+            if other.portfolio_id is not None:
                 _freeze(other, why[Code.ORDER_ID_CONFLICT])
     findings.judged |= set(keys.values())
     for code, text in why.items():

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from providers.corrections.rows import EXACT, negated, text
+from providers.corrections.rows import negated, text
 from providers.errors import UnexpectedReport
-from providers.mapping import UNREADABLE, Raw, exact
+from providers.mapping import EXACT, UNREADABLE, Raw, exact
 
 # Their ledgers tell the whole change of a balance, whatever of it is a fee. Of the others kraken and
 # bitstamp document that the fee comes on top; bitvavo's list of withdrawals shows it.

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Final
 
 from providers.corrections.rows import (
-    EXACT,
     Changes,
     Correction,
     average_price,
@@ -20,7 +19,7 @@ from providers.corrections.rows import (
     text,
     total,
 )
-from providers.mapping import Raw, base_and_quote, exact
+from providers.mapping import EXACT, Raw, base_and_quote, exact
 
 # Words that ccxt translates into another state, or not at all: where they stand, and what they mean.
 _STATUS_WORDS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import ROUND_DOWN, Context, Decimal
 from typing import Any, Final
 
-from providers.mapping import Raw, base_and_quote, exact
+from providers.mapping import EXACT, Raw, base_and_quote, exact
 
 Changes = dict[str, Any]
 Correction = Callable[[Raw, Raw], Changes]
-EXACT: Final = Context(prec=400)
 _AVERAGE: Final = Context(prec=400, rounding=ROUND_DOWN)
 _AVERAGE_STEP: Final = Decimal("1e-18")
 

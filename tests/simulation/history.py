@@ -92,6 +92,8 @@ class History:
     def __init__(self, seed: int, *, without: frozenset[str] = frozenset()) -> None:
         self.outcome = Outcome(seed)
         self._rng = random.Random(seed)  # noqa: S311 - a script, not a secret
+        # Apart, so that one request more or less does not change all that follows.
+        self._pace = random.Random(f"pace {seed}")  # noqa: S311 - as above
         self._clock = VirtualClock()
         self._places = [
             make_place(self._rng, self._clock, n) for n in range(1, self._rng.choice((2, 2, 2, 3)))
@@ -241,8 +243,8 @@ class History:
         self.outcome.wrong += self._watch.went_back()
 
     async def _on_request(self, port: int) -> None:
-        self._clock.advance(self._rng.uniform(0.02, 0.3))
-        if self._rng.random() < self._restless:
+        self._clock.advance(self._pace.uniform(0.02, 0.3))
+        if self._pace.random() < self._restless:
             self._world.act()
 
     def _tell(self, line: str) -> None:

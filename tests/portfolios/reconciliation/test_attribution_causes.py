@@ -135,9 +135,9 @@ def drawn(seed: int) -> Case:
         holding: exact_ratio(number) for holding, number in moved.items()
     }
     if pick.random() < 0.2:
-        exact = residuals[holding := pick.choice(sorted(residuals))]
-        assert isinstance(exact, Decimal)
-        residuals[holding] = Interval(exact - D("0.00005"), exact + D("0.00002"), exact)
+        point = residuals[holding := pick.choice(sorted(residuals))]
+        assert isinstance(point, Decimal)
+        residuals[holding] = Interval(point - D("0.00005"), point + D("0.00002"), point)
     if pick.random() < 0.1:
         twin = causes[0]
         candidates.append(Candidate("twin", twin.kind, twin.vector, most=twin.most, step=twin.step))

@@ -101,6 +101,10 @@ def test_the_times_of_a_single_term_are_exact() -> None:
     assert times_taken([(7, 16)], [Term((3,), 9)], Budget(STEPS)) == [range(3, 6)]
 
 
+def test_what_is_taken_is_taken_at_least_once() -> None:
+    assert times_taken([(-5, 16)], [Term((3,), 9)], Budget(STEPS)) == [range(1, 6)]
+
+
 def test_two_amounts_are_solved_for_together() -> None:
     """3 a + 5 b = 1_000_003 and a + b = 300_001: as an order's base and quote at two prices."""
     terms = [Term((3, 1), 10**9), Term((5, 1), 10**9)]

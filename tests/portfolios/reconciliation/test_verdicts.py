@@ -148,7 +148,7 @@ def effects_of(*streams: str) -> st.SearchStrategy[list[Effect]]:
     # Far apart, and in bursts.
     times = st.integers(-90_000, 5_000) | st.integers(-3_000, 2_000)
     drawn = st.tuples(times, st.integers(-20, 20), st.sampled_from(streams))
-    return st.lists(drawn, max_size=12).map(lambda rows: [some_effect(row) for row in rows])
+    return st.lists(drawn, max_size=8).map(lambda rows: [some_effect(row) for row in rows])
 
 
 histories = effects_of("fills", "fills", "flows", "by then", "some day")
