@@ -19,7 +19,7 @@ from providers.reports import (
     LegKind,
     SnapshotRequest,
 )
-from providers.symbol_choice import Symbols
+from providers.symbol_choice import SymbolChoice
 
 _NOTHING: Final = Decimal(0)
 
@@ -35,7 +35,7 @@ class FactLegs:
         self._flows = FlowReads(connection)
         self._cursors = {(x.kind, x.subject): x.covered_until for x in request.cursors}
 
-    async def read_fills(self, symbols: Symbols) -> list[KnownOrder]:
+    async def read_fills(self, symbols: SymbolChoice) -> list[KnownOrder]:
         """Read the fills of all `symbols`, or of the account at once where it can be; tell the orders of them."""
         kind = LegKind.ACCOUNT_FILLS
         by_symbol = self._connection.market.fills_need_symbol

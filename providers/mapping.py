@@ -308,11 +308,15 @@ def _is_zero(row: BalanceReport) -> bool:
     return is_whole and not any((row.free, row.used, row.total))
 
 
-def _quantity(raw: Raw, name: str) -> Decimal | None:
+def _number(raw: Raw, name: str) -> Decimal | None:
     try:
-        value = exact(raw.get(name))
+        return exact(raw.get(name))
     except UnexpectedReport as e:
         raise UnexpectedReport(f"{name}: {e}") from None
+
+
+def _quantity(raw: Raw, name: str) -> Decimal | None:
+    value = _number(raw, name)
     if value is not None and value < 0:
         raise UnexpectedReport(f"{name}: expected no negative number, was {value}")
     return value
@@ -320,7 +324,7 @@ def _quantity(raw: Raw, name: str) -> Decimal | None:
 
 def _remaining(raw: Raw) -> Decimal | None:
     """Read what is still to be filled; ccxt's own sum goes below zero where more was filled than ordered."""
-    value = exact(raw.get("remaining"))
+    value = _number(raw, "remaining")
     return None if value is None else max(value, Decimal(0))
 
 

@@ -21,7 +21,7 @@ from providers.reports import (
     OrderReport,
     SnapshotRequest,
 )
-from providers.symbol_choice import Symbols
+from providers.symbol_choice import SymbolChoice
 
 # An empty list is looked at twice where the books hold at least so many open orders.
 _MANY_OPEN: Final = 3
@@ -48,7 +48,7 @@ class OrderLegs:
         connection: Connection,
         request: SnapshotRequest,
         recorder: LegRecorder,
-        symbols: Symbols,
+        symbols: SymbolChoice,
     ) -> None:
         search = OrderSearch(connection)
         self.reports: dict[_Key, OrderReport] = {}

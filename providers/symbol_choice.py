@@ -16,8 +16,8 @@ _MAX_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Symbols:
-    """Symbols to read, and how many pairs were left out for being too many."""
+class SymbolChoice:
+    """SymbolChoice to read, and how many pairs were left out for being too many."""
 
     names: tuple[str, ...]
     left_out: int = 0
@@ -37,10 +37,10 @@ class Symbols:
 
 def symbols_to_read(
     connection: Connection, request: SnapshotRequest, held: Iterable[str]
-) -> Symbols:
+) -> SymbolChoice:
     """Choose the symbols that the books name, and the market's pairs of assets that they name or the account holds."""
     named = {*request.symbols, *(order.symbol for order in request.known_orders)} - {""}
     pairs = connection.symbols_among({*request.assets, *held})
     more = [symbol for symbol in pairs if symbol not in named]
     names = sorted({*named, *more[:MAX_PAIRS]})
-    return Symbols(tuple(names), max(0, len(more) - MAX_PAIRS))
+    return SymbolChoice(tuple(names), max(0, len(more) - MAX_PAIRS))

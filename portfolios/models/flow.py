@@ -19,12 +19,13 @@ class Flow(models.Model):
     asset = models.CharField(_("asset"), max_length=64)
     amount = AmountField(_("amount"))
     fees = models.JSONField(_("fees"), default=list)
-    status = models.CharField(_("status"), max_length=8, choices=flow_statuses)
+    # Empty while the exchange's word for it is not one we know.
+    status = models.CharField(_("status"), max_length=8, choices=flow_statuses, blank=True)
     raw_kind = models.CharField(max_length=64, blank=True, editable=False)
     raw_status = models.CharField(max_length=64, blank=True, editable=False)
     occurred_at = models.DateTimeField(_("occurred"), null=True)
     settled_at = models.DateTimeField(_("settled"), null=True)
-    # Whether the account's baseline holds its effect already; decided once, when the flow is first seen.
+    # Whether the account's baseline holds its effect already; decided when its status is first known.
     in_baseline = models.BooleanField(default=False, editable=False)
 
     class Meta:

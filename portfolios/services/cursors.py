@@ -11,14 +11,18 @@ from portfolios.models.choices import Severity
 from portfolios.services.accounts import lag
 from portfolios.services.discrepancies import Finding, Findings
 from portfolios.services.fills import fills_without_fee
+from portfolios.services.flows import UNSETTLED
 from providers import catalogue
-from providers.reports import Cursor, FlowSource, FlowStatus, Leg, LegKind, LegStatus
+from providers.reports import Cursor, FlowSource, Leg, LegKind, LegStatus
 
 CURSOR_KINDS: Final = (LegKind.ACCOUNT_FILLS, LegKind.FLOWS)
 # What an exchange lists late is found by reading so much again, and a clock's error on top.
 LEAST_OVERLAP: Final = timedelta(minutes=5)
 # So long a deposit or withdrawal may be on its way.
 LONGEST_WAY: Final = timedelta(days=14)
+# For so many looks a new difference makes the lists be read again from when all agreed.
+LOOKS_BACK: Final = 3
+BALANCE_CODES: Final = (Discrepancy.Code.BALANCE_SHORT, Discrepancy.Code.BALANCE_SURPLUS)
 CLOCK_ERROR: Final = timedelta(seconds=5)
 
 
@@ -29,17 +33,19 @@ def overlap(account: ExchangeAccount) -> timedelta:
 def cursors(account: ExchangeAccount, now: datetime) -> tuple[Cursor, ...]:
     """Tell a provider how far the lists were read, set back to what is still to be completed.
 
-    That are fills whose fee was not told yet, and movements that were on their way.
+    That are fills whose fee was not told yet, movements that were on their way, and what a new difference may be of.
     """
     fees_since = min(
         (fill.executed_at for fill in fills_without_fee(account, now) if fill.executed_at),
         default=now,
     )
-    if not account.fills.exclude(fees=[]).exists():
-        fees_since = now
-    pending = account.flows.filter(status=FlowStatus.PENDING, occurred_at__isnull=False)
+    pending = account.flows.filter(status__in=UNSETTLED, occurred_at__isnull=False)
     pending_since = pending.order_by("occurred_at").values_list("occurred_at", flat=True).first()
-    back = {LegKind.ACCOUNT_FILLS: fees_since, LegKind.FLOWS: pending_since or now}
+    agreed_at = _agreed_at(account) or now
+    back = {
+        LegKind.ACCOUNT_FILLS: min(fees_since, agreed_at),
+        LegKind.FLOWS: min(pending_since or now, agreed_at),
+    }
     read = {(cursor.kind, cursor.subject): cursor for cursor in account.cursors.all()}
     return (
         *(
@@ -52,6 +58,14 @@ def cursors(account: ExchangeAccount, now: datetime) -> tuple[Cursor, ...]:
         ),
         *_first_of_flows(account, set(read)),
     )
+
+
+def _agreed_at(account: ExchangeAccount) -> datetime | None:
+    """Tell since when a new difference may be: a list may have left out what would explain it."""
+    is_new = account.discrepancies.filter(
+        state__in=Discrepancy.LIVE, times_seen__lte=LOOKS_BACK, code__in=BALANCE_CODES
+    ).exists()
+    return (account.verified_at or account.baseline_at) if is_new else None
 
 
 def _first_of_flows(account: ExchangeAccount, read: set[tuple[str, str]]) -> list[Cursor]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from portfolios.amounts import amount, difference, exact_mul, exact_sum
 from portfolios.models import Discrepancy, ExchangeAccount, Flow, StoredLeg, SyncRun
 from portfolios.models.choices import Severity
+from portfolios.reconciliation.fills import NO_ID
 from portfolios.reconciliation.flows import flow_effect, is_in_baseline, merged_flow
 from portfolios.services.discrepancies import Finding, Findings
 from portfolios.services.fills import fee_rows
@@ -19,6 +20,8 @@ from portfolios.services.legs import leg_rows
 from providers.mapping import base_and_quote
 from providers.reports import FlowKind, FlowReport, FlowStatus, Leg, LegKind, OrderSide
 
+# On its way, or told in a word that is not known.
+UNSETTLED: Final = (FlowStatus.PENDING, "")
 FIELDS: Final = (
     "amount",
     "status",
@@ -46,15 +49,12 @@ def sync_flows(
     account: ExchangeAccount, rows: Sequence[FlowReport], run: SyncRun, findings: Findings
 ) -> int:
     """Join what the exchange records into the account's flows and book it; how many changed."""
-    stored = {
-        (flow.source, flow.external_id, flow.asset): flow
-        for flow in account.flows.filter(external_id__in={row.external_id for row in rows})
-    }
+    stored = {(flow.source, flow.external_id, flow.asset): flow for flow in account.flows.all()}
     changed = 0
     for row in rows:
-        key = (row.source, row.external_id, row.asset)
-        flow, is_news = _joined(account, stored.get(key), row)
-        stored[key] = flow
+        flow = stored.get((row.source, row.external_id, row.asset)) or _same(row, stored.values())
+        flow, is_news = _joined(account, flow, row)
+        stored[flow.source, flow.external_id, flow.asset] = flow
         changed += is_news
         if is_news:
             book_flow(flow, run)
@@ -62,18 +62,36 @@ def sync_flows(
     return changed
 
 
+def _same(row: FlowReport, stored: Iterable[Flow]) -> Flow | None:
+    """Find the movement that was told once with its id and once without."""
+    return next(
+        (
+            flow
+            for flow in stored
+            if flow.external_id.startswith(NO_ID) != row.external_id.startswith(NO_ID)
+            and (flow.source, flow.kind, flow.asset) == (row.source, row.kind, row.asset)
+            and (flow.amount, flow.occurred_at) == (row.amount, row.occurred_at)
+        ),
+        None,
+    )
+
+
 def _joined(account: ExchangeAccount, flow: Flow | None, row: FlowReport) -> tuple[Flow, bool]:
     if flow is None:
         flow = _new_flow(account, row)
         flow.save()
         return flow, True
+    if flow.external_id.startswith(NO_ID):
+        flow.external_id = row.external_id
     known = flow_report(flow)
     merged = merged_flow(known, row)
     if merged == known:
         return flow, False
     for name in FIELDS:
-        setattr(flow, name, getattr(merged, name))
+        setattr(flow, name, getattr(merged, name) or getattr(flow, name))
     flow.fees = fee_rows(merged.fees)
+    if known.status is None:
+        flow.in_baseline = _is_in_baseline(flow)
     flow.save()
     return flow, True
 
@@ -88,16 +106,21 @@ def _new_flow(account: ExchangeAccount, row: FlowReport) -> Flow:
         asset=row.asset,
         amount=row.amount,
         fees=fee_rows(row.fees),
-        # A word that is not known is no end.
-        status=row.status or FlowStatus.PENDING,
+        status=row.status or "",
         raw_kind=row.raw_kind[:64],
         raw_status=row.raw_status[:64],
         occurred_at=row.occurred_at,
         settled_at=row.settled_at,
     )
-    if account.baseline_at is not None:
-        flow.in_baseline = is_in_baseline(row, account.baseline_at) and not _was_held(flow)
+    flow.in_baseline = _is_in_baseline(flow)
     return flow
+
+
+def _is_in_baseline(flow: Flow) -> bool:
+    baseline_at = flow.account.baseline_at
+    if baseline_at is None:
+        return False
+    return is_in_baseline(flow_report(flow), baseline_at) and not _was_held(flow)
 
 
 def _was_held(flow: Flow) -> bool:
@@ -148,7 +171,7 @@ def pending_sums(account: ExchangeAccount, asset: str) -> set[Decimal]:
     effects = [
         done_effect(flow).copy_abs()
         for flow in account.flows.filter(
-            asset=asset, status=FlowStatus.PENDING, in_baseline=False
+            asset=asset, status__in=UNSETTLED, in_baseline=False
         ).exclude(kind=FlowKind.OTHER)
     ]
     chosen = product((False, True), repeat=len(effects[:_FEW]))
@@ -174,7 +197,7 @@ def _find_flows(account: ExchangeAccount, findings: Findings) -> None:
                 cause=f"the exchange calls it {flow.raw_kind}",
             )
         )
-    for flow in account.flows.filter(in_baseline=False, status=FlowStatus.PENDING).exclude(
+    for flow in account.flows.filter(in_baseline=False, status__in=UNSETTLED).exclude(
         kind=FlowKind.OTHER
     ):
         findings.add(

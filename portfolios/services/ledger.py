@@ -110,8 +110,8 @@ def book_order(order: Order, run: SyncRun | None, *, out_of_unassigned: bool = F
         append_entries(entries)
         if out_of_unassigned:
             append_entries([_opposite(entry, "claim", run) for entry in entries])
-        elif not booked and _joined_after_baseline(order):
-            append_entries(_counted_in_baseline(order, facts, run))
+    if _joined_after_baseline(order):
+        _book_before_baseline(order, facts, run)
     return not moved.unpriced
 
 
@@ -195,27 +195,45 @@ def _joined_after_baseline(order: Order) -> bool:
     return is_owned and baseline_at is not None and order.joined_at > baseline_at
 
 
-def _counted_in_baseline(order: Order, facts: OrderFacts, run: SyncRun | None) -> list[LedgerEntry]:
-    """Take what the order had moved before the account's baseline out of the unassigned part, which holds it."""
-    stored = list(order.fills.all())
+def _book_before_baseline(order: Order, facts: OrderFacts, run: SyncRun | None) -> None:
+    """Take what the order had moved before the account's baseline out of the unassigned part, which holds it.
+
+    Safe to call again, also when its fills are told only later. An order that was claimed is none: what it had moved
+    before was left out when it was first seen.
+    """
+    entries = LedgerEntry.objects.filter(order=order)
+    if entries.filter(key__startswith=f"claim:order:{order.pk}:").exists():
+        return
+    then, fills = _before_baseline(order, facts)
+    taken = list(entries.filter(key__startswith=f"before:order:{order.pk}:"))
+    change = pending(
+        then, execution(then, fills), _sums([_negated(entry) for entry in taken], facts)
+    )
+    new = _entries(order, then, change, run)
+    for entry in new:
+        entry.key = f"order:{order.pk}:{len(taken)}:{entry.cause}:{entry.asset}"
+    append_entries([_opposite(entry, "before", run) for entry in new])
+
+
+def _negated(entry: LedgerEntry) -> LedgerEntry:
+    return LedgerEntry(asset=entry.asset, cause=entry.cause, amount=entry.amount.copy_negate())
+
+
+def _before_baseline(order: Order, facts: OrderFacts) -> tuple[OrderFacts, list[FillReport]]:
+    """Tell where the order was at the account's baseline, as far as its fills tell, and those fills."""
+    stored = [fill_report(fill) for fill in order.fills.all()]
     baseline_at = order.account.baseline_at
     fills = [
         fill
         for fill in stored
         if baseline_at and fill.executed_at and fill.executed_at <= baseline_at
     ]
-    reports = [fill_report(fill) for fill in fills]
     # Of what was filled at the order's opening some fills may be among those, and others were never listed.
     unlisted = difference(facts.filled, exact_sum(fill.amount for fill in stored))
     unlisted = max(min(unlisted, facts.opening_filled), ZERO)
-    filled = exact_sum((unlisted, *(report.amount for report in reports)))
+    filled = exact_sum((unlisted, *(fill.amount for fill in fills)))
     filled = max(filled, facts.opening_filled)
-    then = replace(facts, filled=filled, cost=None, average=None, fees=())
-    change = pending(then, execution(then, reports), Booked())
-    entries = _entries(order, then, change, run)
-    for entry in entries:
-        entry.key = f"order:{order.pk}:{entry.cause}:{entry.asset}"
-    return [_opposite(entry, "before", run) for entry in entries]
+    return replace(facts, filled=filled, cost=None, average=None, fees=()), fills
 
 
 def _opposite(entry: LedgerEntry, why: str, run: SyncRun | None) -> LedgerEntry:
@@ -326,7 +344,7 @@ def flow_report(flow: Flow) -> FlowReport:
         kind=FlowKind(flow.kind),
         asset=flow.asset,
         amount=flow.amount,
-        status=FlowStatus(flow.status),
+        status=FlowStatus(flow.status) if flow.status else None,
         fees=stored_fees(flow.fees),
         wallet=flow.wallet,
         raw_kind=flow.raw_kind,

@@ -6,6 +6,8 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from decimal import Decimal
 from typing import Final
 
 from django.db import transaction
@@ -51,9 +53,12 @@ from providers.reports import (
     OrderType,
 )
 
+ZERO = Decimal(0)
 OPEN_STATUSES: Final = (OrderStatus.CREATED, OrderStatus.OPEN)
 # Syncs that ask for an order's fills until they add up: an exchange may list them a little later than the order.
 FILL_READS: Final = 10
+# For so long after a fill its order is asked for.
+ORPHANS_ASKED_FOR: Final = timedelta(days=1)
 STATE_FIELDS: Final = (
     "external_id",
     "client_order_id",
@@ -121,7 +126,7 @@ def known_orders(account: ExchangeAccount) -> tuple[KnownOrder, ...]:
     A backtest has none at an exchange.
     """
     rows = account.orders.exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
-    return tuple(
+    known = tuple(
         KnownOrder(
             external_id=order.external_id,
             symbol=order.symbol,
@@ -134,6 +139,17 @@ def known_orders(account: ExchangeAccount) -> tuple[KnownOrder, ...]:
         )
         for order in rows.filter(Q(status__in=OPEN_STATUSES) | Q(fills_wanted__gt=0))
     )
+    return (*known, *_orders_of_orphans(account))
+
+
+def _orders_of_orphans(account: ExchangeAccount) -> list[KnownOrder]:
+    """List the orders whose fills are known and they are not: they were asked for once, but could not be read."""
+    recent = account.fills.filter(order=None, executed_at__gt=timezone.now() - ORPHANS_ASKED_FOR)
+    named = recent.exclude(order_external_id="").order_by("order_external_id", "symbol")
+    return [
+        KnownOrder(order_id, symbol, filled=ZERO, is_open=False, wants_fills=True)
+        for order_id, symbol in named.values_list("order_external_id", "symbol").distinct()
+    ]
 
 
 def order_reads(legs: Iterable[Leg]) -> OrderReads:

@@ -56,6 +56,13 @@ _TYPE_FIELDS: Final[Mapping[str, str]] = {
     "whitebit": "type",
 }
 
+# Where a market says when an order was last changed, if ccxt calls that the time of its last trade.
+_UPDATED_FIELDS: Final[Mapping[str, str]] = {
+    "cryptocom": "update_time",
+    "gate": "update_time_ms",
+    "poloniex": "updateTime",
+}
+
 # Where a market says what is filled, if ccxt makes up for its absence: by zero, by the ids of fills or by what the
 # status suggests.
 _FILLED_FIELDS: Final[Mapping[str, str]] = {
@@ -84,7 +91,7 @@ def corrected_order(family: Sequence[str], raw: Raw, told: Raw) -> Changes:
     family : sequence of str
         The market's id, then those of the markets whose class it inherits.
     """
-    row = {**told, **_status(family, raw), **_type(family, raw)}
+    row = {**told, **_status(family, raw), **_type(family, raw), **_updated(family, raw)}
     row |= _cost(family, raw, row)
     row |= _filled(family, raw, row)
     correct = find_in(_ORDERS, family)
@@ -123,6 +130,11 @@ def _status(family: Sequence[str], raw: Raw) -> Changes:
 def _type(family: Sequence[str], raw: Raw) -> Changes:
     word = text(raw, find_in(_TYPE_FIELDS, family) or "") or ""
     return {"type": word} if word.lower().startswith("stop") else {}
+
+
+def _updated(family: Sequence[str], raw: Raw) -> Changes:
+    field = find_in(_UPDATED_FIELDS, family)
+    return {"lastUpdateTimestamp": text(raw, field)} if field else {}
 
 
 def _cost(family: Sequence[str], raw: Raw, told: Raw) -> Changes:
@@ -262,8 +274,8 @@ def _gemini(raw: Raw, told: Raw) -> Changes:
 def _htx(raw: Raw, told: Raw) -> Changes:
     kind = (text(raw, "type") or "").partition("-")[2]
     if not kind:
-        # ccxt guesses the asset of the fee from the side, which stands there too.
-        return only_fee(None, None)
+        # ccxt guesses the asset of the fee from the side, which stands there too. The amount may be what is spent.
+        return {"amount": None, "remaining": None} | only_fee(None, None)
     return {"type": kind} if kind.startswith("stop") else {}
 
 
@@ -323,6 +335,12 @@ def _upbit(raw: Raw, told: Raw) -> Changes:
     return {**fee, "cost": cost, "average": average_price(cost, filled)}
 
 
+def _whitebit(raw: Raw, told: Raw) -> Changes:
+    # ccxt looks at side and type to know whether the amount is what is spent.
+    is_unsure = None in (told.get("side"), told.get("type")) and _sized_in_quote(told)
+    return {"amount": None, "remaining": None} if is_unsure else {}
+
+
 _ORDERS: Final[Mapping[str, Correction]] = {
     "binance": _binance,
     "bingx": _bingx,
@@ -342,4 +360,5 @@ _ORDERS: Final[Mapping[str, Correction]] = {
     "okx": _okx,
     "phemex": _phemex,
     "upbit": _upbit,
+    "whitebit": _whitebit,
 }

@@ -25,6 +25,8 @@ from tests.desk import KEY, SECRET
 from tests.portfolios.views.pages import shown
 from tests.providers.stub_exchange import Answer, Received, StubExchange, json_answer
 
+pytestmark = pytest.mark.timeout(400)  # thousands of cases, on whatever machine
+
 MAX_DIGITS, MAX_DECIMALS = 72, 36
 ENDLESS = Context(prec=10_000)
 # Numbers of one body: each is a case.

@@ -16,6 +16,7 @@ from providers.errors import (
     ExchangeTimeout,
     ExchangeUnavailable,
     NonceRejected,
+    NotServed,
     OperationalException,
     OrderUnknown,
     OursToFix,
@@ -138,6 +139,25 @@ def test_a_parser_that_breaks_has_met_an_unexpected_report(error: Exception) -> 
 )
 def test_an_exchange_in_trouble_denies_no_order(status: int, text: str) -> None:
     assert type(told(ccxt.OrderNotFound(text), status=status)) is ExchangeUnavailable
+
+
+@pytest.mark.parametrize(
+    "text", ["Order not found: Timeout in the backend", "Internal error", "System busy, try again"]
+)
+def test_a_denial_that_tells_of_trouble_is_none(text: str) -> None:
+    assert type(told(ccxt.OrderNotFound(text))) is ExchangeUnavailable
+
+
+def test_an_address_that_sounds_like_trouble_is_a_denial_all_the_same() -> None:
+    text = "okx GET https://internal.example.com/api/v5/trade/order 200 Order does not exist"
+
+    assert type(told(ccxt.OrderNotFound(text))) is OrderUnknown
+
+
+def test_a_404_without_a_word_of_the_exchange_is_told_apart() -> None:
+    text = "binance GET https://api.binance.com/sapi/v1/capital/deposit/hisrec 404 Not Found"
+
+    assert type(told(ccxt.ExchangeNotAvailable(text), status=404)) is NotServed
 
 
 def test_the_order_id_of_another_market_means_nothing_here() -> None:

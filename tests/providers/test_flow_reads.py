@@ -11,9 +11,9 @@ from urllib.parse import parse_qs
 import pytest
 
 from providers import catalogue
-from providers.ccxt_client import make_exchange
+from providers.ccxt_client import HardenedExchange, make_exchange
 from providers.credentials import Credentials
-from providers.errors import CapabilityMissing, ExchangeUnavailable
+from providers.errors import CapabilityMissing, ExchangeUnavailable, UnexpectedReport
 from providers.readings import Reading
 from providers.reports import FeeReport, FlowKind, FlowReport, FlowSource, FlowStatus
 from providers.sandbox.engine import Engine
@@ -44,8 +44,7 @@ def read(
     until: datetime = NOON,
 ) -> tuple[Reading, list[dict[str, str]]]:
     """Read a market's list from scripted answers, and tell what was asked for."""
-    holder = make_exchange(catalogue.market(market), None, Credentials())
-    holder.set_markets([], {})
+    holder = without_symbols(market)
     modes = {"enableUnifiedMargin": False, "enableUnifiedAccount": True, "uta": False}
     holder.options.update({**modes, "unifiedMarginStatus": 6})
     credentials = Credentials({"apiKey": "k", "secret": "c2VjcmV0", "password": "p"})
@@ -58,6 +57,12 @@ def read(
             credentials=credentials,
         )
         return reading, [asked(received) for received in stub.received]
+
+
+def without_symbols(market: str) -> HardenedExchange:
+    holder = make_exchange(catalogue.market(market), None, Credentials())
+    holder.set_markets([], {})
+    return holder
 
 
 def asked(received: Received) -> dict[str, str]:
@@ -84,9 +89,7 @@ def sources(market: str) -> tuple[FlowSource, ...]:
         found: tuple[FlowSource, ...] = reads.sources()
         return found
 
-    holder = make_exchange(catalogue.market(market), None, Credentials())
-    holder.set_markets([], {})
-    return run_reads("http://127.0.0.1:9", market, answer, holder=holder)
+    return run_reads("http://127.0.0.1:9", market, answer, holder=without_symbols(market))
 
 
 # Which lists there are
@@ -117,6 +120,19 @@ def test_a_site_without_the_list_is_told_from_one_that_failed(
 ) -> None:
     with pytest.raises(CapabilityMissing, match="at this site"):
         read(market, {}, source)
+
+
+def test_a_site_without_the_list_is_asked_once() -> None:
+    with StubExchange({}) as stub:
+        with pytest.raises(CapabilityMissing):
+            run_reads(
+                stub.url,
+                "binance",
+                lambda reads: reads.read(FlowSource.DEPOSITS, NOON - DAY, NOON),
+                holder=without_symbols("binance"),
+                credentials=Credentials({"apiKey": KEY, "secret": SECRET}),
+            )
+        assert stub.paths() == [DEPOSITS]
 
 
 def test_a_market_without_the_list_is_not_asked_for_it() -> None:
@@ -286,13 +302,49 @@ def test_a_full_page_that_leads_nowhere_covers_nothing() -> None:
 # Rows that cannot be told
 
 
+@pytest.mark.parametrize(
+    ("market", "path", "document"),
+    [
+        ("binance", DEPOSITS, {"rows": []}),
+        ("mexc", "/api/v3/capital/deposit/hisrec", {"rows": []}),
+        ("htx", "/v1/query/deposit-withdraw", {"status": "ok", "data": None}),
+        ("bitget", "/api/v2/spot/account/bills", {"code": "00000", "data": {"rows": []}}),
+        ("bitvavo", "/v2/account/history", {"page": 1}),
+        ("bybit", "/v5/account/transaction-log", {"retCode": 0, "result": {"rows": []}}),
+        ("gate", "/api/v4/spot/account_book", {"rows": []}),
+        ("kraken", "/0/private/Ledgers", {"error": [], "result": {"count": 0}}),
+        ("kucoin", "/api/v1/accounts/ledgers", {"code": "200000", "data": {"totalNum": 0}}),
+        ("okx", "/api/v5/account/bills-archive", {"code": "0", "data": None}),
+    ],
+)
+def test_an_answer_without_its_documented_rows_is_never_an_empty_list(
+    market: str, path: str, document: Any
+) -> None:
+    source = sources(market)[0]
+
+    with pytest.raises(UnexpectedReport, match="is not what is documented"):
+        read(market, {path: json_answer(document)}, source)
+
+
+def test_rows_that_a_parser_breaks_on_cost_no_other() -> None:
+    rows = [
+        {"id": "1", "currency": "BTC", "change": "1", "type": "deposit", "time": 1772366400000},
+        {"id": "2", "currency": "BTC", "change": "1", "type": "deposit"},
+    ]
+
+    reading, _ = read("gate", {"/api/v4/spot/account_book": json_answer(rows)}, FlowSource.LEDGER)
+
+    assert ids(reading) == ["1"]
+    assert "(2): TypeError in its parser" in reading.why_incomplete
+    assert reading.until is None
+
+
 def test_a_malformed_row_costs_no_other_but_the_time_is_not_covered() -> None:
     rows = [deposit(1), deposit(2, amount="lots"), deposit(3)]
 
     reading, _ = read("binance", {DEPOSITS: json_answer(rows)}, FlowSource.DEPOSITS)
 
     assert ids(reading) == ["1", "3"]
-    assert reading.hidden_ids == frozenset({"2"})
     assert len(reading.problems) == 1
     assert reading.until is None
 

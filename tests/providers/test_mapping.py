@@ -261,14 +261,32 @@ def test_fees_of_one_asset_add_up_exactly() -> None:
     assert str(fee.amount) == "99999999999999999999.000000000000000000000000000000000001"
 
 
-@pytest.mark.parametrize("field", AMOUNTS)
-@pytest.mark.parametrize("value", ["-1", "NaN", "Infinity", "1" * 73])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *((field, value) for field in AMOUNTS for value in ("NaN", "Infinity", "1" * 73)),
+        *((field, "-1") for field in AMOUNTS if field != "remaining"),
+    ],
+)
 def test_a_row_with_an_impossible_number_is_refused_by_name(field: str, value: str) -> None:
     reports = order_reports([raw_order(id="1"), raw_order(id="2", type=None, **{field: value})])
 
     assert [row.external_id for row in reports.rows] == ["1"]
     assert reports.refused_ids == ("2",)
     assert reports.problems[0].startswith(f"row 2 (2): {field}: ")
+
+
+# More was filled than ordered, and ccxt subtracts.
+def test_what_remains_of_an_overfilled_order_is_nothing() -> None:
+    row = raw_order(amount="1", filled="1.5", remaining="-0.5")
+
+    assert order_report(row).remaining == 0
+
+
+def test_the_time_of_the_last_trade_is_not_that_of_the_last_change() -> None:
+    row = raw_order(lastTradeTimestamp=1_790_000_000_000, lastUpdateTimestamp=None)
+
+    assert order_report(row).updated_at is None
 
 
 @pytest.mark.parametrize(

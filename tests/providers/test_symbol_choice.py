@@ -6,7 +6,7 @@ from typing import cast
 from providers.connection import Connection
 from providers.mapping import base_and_quote
 from providers.reports import SnapshotRequest
-from providers.symbol_choice import MAX_PAIRS, Symbols, symbols_to_read
+from providers.symbol_choice import MAX_PAIRS, SymbolChoice, symbols_to_read
 from tests.providers.accounts import make_known, make_request
 
 
@@ -20,7 +20,7 @@ class Listing:
         return [symbol for symbol in self.symbols if {*base_and_quote(symbol)} <= {*assets}]
 
 
-def chosen(listing: Listing, request: SnapshotRequest, *held: str) -> Symbols:
+def chosen(listing: Listing, request: SnapshotRequest, *held: str) -> SymbolChoice:
     return symbols_to_read(cast("Connection", listing), request, held)
 
 
@@ -49,12 +49,14 @@ def test_more_pairs_than_are_read_are_counted() -> None:
 
 
 def test_a_hole_names_few_symbols_and_counts_many() -> None:
-    assert Symbols(("BTC/USDT",)).hole == "other symbols than BTC/USDT are not covered"
-    assert Symbols(("A/B",) * 6).hole == "other symbols than the 6 that are read are not covered"
-    assert Symbols(()).hole == "they are listed by symbol, and none is known"
+    assert SymbolChoice(("BTC/USDT",)).hole == "other symbols than BTC/USDT are not covered"
+    assert (
+        SymbolChoice(("A/B",) * 6).hole == "other symbols than the 6 that are read are not covered"
+    )
+    assert SymbolChoice(()).hole == "they are listed by symbol, and none is known"
 
 
 def test_pairs_that_were_left_out_are_part_of_the_hole() -> None:
-    assert Symbols(("BTC/USDT",), left_out=3).hole.endswith(
+    assert SymbolChoice(("BTC/USDT",), left_out=3).hole.endswith(
         "3 pairs of the account's assets among them"
     )

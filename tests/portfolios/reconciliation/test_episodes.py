@@ -208,6 +208,8 @@ ODD, EXCUSED = (-5, 2, ""), (-5, 2, TIMING)
         ([ODD, ODD, ODD, (0, 0, ""), ODD], False),
         ([ODD, (1, 3, ""), ODD, (-9, -6, ""), ODD], False),
         ([(-5, 2, ""), (-9, 1, ""), (-4, 8, ""), (-3, 1, "")], True),
+        ([(3, 5, ""), ODD, ODD, ODD], False),
+        ([(3, 5, ""), ODD, ODD, ODD, ODD], True),
     ],
 )
 def test_what_no_moment_explains_in_four_of_six_looks_opens(
@@ -216,6 +218,12 @@ def test_what_no_moment_explains_in_four_of_six_looks_opens(
     episode = followed(*hidden(*looks))[-1].episode
 
     assert (episode is not None and episode.is_open) is is_opened
+
+
+def test_a_look_that_its_moment_explains_opens_nothing_whatever_was_before() -> None:
+    turn = next_turn(None, hidden(ODD, ODD, ODD, ODD, EXCUSED), grace=GRACE, tolerance=ZERO)
+
+    assert turn == Turn(Step.STAY, None)
 
 
 def test_what_opens_by_repetition_says_so_and_keeps_what_all_allow() -> None:

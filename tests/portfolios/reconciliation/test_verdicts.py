@@ -311,7 +311,7 @@ def test_a_residual_that_only_an_older_balance_leaves_may_be_a_stale_read(residu
     assert reason(residual) == STALE
 
 
-@pytest.mark.parametrize("residual", [-10, -30, -50, 20, -116, -1000, 1000, -61, "-60.01"])
+@pytest.mark.parametrize("residual", [-10, -30, -50, 20, -116, -119, -127, 1000, -61, "-60.01"])
 def test_a_residual_that_no_moment_leaves_speaks_against_the_books(residual: str | int) -> None:
     assert reason(residual) == ""
 

@@ -65,6 +65,7 @@ from tests.portfolios.services.reads import (
 from tests.processes.books import Books, books
 
 D = Decimal
+pytestmark = pytest.mark.timeout(400)  # thousands of cases, on whatever machine
 FACTS = (Portfolio, Order, OrderVersion, Fill, Flow, LedgerEntry, Position)
 # Another look is one more, and no other fact.
 LOOKS = ("fills_wanted", "missing_since", "strikes", "last_strike_at")

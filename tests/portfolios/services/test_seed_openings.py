@@ -8,7 +8,7 @@ import pytest
 
 from portfolios.models import Discrepancy, Incident, Position, SyncRun
 from portfolios.services.book import BookError
-from tests.desk import Desk
+from tests.desk import KEY, Desk
 
 D = Decimal
 
@@ -173,7 +173,7 @@ def test_f14_a_surplus_is_shown_and_the_run_succeeds(desk: Desk) -> None:
     desk.deposit("EUR", "500")
     desk.open_portfolio("500")
     desk.sync()
-    desk.deposit("EUR", "100")
+    desk.engine.adjust(KEY, "EUR", "100")
 
     run = desk.sync()
 

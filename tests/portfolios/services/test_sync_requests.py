@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from urllib.parse import parse_qs
+
 import pytest
 
 from portfolios.models import LegContent, Order
@@ -11,6 +14,12 @@ from tests.portfolios.services.reads import everything_stored
 READS_OF_SYMBOLS = {"GET /api/v3/exchangeInfo", "GET /api/v3/time"}
 BALANCES, OPEN_ORDERS = "GET /api/v3/account", "GET /api/v3/openOrders"
 ONE_ORDER, FILLS = "GET /api/v3/order", "GET /api/v3/myTrades"
+# What a movement adds where one symbol can be held: its fills, and both lists of flows.
+FULL_READ = (
+    FILLS,
+    "GET /sapi/v1/capital/deposit/hisrec",
+    "GET /sapi/v1/capital/withdraw/history",
+)
 
 
 @pytest.fixture
@@ -57,14 +66,36 @@ def test_f38_every_order_that_left_costs_one_read_and_its_fills_one_more(fifty: 
     fifty.engine.cancel_order(canceled.external_id)
     fifty.engine.fill_order(part.external_id, "0.5")
 
-    asked = requests_of_a_sync(fifty)
+    asked = Counter(requests_of_a_sync(fifty)) - Counter(FULL_READ)
 
-    assert {path: asked.count(path) for path in set(asked)} == {
-        BALANCES: 1,
-        OPEN_ORDERS: 1,
-        ONE_ORDER: 2,
-        FILLS: 2,
-    }
+    assert asked == {BALANCES: 1, OPEN_ORDERS: 1, ONE_ORDER: 2, FILLS: 2}
+
+
+def test_a_movement_costs_one_full_read_and_the_next_sync_is_two_requests_again(
+    fifty: Desk,
+) -> None:
+    fifty.sync()
+    fifty.deposit("EUR", "1")
+
+    asked = Counter(requests_of_a_sync(fifty))
+
+    assert asked == Counter([BALANCES, OPEN_ORDERS, *FULL_READ])
+    assert sorted(requests_of_a_sync(fifty)) == [BALANCES, OPEN_ORDERS]
+
+
+def test_a_full_read_asks_for_the_fills_of_every_symbol_that_the_account_can_hold(
+    fifty: Desk,
+) -> None:
+    fifty.sync()
+    fifty.deposit("DOT", "1")
+    fifty.deposit("BTC", "1")
+    fifty.server.requests.clear()
+
+    fifty.sync()
+
+    fills = [request for request in fifty.server.requests if request.path == "/api/v3/myTrades"]
+    symbols = [parse_qs(request.query)["symbol"] for request in fills]
+    assert sorted(symbols) == [["ADAEUR"], ["BTCEUR"], ["DOTEUR"]]
 
 
 def test_f38_a_settled_sync_changes_nothing_but_its_own_run_and_times(fifty: Desk) -> None:
