@@ -93,7 +93,8 @@ class HardenedExchange(ccxt.Exchange):  # type: ignore[misc]  # ccxt is untyped
         config: Any = None,
     ) -> Any:
         access = api if isinstance(api, str) else ".".join(api)
-        if method != "GET" and f"{access} {method} {path}" not in _non_get_reads(self.catalogue_id):
+        reads = NON_GET_READS.get(self.catalogue_id, ())
+        if method != "GET" and f"{access} {method} {path}" not in reads:
             raise _write_refused(self.catalogue_id, f"{method} {path}")
         token = _is_allowed_read.set(method != "GET")
         try:
@@ -249,10 +250,7 @@ def make_exchange(
 
 @contextmanager
 def translated_errors(market_id: str) -> Iterator[None]:
-    """Turn what ccxt and its parsers raise into our errors, and keep our decimal context.
-
-    ccxt's rounding changes the context of whoever calls it.
-    """
+    """Turn what ccxt and its parsers raise into our errors, and keep our decimal context, which ccxt changes."""
     try:
         with localcontext(Context()):
             yield
@@ -302,15 +300,14 @@ def read_abilities() -> dict[str, Abilities]:
 
 def _abilities(market_id: str) -> Abilities:
     exchange = getattr(ccxt, market_id)()
+    open_orders, fills = _feature(exchange, "fetchOpenOrders"), _feature(exchange, "fetchMyTrades")
     modules = {base.__module__ for base in type(exchange).__mro__}
     return Abilities(
         row=_catalogue_row(market_id),
         words=frozenset().union(*map(_words, modules)),
         requests=frozenset(_requests(exchange.api)),
-        claims_symbol_required=bool(_feature(exchange, "fetchOpenOrders").get("symbolRequired")),
-        claims_fills_symbol_required=bool(
-            _feature(exchange, "fetchMyTrades").get("symbolRequired")
-        ),
+        claims_symbol_required=bool(open_orders.get("symbolRequired")),
+        claims_fills_symbol_required=bool(fills.get("symbolRequired")),
     )
 
 
@@ -331,8 +328,7 @@ def _requests(api: Mapping[str, Any], access: tuple[str, ...] = ()) -> Iterator[
 
 
 def _feature(exchange: Any, method: str) -> Mapping[str, Any]:
-    spot = (exchange.features or {}).get("spot") or {}
-    return spot.get(method) or {}
+    return ((exchange.features or {}).get("spot") or {}).get(method) or {}
 
 
 def _seconds(days: float | None) -> int | None:
@@ -390,11 +386,6 @@ def _with_unreadable(rows: Any, kept: Any) -> Any:
     there = {id(row) for row in kept}
     lost = (row for row in rows or () if isinstance(row, Mapping) and UNREADABLE in row)
     return [*kept, *(row for row in lost if id(row) not in there)]
-
-
-@cache
-def _non_get_reads(market_id: str) -> frozenset[str]:
-    return frozenset(NON_GET_READS.get(market_id, ()))
 
 
 def _write_refused(market_id: str, request: str) -> WriteRefused:

@@ -340,6 +340,7 @@ def _fees(raw: Raw) -> tuple[FeeReport, ...]:
 
 
 def fee_sums(fees: Iterable[Raw]) -> dict[str, Decimal]:
+    """Add up exactly what is charged of each asset; a fee without amount or asset is left out."""
     sums: dict[str, Decimal] = {}
     for fee in fees:
         amount = exact(fee.get("cost"))
@@ -352,6 +353,7 @@ def fee_sums(fees: Iterable[Raw]) -> dict[str, Decimal]:
 
 
 def identifier(value: Any, name: str, limit: int) -> str:
+    """Read what `name` says, such as an id; raises UnexpectedReport unless it is short and printable."""
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     if not text or len(text) > limit or not text.isprintable():
         raise UnexpectedReport(f"expected {name} of 1 to {limit} printable characters")
@@ -371,15 +373,18 @@ def _fill_id(fill: FillReport) -> str:
 
 
 def lower_word(value: Any) -> str:
+    """Read a word of the exchange's for a table; empty if it is none."""
     return value.strip().lower() if isinstance(value, str) else ""
 
 
 def shown(value: Any) -> str:
+    """Keep what is printable of an exchange's word, for the eyes of a person."""
     text = "" if value is None else str(value)
     return "".join(char for char in text if char.isprintable())[:MAX_SYMBOL]
 
 
 def time_of(milliseconds: Any, iso: Any) -> datetime | None:
+    """Read a time from milliseconds since 1970 or, without these, from ISO 8601; None if neither can be read."""
     try:
         if milliseconds:
             return EPOCH + timedelta(milliseconds=int(milliseconds))

@@ -88,8 +88,8 @@ class OrderLegs:
             self._recorder.progress(kind, done, len(symbols))
         if self._by_symbol:
             self._recorder.skip(LegKind.OPEN_ORDERS, THE_REST, self._symbols.hole)
-        self.has_moved = any(self._is_moved(order) for order in self._known.values())
-        self.has_moved = self.has_moved or self._has_unknown()
+        moved = any(self._is_moved(order) for order in self._known.values())
+        self.has_moved = moved or self._has_unknown()
 
     async def read_triggers(self) -> None:
         symbols = self._symbols.names if self._by_symbol else (ALL,)

@@ -17,7 +17,7 @@ _MAX_NAMED: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class SymbolChoice:
-    """SymbolChoice to read, and how many pairs were left out for being too many."""
+    """Symbols to read, and how many pairs were left out for being too many."""
 
     names: tuple[str, ...]
     left_out: int = 0

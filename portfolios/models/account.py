@@ -82,7 +82,14 @@ class ExchangeAccount(models.Model):
         ),
     )
 
+    # When the balances of the baseline were asked for by the exchange's clock, when it was booked by ours, and when it
+    # was proved which of the trades about that time it contains.
     baseline_at = models.DateTimeField(null=True, editable=False)
+    baseline_booked_at = models.DateTimeField(null=True, editable=False)
+    baseline_settled_at = models.DateTimeField(null=True, editable=False)
+    baseline_run = models.ForeignKey(
+        "portfolios.SyncRun", models.SET_NULL, null=True, editable=False, related_name="+"
+    )
     verified_at = models.DateTimeField(null=True, editable=False)
     # When fills and flows were last read whole, and when a look last saw something move.
     full_read_at = models.DateTimeField(null=True, editable=False)

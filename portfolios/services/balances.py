@@ -15,7 +15,7 @@ from portfolios.models.choices import Severity, Verdict
 from portfolios.reconciliation.balances import NEW_ASSET, Judgement, balance_cause, judgement
 from portfolios.services.discrepancies import Finding, Findings, record_findings
 from portfolios.services.flows import pending_sums
-from portfolios.services.ledger import append_entries, later_effects
+from portfolios.services.ledger import later_effects
 from providers.reports import BalanceReport, Leg, LegKind, LegStatus
 
 ZERO = Decimal(0)
@@ -62,32 +62,6 @@ def balance_legs(legs: Iterable[Leg]) -> list[Leg]:
     return [leg for leg in legs if leg.kind is LegKind.BALANCES]
 
 
-def set_baseline(account: ExchangeAccount, leg: Leg) -> None:
-    """Take a wallet as it is: what no portfolio claims is unassigned, whatever its sign.
-
-    Only later change is judged.
-    """
-    held = observed_balances(leg)
-    claimed = expected_by_wallet(account).get(leg.subject, {})
-    entries = []
-    for asset in sorted(held.keys() | claimed.keys()):
-        total = judgement(ZERO, held.get(asset)).total
-        unassigned = None if total is None else difference(total, claimed.get(asset, ZERO))
-        if unassigned:
-            entries.append(
-                LedgerEntry(
-                    account=account,
-                    asset=asset,
-                    amount=unassigned,
-                    cause=LedgerEntry.Cause.BASELINE,
-                    key=f"{_baseline(leg.subject)}{asset}",
-                )
-            )
-    append_entries(entries)
-    account.baseline_at = leg.requested_at
-    account.save(update_fields=["baseline_at"])
-
-
 def expected_totals(account: ExchangeAccount) -> dict[str, Decimal]:
     """Sum what the account should hold of each asset: the sum of its portfolios and the unassigned part.
 
@@ -111,13 +85,13 @@ def expected_by_wallet(account: ExchangeAccount) -> dict[str, dict[str, Decimal]
 
 def _baseline_of(account: ExchangeAccount, wallet: str) -> Iterable[tuple[str, Decimal]]:
     entries = account.ledger_entries.filter(
-        cause=LedgerEntry.Cause.BASELINE, key__startswith=_baseline(wallet)
+        cause=LedgerEntry.Cause.BASELINE, key__startswith=baseline_key(wallet)
     )
     return entries.values_list("asset", "amount")
 
 
-def _baseline(wallet: str) -> str:
-    return f"baseline:{wallet}:"
+def baseline_key(wallet: str, asset: str = "") -> str:
+    return f"baseline:{wallet}:{asset}"
 
 
 def judge_account(
@@ -158,7 +132,7 @@ def judge_account(
 
 def _judge_wallet(look: Look, leg: Leg) -> None:
     held = observed_balances(leg)
-    expected = _expected_then(look, leg)
+    expected = expected_then(look.account, look.expected[leg.subject], leg)
     of_wallet = look.account.balances.filter(wallet=leg.subject)
     stored = set(of_wallet.values_list("asset", flat=True))
     agreed_before = stored - _new_assets(look.account, leg.subject)
@@ -180,13 +154,14 @@ def _judge_wallet(look: Look, leg: Leg) -> None:
         _mark_not_verifiable(of_wallet.exclude(asset__in=held), NOT_LISTED)
 
 
-def _expected_then(look: Look, leg: Leg) -> Mapping[str, Decimal]:
-    """Tell what the wallet should have held when it was read: without what the books know to have happened later."""
-    expected = look.expected[leg.subject]
-    if leg.subject != look.account.wallets[0]:
+def expected_then(
+    account: ExchangeAccount, expected: Mapping[str, Decimal], leg: Leg
+) -> Mapping[str, Decimal]:
+    """Tell what a wallet should have held when it was read: without what the books know to have happened later."""
+    if leg.subject != account.wallets[0]:
         return expected
     read_at = leg.responded_at + timedelta(seconds=leg.clock_offset)
-    later = later_effects(look.account, read_at)
+    later = later_effects(account, read_at)
     return {
         asset: difference(expected.get(asset, ZERO), later.get(asset, ZERO))
         for asset in sorted(expected.keys() | later.keys())

@@ -10,7 +10,8 @@ from django.db import transaction
 from portfolios.models import ExchangeAccount, Portfolio, SyncRun
 from portfolios.services import runs
 from portfolios.services.absence import climb_ladder
-from portfolios.services.balances import balance_legs, observed_balances, set_baseline
+from portfolios.services.balances import balance_legs, observed_balances
+from portfolios.services.baselines import set_baseline
 from portfolios.services.claims import apply_claim_rules
 from portfolios.services.cursors import advance_cursors
 from portfolios.services.discrepancies import Findings
@@ -76,7 +77,7 @@ def apply_snapshot(run: SyncRun, legs: Sequence[Leg]) -> Outcome:
     outcome.openings_refused = _open_portfolios(portfolios, read.legs, run)
     if account.baseline_at is None and _can_be_baseline(read.legs):
         for leg in balance_legs(read.legs):
-            set_baseline(account, leg)
+            set_baseline(account, leg, run)
     outcome.orders.changed += climb_ladder(
         account, read, run.started_at or run.queued_at, outcome.findings
     )

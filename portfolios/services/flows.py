@@ -129,10 +129,10 @@ def _was_held(flow: Flow) -> bool:
     The read that the baseline was taken from tells: more was in use than its orders locked.
     """
     account = flow.account
-    if flow.kind != FlowKind.WITHDRAWAL or account.baseline_at is None:
+    if flow.kind != FlowKind.WITHDRAWAL:
         return False
     baseline = StoredLeg.objects.filter(
-        run__account=account, kind=LegKind.BALANCES, requested_at=account.baseline_at
+        run=account.baseline_run, kind=LegKind.BALANCES, subject=flow.wallet
     ).first()
     if baseline is None:
         return False

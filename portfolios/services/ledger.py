@@ -190,9 +190,9 @@ def _holds(order: Order, asset: str) -> bool:
 
 
 def _joined_after_baseline(order: Order) -> bool:
-    baseline_at = order.account.baseline_at
+    booked_at = order.account.baseline_booked_at
     is_owned = order.portfolio_id is not None
-    return is_owned and baseline_at is not None and order.joined_at > baseline_at
+    return is_owned and booked_at is not None and order.joined_at > booked_at
 
 
 def _book_before_baseline(order: Order, facts: OrderFacts, run: SyncRun | None) -> None:
@@ -278,6 +278,11 @@ def take_back_fill(fill: Fill, run: SyncRun | None) -> None:
     """Take what `book_fill` has booked out of the unassigned part: its order is known now and books it."""
     entries = fill.ledger_entries.filter(key__startswith="fill:")
     append_entries([_opposite(entry, "attached", run) for entry in entries])
+
+
+def moved_by_fill(fill: Fill) -> dict[str, Decimal]:
+    """Sum by asset what a fill has moved, its fees included."""
+    return sums_by((asset, moved) for _cause, asset, moved in _moved_by(fill))
 
 
 def _moved_by(fill: Fill) -> list[tuple[str, str, Decimal]]:

@@ -21,6 +21,7 @@ from portfolios.models import ExchangeAccount, MarketCredential, Portfolio, Sync
 from portfolios.services import runs
 from portfolios.services.accounts import forget_rejections, note_rejection
 from portfolios.services.balances import balance_legs, judge_account
+from portfolios.services.baselines import settle_baseline
 from portfolios.services.credentials import note_credential_state
 from portfolios.services.facts import Outcome, apply_snapshot
 from portfolios.services.incidents import record_incident
@@ -174,6 +175,7 @@ def _bring_up_to_date(run: SyncRun, snapshot: Snapshot) -> None:
 def _judge(run: SyncRun, snapshot: Snapshot, outcome: Outcome) -> None:
     account = runs.lock_account(run)
     _note_depth(account, snapshot, is_moved=outcome.is_moved)
+    settle_baseline(account, outcome.legs, run)
     judge_account(account, outcome.legs, timezone.now(), outcome.findings)
 
 

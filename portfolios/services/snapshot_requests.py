@@ -53,7 +53,7 @@ def snapshot_request(account: ExchangeAccount) -> SnapshotRequest:
 
 def reading_depth(account: ExchangeAccount, now: datetime) -> Depth:
     """Decide how deep to read: fully at least hourly, after something moved, and while something differs."""
-    full_read_at = account.full_read_at or account.baseline_at
+    full_read_at = account.full_read_at or account.baseline_booked_at
     if full_read_at is None:
         return Depth.CHEAP  # the first look takes the account as it is
     if now - full_read_at >= FULL_READ_EVERY:

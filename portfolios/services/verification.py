@@ -333,13 +333,10 @@ def _traded(row: LedgerEntry) -> tuple[Entry, str]:
 def _openings(account: ExchangeAccount) -> Iterator[Difference]:
     openings = account.ledger_entries.filter(cause=Cause.OPENING)
     needs_opposite: list[str] = []
-    if account.baseline_at is not None:
-        baseline = account.ledger_entries.filter(cause=Cause.BASELINE).order_by("pk").last()
+    if account.baseline_booked_at is not None:
         later = openings.filter(
-            pk__gt=baseline.pk if baseline else 0,
-            booked_at__gt=account.baseline_at,
-            portfolio__mode=Portfolio.Mode.LIVE,
-        ).exclude(run__started_at__lte=account.baseline_at)  # the run that took the baseline
+            booked_at__gt=account.baseline_booked_at, portfolio__mode=Portfolio.Mode.LIVE
+        ).exclude(run=account.baseline_run)
         needs_opposite = list(later.values_list("key", flat=True))
     yield from opening_differences(map(_entry, openings), needs_opposite)
 
