@@ -23,7 +23,9 @@ pytestmark = pytest.mark.django_db
 
 
 def account_read(full_read_at: datetime | None, **values: object) -> ExchangeAccount:
-    return make_account(baseline_at=NOON, full_read_at=full_read_at, lag_seconds=60, **values)
+    return make_account(
+        baseline_booked_at=NOON, full_read_at=full_read_at, lag_seconds=60, **values
+    )
 
 
 def test_the_first_look_takes_the_account_as_it_is() -> None:
