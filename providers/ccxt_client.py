@@ -138,7 +138,9 @@ class HardenedExchange(ccxt.Exchange):  # type: ignore[misc]  # ccxt is untyped
     @staticmethod
     def on_json_response(body: str) -> Any:
         try:
-            return json.loads(body, parse_float=str, parse_constant=_refuse_constant)
+            return json.loads(
+                body, parse_float=str, parse_int=_whole_number, parse_constant=_refuse_constant
+            )
         except RecursionError:
             raise UnexpectedReport("The answer is nested too deeply.") from None
 
@@ -203,6 +205,8 @@ class HardenedExchange(ccxt.Exchange):  # type: ignore[misc]  # ccxt is untyped
 # What exchanges call the id of an order or a fill.
 _ID_NAMES: Final = ("id", "orderId", "ordId", "order_id", "execId", "tradeId", "trade_id", "uuid")
 _HTTP_METHODS: Final = frozenset({"get", "post", "put", "patch", "delete"})
+# Python turns no longer text into an int.
+_MOST_DIGITS: Final = 4_000
 _AMOUNTS: Final = ("filled", "remaining", "cost", "average")
 
 
@@ -393,6 +397,11 @@ def _write_refused(market_id: str, request: str) -> WriteRefused:
         f"{market_id}: {request} was not sent. PosSync only reads, and this request is not on "
         "its list of reads."
     )
+
+
+def _whole_number(text: str) -> int | str:
+    """Read a whole number; Python refuses one of thousands of digits, which is its row's fault alone."""
+    return int(text) if len(text) <= _MOST_DIGITS else text
 
 
 def _refuse_constant(name: str) -> NoReturn:

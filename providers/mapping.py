@@ -117,6 +117,7 @@ def order_report(raw: Raw) -> OrderReport:
     """
     refuse_unreadable(raw)
     kind = _TYPES.get(re.sub(r"[\s_-]", "", lower_word(raw.get("type"))))
+    _value(_quantity(raw, "price"), _quantity(raw, "amount"))
     return OrderReport(
         external_id=identifier(raw.get("id"), "id", MAX_ID),
         client_order_id=_optional_identifier(raw.get("clientOrderId"), "clientOrderId"),
@@ -171,8 +172,9 @@ def fill_report(raw: Raw, order_id: str | None = None) -> FillReport:
     if side is None or price is None or not amount:
         raise UnexpectedReport("expected a fill with side, price and amount")
     cost = _quantity(raw, "cost")
+    value = _value(price, amount)
     if cost is None:
-        cost = exact(EXACT.multiply(price, amount)) or Decimal(0)
+        cost = value
     fill = FillReport(
         external_id=_optional_identifier(raw.get("id"), "id"),
         order_external_id=told_order if order_id is None else order_id,
@@ -320,6 +322,20 @@ def _quantity(raw: Raw, name: str) -> Decimal | None:
     if value is not None and value < 0:
         raise UnexpectedReport(f"{name}: expected no negative number, was {value}")
     return value
+
+
+def _value(price: Decimal | None, amount: Decimal | None) -> Decimal:
+    """Multiply price and amount; zero if one is not told.
+
+    Raises
+    ------
+    UnexpectedReport
+        If the product has more digits than can be kept: what such an order locks could not be said.
+    """
+    try:
+        return exact(EXACT.multiply(price or Decimal(0), amount or Decimal(0))) or Decimal(0)
+    except UnexpectedReport as e:
+        raise UnexpectedReport(f"price times amount: {e}") from None
 
 
 def _remaining(raw: Raw) -> Decimal | None:

@@ -16,6 +16,7 @@ ZERO = Decimal(0)
 # Begins the name of a fill to which its exchange gave no id.
 NO_ID: Final = "~"
 
+_Identity = tuple[str, str, str]
 _Content = tuple[str, str, str, datetime | None, Decimal, Decimal, Decimal]
 
 
@@ -65,11 +66,12 @@ def unseen(stored: Iterable[FillReport], reads: Iterable[Sequence[FillReport]]) 
     have: defaultdict[_Content, set[str]] = defaultdict(set)
     told: defaultdict[_Content, dict[str, FillReport]] = defaultdict(dict)
     most: Counter[_Content] = Counter()
+    known: set[_Identity] = set()
     for fill in stored:
         have[_content(fill)].add(fill.external_id)
-    known = set().union(*have.values())
+        known.add(_identity(fill))
     for rows in reads:
-        in_read = {row.external_id: row for row in rows}
+        in_read = {_identity(row): row for row in rows}
         for row in in_read.values():
             told[_content(row)][row.external_id] = row
         most |= Counter(_content(row) for row in in_read.values())
@@ -77,9 +79,14 @@ def unseen(stored: Iterable[FillReport], reads: Iterable[Sequence[FillReport]]) 
     for content, rows_by_id in told.items():
         named = {id_ for id_ in {*have[content], *rows_by_id} if not id_.startswith(NO_ID)}
         room = max(len(named), most[content]) - len(have[content])
-        fresh = sorted(rows_by_id.keys() - known, key=lambda id_: (id_.startswith(NO_ID), id_))
+        fresh = [id_ for id_, row in rows_by_id.items() if _identity(row) not in known]
+        fresh.sort(key=lambda id_: (id_.startswith(NO_ID), id_))
         new += [rows_by_id[id_] for id_ in fresh[: max(room, 0)]]
     return new
+
+
+def _identity(fill: FillReport) -> _Identity:
+    return fill.symbol, fill.side, fill.external_id
 
 
 def _content(fill: FillReport) -> _Content:

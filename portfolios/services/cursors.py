@@ -96,7 +96,7 @@ def advance_cursors(account: ExchangeAccount, legs: Iterable[Leg], findings: Fin
         if leg.since > begins and not is_forgotten:
             continue
         if cursor is None:
-            ReadCursor.objects.create(
+            stored[leg.kind, leg.subject] = ReadCursor.objects.create(
                 account=account, kind=leg.kind, subject=leg.subject, covered_until=leg.until
             )
         elif leg.until > cursor.covered_until:

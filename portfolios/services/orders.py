@@ -191,7 +191,7 @@ def sync_orders(
     """
     outcome = OrdersOutcome()
     orders = account.orders.filter(portfolio=portfolio).select_related("account", "portfolio")
-    told = {*reads.reports, *reads.account_fills, *reads.orphans} - {""}
+    told = {*reads.reports, *reads.fills, *reads.account_fills, *reads.orphans} - {""}
     reported = orders.filter(external_id__in=list(told))
     waiting = orders.filter(status__in=OPEN_STATUSES)
     found = (waiting | reported).distinct().order_by("created_at", "external_id", "pk")

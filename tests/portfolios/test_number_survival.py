@@ -95,6 +95,7 @@ HARD = [
     f"{'1' * 73}",
     f"0.{'0' * 36}1",
     f"1.{'0' * 60}",
+    "7" * 5000,
 ]
 many = settings(
     max_examples=max(settings().max_examples // BATCH, 1),

@@ -397,3 +397,10 @@ def test_one_bad_balance_costs_no_other() -> None:
 
     assert [row.asset for row in reports.rows] == ["ETH"]
     assert len(reports.problems) == 3
+
+
+def test_an_order_whose_value_has_more_digits_than_can_be_kept_is_refused() -> None:
+    raw = {"id": "1", "symbol": "BTC/USDT", "side": "buy", "price": "1e71", "amount": "1e-36"}
+
+    with pytest.raises(UnexpectedReport, match="price times amount"):
+        order_report({**raw, "price": f"1.{'0' * 35}1", "amount": "1e-36"})
