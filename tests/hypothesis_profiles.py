@@ -1,18 +1,23 @@
-"""How many cases a property test tries: thousands in the gate, ten times as many where the proof is asked for."""
+"""How many cases a property test tries: more for the laws of the books, ten times as many where proof is asked for."""
 
 from __future__ import annotations
 
 import os
+from typing import Final
 
 from hypothesis import HealthCheck, settings
 
+_TIMES: Final = 10 if os.environ.get("POSSYNC_PROVE") == "1" else 1
+# Of the laws that everything rests on: joins, replays, sums, the survival of numbers.
+CASES_OF_A_LAW: Final = 2_000 * _TIMES
+CASES: Final = 200 * _TIMES
+
 
 def load() -> None:
-    """Load `gate`, or `prove` where `POSSYNC_PROVE` is 1; a test that needs another number says so itself."""
+    """Load the profile of all property tests; a test that needs another number of cases says so itself."""
     # A slow machine is no defect, and neither is a test that draws large values.
     common = settings(
         deadline=None, database=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
     )
-    settings.register_profile("gate", common, max_examples=2_000)
-    settings.register_profile("prove", common, max_examples=20_000)
-    settings.load_profile("prove" if os.environ.get("POSSYNC_PROVE") == "1" else "gate")
+    settings.register_profile("possync", common, max_examples=CASES)
+    settings.load_profile("possync")

@@ -22,6 +22,7 @@ from portfolios.selectors.report import full_report
 from portfolios.services.book import import_book
 from portfolios.services.manual_sync import sync_now
 from tests.desk import KEY, SECRET
+from tests.hypothesis_profiles import CASES_OF_A_LAW
 from tests.portfolios.views.pages import shown
 from tests.providers.stub_exchange import Answer, Received, StubExchange, json_answer
 
@@ -98,7 +99,7 @@ HARD = [
     "7" * 5000,
 ]
 many = settings(
-    max_examples=max(settings().max_examples // BATCH, 1),
+    max_examples=max(CASES_OF_A_LAW // BATCH, 1),
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
         HealthCheck.too_slow,

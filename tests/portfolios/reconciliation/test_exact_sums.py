@@ -30,11 +30,17 @@ from portfolios.reconciliation.execution import (
 )
 from portfolios.reconciliation.lots import Change, cost_of_sold, open_lots
 from providers.reports import FeeReport, FillReport, OrderSide
+from tests.hypothesis_profiles import CASES_OF_A_LAW
 
 D = Decimal
 T = TypeVar("T")
 # The context is set once for all cases of a test: nothing that is tested may change it.
-quick = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
+quick = settings(
+    max_examples=CASES_OF_A_LAW,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 MOST = 10**36 - 1
 amounts = st.integers(-MOST, MOST).map(lambda n: D(f"{n}e-18"))
 positive = st.integers(1, MOST).map(lambda n: D(f"{n}e-18"))

@@ -21,6 +21,7 @@ from portfolios.reconciliation.orders import (
     merged_order,
 )
 from providers.reports import FeeReport, OrderReport, OrderSide, OrderStatus, OrderType
+from tests.hypothesis_profiles import CASES_OF_A_LAW
 
 D = Decimal
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -37,7 +38,7 @@ ENDS = [
     OrderStatus.EXPIRED,
     OrderStatus.REJECTED,
 ]
-quick = settings(deadline=None, database=None)
+quick = settings(max_examples=CASES_OF_A_LAW, deadline=None, database=None)
 
 
 def make_report(**kwargs: Any) -> OrderReport:
