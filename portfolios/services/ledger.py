@@ -110,7 +110,7 @@ def book_order(order: Order, run: SyncRun | None, *, out_of_unassigned: bool = F
         append_entries(entries)
         if out_of_unassigned:
             append_entries([_opposite(entry, "claim", run) for entry in entries])
-    if _joined_after_baseline(order):
+    if order.portfolio_id is not None:
         _book_before_baseline(order, facts, run)
     return not moved.unpriced
 
@@ -189,29 +189,31 @@ def _holds(order: Order, asset: str) -> bool:
     return Position.objects.filter(portfolio=order.portfolio_id, asset=asset).exists()
 
 
-def _joined_after_baseline(order: Order) -> bool:
+def joined_after_baseline(order: Order) -> bool:
     booked_at = order.account.baseline_booked_at
-    is_owned = order.portfolio_id is not None
-    return is_owned and booked_at is not None and order.joined_at > booked_at
+    return booked_at is not None and order.joined_at > booked_at
 
 
 def _book_before_baseline(order: Order, facts: OrderFacts, run: SyncRun | None) -> None:
     """Take what the order had moved before the account's baseline out of the unassigned part, which holds it.
 
-    Safe to call again, also when its fills are told only later. An order that was claimed is none: what it had moved
-    before was left out when it was first seen.
+    Safe to call again, also when its fills are told only later. Of an order that was claimed it was taken out then, as
+    well as its price and fees were known: that is corrected once the fills of before are all told.
     """
     entries = LedgerEntry.objects.filter(order=order)
-    if entries.filter(key__startswith=f"claim:order:{order.pk}:").exists():
+    claimed = list(entries.filter(key__startswith=f"claim:order:{order.pk}:"))
+    if not claimed and not joined_after_baseline(order):
         return
+    before = list(entries.filter(key__startswith=f"before:order:{order.pk}:"))
+    unclaimed = entries.filter(key__startswith=f"order:{order.pk}:0:")
+    taken = [_negated(entry) for entry in (*before, *claimed, *unclaimed)]
     then, fills = _before_baseline(order, facts)
-    taken = list(entries.filter(key__startswith=f"before:order:{order.pk}:"))
-    change = pending(
-        then, execution(then, fills), _sums([_negated(entry) for entry in taken], facts)
-    )
+    change = pending(then, execution(then, fills), _sums(taken, facts))
+    if claimed and change.base:
+        return
     new = _entries(order, then, change, run)
     for entry in new:
-        entry.key = f"order:{order.pk}:{len(taken)}:{entry.cause}:{entry.asset}"
+        entry.key = f"order:{order.pk}:{len(before)}:{entry.cause}:{entry.asset}"
     append_entries([_opposite(entry, "before", run) for entry in new])
 
 

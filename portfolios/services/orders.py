@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from portfolios.amounts import exact_sum
+from portfolios.amounts import difference, exact_sum
 from portfolios.models import (
     ExchangeAccount,
     Order,
@@ -22,7 +22,7 @@ from portfolios.models import (
     Portfolio,
     SyncRun,
 )
-from portfolios.reconciliation.execution import covers, fees_by_asset
+from portfolios.reconciliation.execution import covers, fees_by_asset, opening_cost
 from portfolios.reconciliation.orders import OrderState, amendment, merged_order
 from portfolios.services.discrepancies import Findings
 from portfolios.services.fills import (
@@ -32,7 +32,12 @@ from portfolios.services.fills import (
     store_fills,
 )
 from portfolios.services.incidents import record_incident
-from portfolios.services.ledger import book_order, fill_report, stored_fees
+from portfolios.services.ledger import (
+    book_order,
+    fill_report,
+    joined_after_baseline,
+    stored_fees,
+)
 from portfolios.services.order_findings import (
     find_in_report,
     find_in_state,
@@ -283,6 +288,7 @@ def apply_facts(
         merged = merged_order(merged, report)
     stored = store_fills(order, fills, run)
     findings.found += stored.findings
+    _correct_opening(order, merged)
     merged = _with_fills(merged, order)
     order.fills_wanted = _fills_wanted(order, merged, reports, leg)
     find_in_state(order, merged, reports, leg, findings)
@@ -305,6 +311,20 @@ def _is_overtaken(report: OrderReport, reports: Iterable[OrderReport]) -> bool:
     if report.filled is None:
         return False
     return any(other.filled is not None and other.filled > report.filled for other in reports)
+
+
+def _correct_opening(order: Order, state: OrderState) -> None:
+    """Lower what the baseline is taken to hold of an order that no book opened: its time or a fill may be told late."""
+    baseline_at = order.account.baseline_at
+    if not order.opening_filled or order.book_values or not joined_after_baseline(order):
+        return
+    since = order.fills.filter(executed_at__gt=baseline_at).values_list("amount", flat=True)
+    held = max(difference(state.filled, exact_sum(since)), ZERO)
+    if baseline_at and state.created_at and state.created_at > baseline_at:
+        held = ZERO
+    if held < order.opening_filled:
+        order.opening_filled = held
+        order.opening_cost = opening_cost(held, average=state.average, price=state.price)
 
 
 def _with_fills(state: OrderState, order: Order) -> OrderState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -18,17 +19,20 @@ from portfolios.models import (
     Position,
     SyncRun,
 )
-from providers.reports import OrderStatus
+from portfolios.services.verification import verify_books
+from providers.reports import FeeReport, FillReport, OrderStatus
 from providers.sandbox.books import Fee
 from tests.builders import make_claim_rule, make_portfolio
 from tests.desk import KEY, Desk
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
+    fills_leg,
     look,
     make_books,
     make_fill_report,
     make_order_report,
+    note_order,
     open_orders,
     stored_facts,
 )
@@ -83,6 +87,34 @@ def test_of_an_older_order_what_was_filled_since_is_booked(account: ExchangeAcco
     assert differences(account) == 0
 
 
+def test_an_order_whose_time_is_told_late_is_not_of_before_the_baseline(
+    account: ExchangeAccount,
+) -> None:
+    timeless = make_order_report("9", filled=D(4), cost=D(8))
+    look(account, open_orders(timeless), balances(EUR="92", ADA="4"))
+
+    told = replace(timeless, created_at=timezone.now())
+    look(account, open_orders(told), balances(EUR="92", ADA="4"))
+
+    assert (Order.objects.get().opening_filled, Order.objects.get().opening_cost) == (D(0), D(0))
+    assert Position.objects.get(portfolio=None, asset="ADA").amount == D(4)
+    assert differences(account) == 0
+
+
+def test_a_fill_since_the_baseline_that_is_told_late_is_booked(account: ExchangeAccount) -> None:
+    old, now = timezone.now() - timedelta(days=1), timezone.now()
+    half = make_order_report("9", filled=D(7), cost=D(14), created_at=old)
+    known = make_fill_report("2", "2", order="9", executed_at=now)
+    late = make_fill_report("1", "2", order="9", external_id="f-2", executed_at=now)
+    look(account, open_orders(half), account_fills(known), balances(EUR="94", ADA="3"))
+
+    look(account, open_orders(half), account_fills(known, late), balances(EUR="94", ADA="3"))
+
+    assert (Order.objects.get().opening_filled, Order.objects.get().opening_cost) == (D(4), D(8))
+    assert Position.objects.get(portfolio=None, asset="ADA").amount == D(3)
+    assert differences(account) == 0
+
+
 def test_an_order_that_ended_between_two_looks_is_booked_with_its_fee(trader: Desk) -> None:
     placed = trader.engine.buy(KEY, "ADA/EUR", "10", "5")
     trader.engine.fill_order(placed.id, fee=Fee("EUR", D("0.25")))
@@ -93,6 +125,49 @@ def test_an_order_that_ended_between_two_looks_is_booked_with_its_fee(trader: De
     assert (order.external, order.status) == (True, OrderStatus.CLOSED)
     assert trader.position("EUR", None).amount == D("49.75")
     assert trader.differences() == []
+
+
+def claimed_after_baseline() -> ExchangeAccount:
+    """Open books on 100 EUR and 4 ADA, which nobody's order had bought, and give that order to the portfolio."""
+    opened = make_books()
+    half = make_order_report("9", filled=D(4), cost=D(8))
+    look(opened, open_orders(half), balances(EUR="100", ADA="4"))
+    note_order(opened, external_id="9")
+    look(opened, open_orders(half), balances(EUR="100", ADA="4"))
+    return opened
+
+
+def fill_of_before() -> FillReport:
+    """Tell more exactly than the order what it had cost."""
+    fee = FeeReport("EUR", D("0.25"))
+    at = timezone.now() - timedelta(hours=1)
+    return make_fill_report("4", "2.01", order="9", fees=(fee,), executed_at=at)
+
+
+def test_the_exact_cost_of_what_the_baseline_held_changes_no_total() -> None:
+    account = claimed_after_baseline()
+    half = make_order_report("9", filled=D(4), cost=D(8))
+
+    look(account, open_orders(half), fills_leg(fill_of_before()), balances(EUR="100", ADA="4"))
+
+    assert Position.objects.get(portfolio__isnull=False, asset="EUR").amount == D("91.71")
+    assert differences(account) == 0
+    assert verify_books().difference is None
+
+
+def test_what_a_claimed_order_fills_since_the_baseline_is_its_owners_alone() -> None:
+    account = claimed_after_baseline()
+    more = make_order_report("9", filled=D(7), cost=D(14))
+    since = replace(
+        fill_of_before(), external_id="f-2", amount=D(3), cost=D("6.03"), executed_at=timezone.now()
+    )
+    fills = fill_of_before(), since
+
+    look(account, open_orders(more), fills_leg(*fills), balances(EUR="93.72", ADA="7"))
+
+    assert Position.objects.get(portfolio__isnull=False, asset="EUR").amount == D("85.43")
+    assert differences(account) == 0
+    assert verify_books().difference is None
 
 
 def test_seeing_it_again_changes_nothing(account: ExchangeAccount) -> None:
