@@ -9,8 +9,8 @@ from typing import Final
 
 from django.utils import timezone
 
-from portfolios.amounts import difference
-from portfolios.models import ExchangeAccount, LedgerEntry, StoredLeg, SyncRun
+from portfolios.amounts import difference, exact_sum
+from portfolios.models import ExchangeAccount, LedgerEntry, Order, StoredLeg, SyncRun
 from portfolios.reconciliation.balances import judgement
 from portfolios.reconciliation.baselines import Trade, baseline_corrections, settled_baseline
 from portfolios.reconciliation.flows import flow_effect
@@ -23,11 +23,12 @@ from portfolios.services.balances import (
     expected_then,
     observed_balances,
 )
+from portfolios.services.cursors import CLOCK_ERROR
 from portfolios.services.ledger import append_entries, flow_report, moved_by_fill
 from providers.reports import FlowStatus, Leg, LegKind, LegStatus
 
 ZERO = Decimal(0)
-# A baseline that was not proved by then is taken as it is.
+# A baseline that no look up to then has proved, nor the first one after it, is taken as it is.
 PROVED_WITHIN: Final = timedelta(days=1)
 
 
@@ -59,28 +60,34 @@ def settle_baseline(account: ExchangeAccount, legs: Sequence[Leg], run: SyncRun)
     """
     if account.baseline_settled_at is not None or account.baseline_booked_at is None:
         return
-    window = _window_of_baseline(account)
     now = timezone.now()
-    if window is None or now - account.baseline_booked_at > PROVED_WITHIN:
+    window = _window_of_baseline(account)
+    if window is None:
         _settle(account, now)
         return
     leg = _telling_leg(account, legs, window)
     if leg is None:
         return
+    is_due = now - account.baseline_booked_at > PROVED_WITHIN
+    if _is_proved_by(account, leg, window, run) or is_due:
+        _settle(account, now)
+
+
+def _is_proved_by(account: ExchangeAccount, leg: Leg, window: Window, run: SyncRun) -> bool:
+    """Whether `leg` leaves no doubt of what the baseline contains; what it was wrong by is booked then."""
     residuals = _residuals(account, leg)
     if not any(residuals.values()):
-        _settle(account, now)
-        return
+        return True
     corrections = baseline_corrections(_trades(account, window), window, lag(account))
     proved = settled_baseline(residuals, corrections)
-    if proved is not None:
-        wallet = leg.subject
-        entries = {
-            f"{baseline_key(wallet, asset)}:settled": (asset, amount)
-            for asset, amount in sorted(corrections[proved].items())
-        }
-        _book(account, entries, run)
-        _settle(account, now)
+    if proved is None:
+        return False
+    entries = {
+        f"{baseline_key(leg.subject, asset)}:settled": (asset, amount)
+        for asset, amount in sorted(corrections[proved].items())
+    }
+    _book(account, entries, run)
+    return True
 
 
 def _book(
@@ -110,10 +117,13 @@ def _window_of_baseline(account: ExchangeAccount) -> Window | None:
     leg = StoredLeg.objects.filter(
         run=account.baseline_run, kind=LegKind.BALANCES, subject=account.wallets[0]
     ).first()
-    if leg is None:
-        return None
+    return None if leg is None else _window(leg)
+
+
+def _window(leg: Leg | StoredLeg) -> Window:
+    """Tell when balances were read by the exchange's clock, which we know to a few seconds only."""
     offset = timedelta(seconds=leg.clock_offset)
-    return Window(leg.requested_at + offset, leg.responded_at + offset)
+    return Window(leg.requested_at + offset - CLOCK_ERROR, leg.responded_at + offset + CLOCK_ERROR)
 
 
 def _telling_leg(account: ExchangeAccount, legs: Sequence[Leg], window: Window) -> Leg | None:
@@ -124,10 +134,9 @@ def _telling_leg(account: ExchangeAccount, legs: Sequence[Leg], window: Window) 
     is_told = any(leg.status is LegStatus.OBSERVED for leg in lists)
     if not read or not is_told or any(leg.status is LegStatus.FAILED for leg in lists):
         return None
-    offset = timedelta(seconds=read[0].clock_offset)
-    begins = read[0].requested_at + offset - lag(account)
-    ends = read[0].responded_at + offset
-    is_busy = account.fills.filter(executed_at__gt=begins, executed_at__lte=ends).exists()
+    looked = _window(read[0])
+    begins = looked.low - lag(account)
+    is_busy = account.fills.filter(executed_at__gt=begins, executed_at__lte=looked.high).exists()
     return None if is_busy or begins <= window.high else read[0]
 
 
@@ -145,14 +154,40 @@ def _trades(account: ExchangeAccount, window: Window) -> list[Trade]:
     """List what moved about the time of the baseline, and whether the books take it as contained."""
     begins, baseline_at = window.low - lag(account), account.baseline_at or window.low
     fills = account.fills.filter(executed_at__gt=begins, executed_at__lte=window.high)
+    contained = {
+        pk
+        for order in account.orders.filter(fills__in=fills).distinct()
+        for pk in _contained_fills(account, order)
+    }
     trades = []
     for fill in fills:
         if fill.executed_at is not None:
-            is_in = fill.executed_at <= baseline_at
+            is_older = fill.order_id is None and fill.executed_at <= baseline_at
+            is_in = is_older or fill.pk in contained
             trades.append(Trade(fill.executed_at, moved_by_fill(fill), is_in))
-    for flow in account.flows.all():
-        at = flow.settled_at or flow.occurred_at
-        report = flow_report(flow)
-        if at is not None and begins < at <= window.high and report.status is FlowStatus.DONE:
-            trades.append(Trade(at, flow_effect(report), flow.in_baseline))
+    for flow in account.flows.filter(status=FlowStatus.DONE):
+        # A withdrawal leaves when it is asked for, or when it is settled.
+        times = [at for at in (flow.settled_at, flow.occurred_at) if at is not None]
+        at = next((at for at in times if begins < at <= window.high), None)
+        if at is not None:
+            trades.append(Trade(at, flow_effect(flow_report(flow)), flow.in_baseline))
     return trades
+
+
+def _contained_fills(account: ExchangeAccount, order: Order) -> set[int]:
+    """Tell which fills of an order the books take as contained: all but the newest, of which as much was booked since.
+
+    Their times do not tell it: a fill that was made before the balances were read, and told only after, is booked.
+    """
+    since = order.ledger_entries.filter(
+        cause=LedgerEntry.Cause.EXECUTION,
+        asset=order.base,
+        booked_at__gt=account.baseline_booked_at,
+    ).exclude(run=account.baseline_run)
+    booked = exact_sum(since.values_list("amount", flat=True)).copy_abs()
+    contained = set()
+    for fill in reversed(order.fills.all()):
+        if booked < fill.amount:
+            contained.add(fill.pk)
+        booked = max(difference(booked, fill.amount), ZERO)
+    return contained

@@ -10,7 +10,7 @@ from portfolios.models import Discrepancy, ExchangeAccount, ReadCursor
 from portfolios.models.choices import Severity
 from portfolios.services.accounts import lag
 from portfolios.services.discrepancies import Finding, Findings
-from portfolios.services.fills import fills_without_fee
+from portfolios.services.fills import fills_without_fee, fills_without_order
 from portfolios.services.flows import UNSETTLED
 from providers import catalogue
 from providers.reports import Cursor, FlowSource, Leg, LegKind, LegStatus
@@ -33,17 +33,16 @@ def overlap(account: ExchangeAccount) -> timedelta:
 def cursors(account: ExchangeAccount, now: datetime) -> tuple[Cursor, ...]:
     """Tell a provider how far the lists were read, set back to what is still to be completed.
 
-    That are fills whose fee was not told yet, movements that were on their way, and what a new difference may be of.
+    That are fills whose fee or order was not told yet, movements that were on their way, and what a new difference may
+    be of.
     """
-    fees_since = min(
-        (fill.executed_at for fill in fills_without_fee(account, now) if fill.executed_at),
-        default=now,
-    )
+    half_told = [*fills_without_fee(account, now), *fills_without_order(account, now)]
+    fills_since = min((fill.executed_at for fill in half_told if fill.executed_at), default=now)
     pending = account.flows.filter(status__in=UNSETTLED, occurred_at__isnull=False)
     pending_since = pending.order_by("occurred_at").values_list("occurred_at", flat=True).first()
     agreed_at = _agreed_at(account) or now
     back = {
-        LegKind.ACCOUNT_FILLS: min(fees_since, agreed_at),
+        LegKind.ACCOUNT_FILLS: min(fills_since, agreed_at),
         LegKind.FLOWS: min(pending_since or now, agreed_at),
     }
     read = {(cursor.kind, cursor.subject): cursor for cursor in account.cursors.all()}

@@ -109,10 +109,9 @@ def _apply_orphans(
     account: ExchangeAccount, reads: OrderReads, run: SyncRun, findings: Findings
 ) -> int:
     """Store the fills of whole lists whose order no book knows, nor the exchange when it was asked."""
+    named = reads.account_fills.keys() - {""}
     known = set(
-        account.orders.filter(external_id__in=list(reads.account_fills)).values_list(
-            "external_id", flat=True
-        )
+        account.orders.filter(external_id__in=list(named)).values_list("external_id", flat=True)
     )
     rows = [
         row

@@ -16,8 +16,8 @@ from portfolios.services.discrepancies import Finding, Findings
 from portfolios.services.ledger import book_fill, fill_report, take_back_fill
 from providers.reports import FeeReport, FillReport, Leg, LegKind
 
-# For so long a fill without a fee is looked at again: some exchanges tell the fee later.
-LATE_FEES: Final = timedelta(days=1)
+# For so long a fill without a fee, or without its order, is looked at again: some exchanges tell them later.
+TOLD_LATE: Final = timedelta(days=1)
 EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
@@ -177,8 +177,14 @@ def find_missing_fees(account: ExchangeAccount, now: datetime, findings: Finding
 
 
 def fills_without_fee(account: ExchangeAccount, now: datetime) -> list[Fill]:
-    recent = account.fills.filter(fees=[], executed_at__gt=now - LATE_FEES)
+    recent = account.fills.filter(fees=[], executed_at__gt=now - TOLD_LATE)
     return list(recent.select_related("order__portfolio").order_by("executed_at", "pk"))
+
+
+def fills_without_order(account: ExchangeAccount, now: datetime) -> list[Fill]:
+    """List the recent fills that were told without the id of their order."""
+    recent = account.fills.filter(order=None, order_external_id="", executed_at__gt=now - TOLD_LATE)
+    return list(recent.order_by("executed_at", "pk"))
 
 
 def fee_rows(fees: Iterable[FeeReport]) -> list[dict[str, str]]:

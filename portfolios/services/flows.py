@@ -58,6 +58,7 @@ def sync_flows(
         changed += is_news
         if is_news:
             book_flow(flow, run)
+    changed += _book_what_is_held(account, run)
     _find_flows(account, findings)
     return changed
 
@@ -128,21 +129,40 @@ def _was_held(flow: Flow) -> bool:
 
     The read that the baseline was taken from tells: more was in use than its orders locked.
     """
-    account = flow.account
     if flow.kind != FlowKind.WITHDRAWAL:
         return False
-    baseline = StoredLeg.objects.filter(
-        run=account.baseline_run, kind=LegKind.BALANCES, subject=flow.wallet
-    ).first()
-    if baseline is None:
-        return False
-    used = [row["used"] for row in leg_rows(baseline) if row["asset"] == flow.asset]
-    orders = [
-        row for leg in baseline.run.legs.filter(kind=LegKind.OPEN_ORDERS) for row in leg_rows(leg)
-    ]
     left = done_effect(flow).copy_negate()
-    locked_beyond = difference(amount((used and used[0]) or "0"), _locked(orders, flow.asset))
-    return locked_beyond >= left > 0
+    return _locked_beyond_orders(flow, flow.account.baseline_run) >= left > 0
+
+
+def _book_what_is_held(account: ExchangeAccount, run: SyncRun) -> int:
+    """Book withdrawals on their way that the account still holds, though their time is that of the baseline or before.
+
+    Told to the second only, they may have been asked for after it. The read of `run` tells: what is in use beyond its
+    orders is all of what is on its way, so the exchange locks it until it leaves, and the baseline contains it.
+    """
+    on_way = account.flows.filter(kind=FlowKind.WITHDRAWAL, status=FlowStatus.PENDING)
+    booked = 0
+    for flow in on_way.filter(in_baseline=True):
+        of_asset = on_way.filter(asset=flow.asset, wallet=flow.wallet)
+        left = exact_sum(done_effect(each) for each in of_asset).copy_negate()
+        if left > 0 and _locked_beyond_orders(flow, run) == left:
+            flow.in_baseline = False
+            flow.save(update_fields=["in_baseline"])
+            booked += book_flow(flow, run)
+    return booked
+
+
+def _locked_beyond_orders(flow: Flow, run: SyncRun | None) -> Decimal:
+    """Tell how much of the flow's asset was in use in its wallet when `run` read it, but for what orders locked."""
+    balances = StoredLeg.objects.filter(run=run, kind=LegKind.BALANCES, subject=flow.wallet).first()
+    if balances is None:
+        return Decimal(0)
+    used = [row["used"] for row in leg_rows(balances) if row["asset"] == flow.asset]
+    orders = [
+        row for leg in balances.run.legs.filter(kind=LegKind.OPEN_ORDERS) for row in leg_rows(leg)
+    ]
+    return difference(amount((used and used[0]) or "0"), _locked(orders, flow.asset))
 
 
 def _locked(orders: Iterable[dict[str, Any]], asset: str) -> Decimal:

@@ -106,7 +106,9 @@ class OrderReads:
         return self.by_client_id.get(order.client_order_id, ())
 
     def fills_of(self, external_id: str, symbol: str) -> list[list[FillReport]]:
-        """List what each read tells of an order's fills."""
+        """List what each read tells of an order's fills; nothing without its id, as fills may be told without one."""
+        if not external_id:
+            return []
         reads = (
             fill_rows(self.fills.get(external_id)),
             self.account_fills.get(external_id, ()),

@@ -169,6 +169,23 @@ def test_a_fee_that_never_comes_is_not_waited_for_longer_than_a_day(
     assert asked_from(account, LegKind.ACCOUNT_FILLS) == leg.until
 
 
+@pytest.mark.parametrize(("hours_ago", "is_asked_for"), [(1, True), (25, False)])
+def test_a_fill_without_its_order_is_asked_for_again_for_a_day(
+    account: ExchangeAccount, hours_ago: int, is_asked_for: bool
+) -> None:
+    executed_at = timezone.now() - hours_ago * HOUR
+    ExchangeAccount.objects.update(baseline_at=executed_at - HOUR)
+    account.refresh_from_db()
+    fees = (FeeReport("EUR", D("0.1")),)
+    nameless = make_fill_report("1", "2", order="", executed_at=executed_at, fees=fees)
+    leg = account_fills(nameless, since=executed_at - 2 * HOUR)
+
+    read(account, leg, EUR="97.9", ADA="1")
+
+    expected = executed_at if is_asked_for else leg.until
+    assert asked_from(account, LegKind.ACCOUNT_FILLS) == expected
+
+
 def test_a_read_that_is_not_whole_is_a_gap_until_the_next_whole_one(
     account: ExchangeAccount,
 ) -> None:

@@ -203,6 +203,27 @@ def test_fills_without_the_id_of_an_order_stay_strays(account: ExchangeAccount) 
     assert Position.objects.get(portfolio=None, asset="ADA").amount == D(1)
 
 
+def test_a_fill_that_is_told_with_its_order_later_joins_it(account: ExchangeAccount) -> None:
+    executed_at = timezone.now()
+    see(account, fill(order="", executed_at=executed_at))
+
+    see(account, fill(executed_at=executed_at))
+
+    assert Fill.objects.get().order == Order.objects.get()
+    assert (cash(), live()) == (D(92), [])
+
+
+def test_a_fill_without_its_order_joins_none_that_has_no_id_yet(db: None) -> None:
+    account = make_books()
+    look(account, open_orders(), balances(EUR="100"))
+    note_order(account, external_id="", client_order_id="sent-1")
+
+    look(account, open_orders(), account_fills(fill(order="")), balances(EUR="92", ADA="4"))
+
+    assert Fill.objects.get().order is None
+    assert Order.objects.get().filled == 0
+
+
 def test_whatever_the_order_of_lists_fills_are_stored_oldest_first(
     account: ExchangeAccount,
 ) -> None:

@@ -33,6 +33,7 @@ from tests.portfolios.services.reads import (
     look,
     make_books,
     make_flow_report,
+    make_order_report,
     open_orders,
     stored_facts,
 )
@@ -221,6 +222,55 @@ def test_a_withdrawal_that_had_left_before_the_baseline_comes_back_when_it_fails
     see(account, withdrawal(FlowStatus.FAILED, occurred_at=earlier), EUR="111")
 
     assert (booked(), verdicts()) == ({"EUR": D(11)}, {Verdict.VERIFIED})
+
+
+def on_its_way_since_the_baseline(account: ExchangeAccount) -> FlowReport:
+    """Report a withdrawal of the baseline's very second, by an exchange that tells times to the second."""
+    assert account.baseline_at is not None
+    second = account.baseline_at.replace(microsecond=0)
+    return withdrawal(FlowStatus.PENDING, occurred_at=second, settled_at=None)
+
+
+def test_a_withdrawal_that_the_account_still_holds_has_not_left_before_the_baseline(
+    account: ExchangeAccount,
+) -> None:
+    see(
+        account,
+        on_its_way_since_the_baseline(account),
+        EUR=BalanceReport("EUR", D(89), D(11), D(100)),
+    )
+
+    assert (booked(), verdicts()) == ({"EUR": D(-11)}, {Verdict.VERIFIED})
+
+
+def test_a_withdrawal_is_seen_to_be_held_at_a_later_look_too(account: ExchangeAccount) -> None:
+    asked_for = on_its_way_since_the_baseline(account)
+    see(account, asked_for)
+    assert booked() == {}
+
+    see(account, asked_for, EUR=BalanceReport("EUR", D(89), D(11), D(100)))
+
+    assert booked() == {"EUR": D(-11)}
+
+
+def test_what_is_locked_for_something_else_holds_no_withdrawal(account: ExchangeAccount) -> None:
+    see(
+        account,
+        on_its_way_since_the_baseline(account),
+        EUR=BalanceReport("EUR", D(80), D(20), D(100)),
+    )
+
+    assert booked() == {}
+
+
+def test_what_an_order_locks_holds_no_withdrawal(account: ExchangeAccount) -> None:
+    asked_for = on_its_way_since_the_baseline(account)
+    locking = open_orders(make_order_report(amount=D(1), price=D(11)))
+    held = balances(EUR=BalanceReport("EUR", D(89), D(11), D(100)))
+
+    look(account, locking, held, flows_leg(asked_for, source=FlowSource.WITHDRAWALS))
+
+    assert booked() == {}
 
 
 # --- other kinds --------------------------------------------------------------------------------

@@ -1,0 +1,120 @@
+"""The baseline was a read like any other: a later look proves which of the trades about its time it contains."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from portfolios.models import ExchangeAccount, LedgerEntry
+from portfolios.models.choices import Verdict
+from portfolios.services.balances import expected_totals
+from providers.reports import FillReport, FlowReport, Leg, OrderStatus
+from tests.portfolios.services.reads import (
+    account_fills,
+    balances,
+    fills_leg,
+    flows_leg,
+    later,
+    look,
+    make_books,
+    make_fill_report,
+    make_flow_report,
+    make_order_report,
+    note_order,
+    open_orders,
+    order_leg,
+)
+
+D = Decimal
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def account() -> ExchangeAccount:
+    """Open the books of an account that shows an order of 10 ADA as open, then a balance that has them already."""
+    opened = make_books(lag_seconds=20)
+    note_order(opened)
+    look(opened, open_orders(make_order_report()), balances(EUR="80", ADA="10"))
+    return opened
+
+
+def fill(seconds: float) -> FillReport:
+    """Report the order as filled at so many seconds from the baseline."""
+    baseline_at = ExchangeAccount.objects.get().baseline_at
+    assert baseline_at is not None
+    return make_fill_report("10", "2", executed_at=baseline_at + timedelta(seconds=seconds))
+
+
+def see(account: ExchangeAccount, *fills: FillReport, flow: FlowReport | None = None) -> None:
+    """Look a minute later, when the balances are as they were."""
+    flows = (flow,) if flow else ()
+    held = balances(EUR="80", ADA="10")
+    legs: list[Leg] = [open_orders(), held, account_fills(*fills), flows_leg(*flows)]
+    if fills:
+        ended = make_order_report(status=OrderStatus.CLOSED, raw_status="FILLED", filled=D(10))
+        legs += [order_leg(ended), fills_leg(*fills)]
+    else:
+        legs[0] = open_orders(make_order_report())
+    look(account, *later(legs, 60))
+
+
+def outcome(account: ExchangeAccount) -> dict[str, Any]:
+    agreed = {row.verdict for row in account.balances.all()} == {Verdict.VERIFIED}
+    is_settled = account.baseline_settled_at is not None
+    return {"agreed": agreed, "settled": is_settled, "expected": expected_totals(account)}
+
+
+HELD = {"agreed": True, "settled": True, "expected": {"EUR": D(80), "ADA": D(10)}}
+
+
+@pytest.mark.parametrize("seconds", [-0.1, 0.1, 4])
+def test_a_fill_that_the_baseline_contains_and_that_is_told_later_counts_once(
+    account: ExchangeAccount, seconds: float
+) -> None:
+    see(account, fill(seconds))
+
+    assert outcome(account) == HELD
+
+
+def test_what_the_baseline_contains_of_an_order_stays_booked_in_its_portfolio(
+    account: ExchangeAccount,
+) -> None:
+    see(account, fill(-0.1))
+
+    assert account.portfolios.get().positions.get(asset="ADA").amount == D(10)
+    assert account.positions.get(portfolio=None, asset="ADA").amount == D(0)
+
+
+def test_a_deposit_that_the_baseline_contains_counts_once_though_the_clocks_differ(
+    account: ExchangeAccount,
+) -> None:
+    assert account.baseline_at is not None
+    at = account.baseline_at + timedelta(seconds=1)
+
+    see(account, flow=make_flow_report("80", occurred_at=at, settled_at=at))
+
+    assert outcome(account) == HELD
+
+
+def test_the_first_look_that_can_tell_proves_the_baseline_even_after_days(
+    account: ExchangeAccount,
+) -> None:
+    days_ago = timezone.now() - timedelta(days=2)
+    ExchangeAccount.objects.update(baseline_booked_at=days_ago)
+    account.refresh_from_db()
+
+    see(account, fill(0.1))
+
+    assert outcome(account) == HELD
+
+
+def test_a_fill_from_long_after_the_baseline_corrects_nothing(account: ExchangeAccount) -> None:
+    see(account, fill(30))
+
+    settled = LedgerEntry.objects.filter(key__endswith=":settled")
+    assert not settled.exists()
+    assert account.baseline_settled_at is None

@@ -1,0 +1,111 @@
+"""The baseline was a read like any other: a later look proves which movements about its time it contains."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from portfolios.models import ExchangeAccount, LedgerEntry
+from providers.reports import FlowKind, FlowReport, FlowSource
+from tests.portfolios.services.reads import (
+    balances,
+    flows_leg,
+    later,
+    look,
+    make_books,
+    make_flow_report,
+    open_orders,
+)
+
+D = Decimal
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def account() -> ExchangeAccount:
+    """Begin books with 100 EUR ten minutes ago."""
+    opened = make_books()
+    look(opened, *later([open_orders(), balances(EUR="100")], -600))
+    return opened
+
+
+def began(account: ExchangeAccount) -> datetime:
+    assert account.baseline_at is not None
+    return account.baseline_at
+
+
+def see(account: ExchangeAccount, flow: FlowReport, total: str) -> None:
+    look(account, open_orders(), balances(EUR=total), flows_leg(flow, source=flow.source))
+
+
+def deposit(moment: datetime) -> FlowReport:
+    return make_flow_report("25", occurred_at=moment, settled_at=moment)
+
+
+def expected() -> Decimal:
+    return sum(LedgerEntry.objects.values_list("amount", flat=True), D(0))
+
+
+def test_what_a_slow_clock_shows_as_later_may_be_in_the_baseline(account: ExchangeAccount) -> None:
+    see(account, deposit(began(account) + timedelta(seconds=4)), "100")
+
+    assert expected() == D(100)
+
+
+def test_what_a_fast_clock_shows_as_earlier_may_be_missing_from_the_baseline(
+    account: ExchangeAccount,
+) -> None:
+    see(account, deposit(began(account) - timedelta(seconds=4)), "125")
+
+    assert expected() == D(125)
+
+
+def test_what_came_well_after_the_baseline_is_not_in_it(account: ExchangeAccount) -> None:
+    see(account, deposit(began(account) + timedelta(seconds=9)), "100")
+
+    assert expected() == D(125)
+
+
+def test_a_withdrawal_of_the_baselines_time_is_proved_by_when_it_was_asked_for(
+    account: ExchangeAccount,
+) -> None:
+    done = make_flow_report(
+        "-25",
+        kind=FlowKind.WITHDRAWAL,
+        source=FlowSource.WITHDRAWALS,
+        occurred_at=began(account).replace(microsecond=0),
+        settled_at=began(account) + timedelta(minutes=5),
+    )
+
+    see(account, done, "75")
+
+    assert expected() == D(75)
+
+
+def test_the_first_look_proves_the_baseline_however_late_it_comes(
+    account: ExchangeAccount,
+) -> None:
+    long_ago = timezone.now() - timedelta(days=3)
+    ExchangeAccount.objects.update(baseline_booked_at=long_ago)
+    account.refresh_from_db()
+
+    see(account, deposit(began(account) + timedelta(seconds=4)), "100")
+
+    assert expected() == D(100)
+
+
+def test_a_baseline_that_looks_have_not_proved_within_a_day_stays_as_it_is(
+    account: ExchangeAccount,
+) -> None:
+    long_ago = timezone.now() - timedelta(days=3)
+    ExchangeAccount.objects.update(baseline_booked_at=long_ago)
+    account.refresh_from_db()
+    near = deposit(began(account) + timedelta(seconds=4))
+    see(account, near, "60")
+
+    see(account, near, "100")
+
+    assert expected() == D(125)
