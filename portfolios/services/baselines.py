@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import product
 from typing import Final
 
 from django.utils import timezone
 
-from portfolios.amounts import difference, exact_sum
+from portfolios.amounts import difference, sums_by
 from portfolios.models import ExchangeAccount, LedgerEntry, Order, StoredLeg, SyncRun
 from portfolios.reconciliation.balances import judgement
 from portfolios.reconciliation.baselines import Trade, baseline_corrections, settled_baseline
@@ -24,10 +25,13 @@ from portfolios.services.balances import (
     observed_balances,
 )
 from portfolios.services.cursors import CLOCK_ERROR
-from portfolios.services.ledger import append_entries, flow_report, moved_by_fill
+from portfolios.services.ledger import append_entries, flow_report, parts_of_fill
 from providers.reports import FlowStatus, Leg, LegKind, LegStatus
 
 ZERO = Decimal(0)
+Cause = LedgerEntry.Cause
+# Whether it is a fee, and its asset.
+_Part = tuple[bool, str]
 # A baseline that no look up to then has proved, nor the first one after it, is taken as it is.
 PROVED_WITHIN: Final = timedelta(days=1)
 
@@ -78,7 +82,7 @@ def _is_proved_by(account: ExchangeAccount, leg: Leg, window: Window, run: SyncR
     residuals = _residuals(account, leg)
     if not any(residuals.values()):
         return True
-    corrections = baseline_corrections(_trades(account, window), window, lag(account))
+    corrections = _corrections(account, window)
     proved = settled_baseline(residuals, corrections)
     if proved is None:
         return False
@@ -98,7 +102,7 @@ def _book(
             account=account,
             asset=asset,
             amount=amount,
-            cause=LedgerEntry.Cause.BASELINE,
+            cause=Cause.BASELINE,
             run=run,
             key=key,
         )
@@ -150,22 +154,19 @@ def _residuals(account: ExchangeAccount, leg: Leg) -> dict[str, Decimal]:
     return {asset: residual for asset, residual in judged.items() if residual is not None}
 
 
-def _trades(account: ExchangeAccount, window: Window) -> list[Trade]:
-    """List what moved about the time of the baseline, and whether the books take it as contained."""
-    begins, baseline_at = window.low - lag(account), account.baseline_at or window.low
-    fills = account.fills.filter(executed_at__gt=begins, executed_at__lte=window.high)
-    contained = {
-        pk
-        for order in account.orders.filter(fills__in=fills).distinct()
-        for pk in _contained_fills(account, order)
-    }
+def _corrections(account: ExchangeAccount, window: Window) -> list[Mapping[str, Decimal]]:
+    """List what may have to be added: fills and other movements each in their own order, whichever went first."""
+    of_fills = baseline_corrections(_fills(account, window), window, lag(account))
+    of_flows = baseline_corrections(_flows(account, window), window, lag(account))
+    return [
+        sums_by([*first.items(), *second.items()]) for first, second in product(of_fills, of_flows)
+    ]
+
+
+def _flows(account: ExchangeAccount, window: Window) -> list[Trade]:
+    begins = window.low - lag(account)
     trades = []
-    for fill in fills:
-        if fill.executed_at is not None:
-            is_older = fill.order_id is None and fill.executed_at <= baseline_at
-            is_in = is_older or fill.pk in contained
-            trades.append(Trade(fill.executed_at, moved_by_fill(fill), is_in))
-    for flow in account.flows.filter(status=FlowStatus.DONE):
+    for flow in account.flows.filter(status=FlowStatus.DONE).order_by("pk"):
         # A withdrawal leaves when it is asked for, or when it is settled.
         times = [at for at in (flow.settled_at, flow.occurred_at) if at is not None]
         at = next((at for at in times if begins < at <= window.high), None)
@@ -174,20 +175,41 @@ def _trades(account: ExchangeAccount, window: Window) -> list[Trade]:
     return trades
 
 
-def _contained_fills(account: ExchangeAccount, order: Order) -> set[int]:
-    """Tell which fills of an order the books take as contained: all but the newest, of which as much was booked since.
+def _fills(account: ExchangeAccount, window: Window) -> list[Trade]:
+    """List the fills about the time of the baseline, each fee apart: it may have been told and booked later."""
+    fills = account.fills.filter(
+        executed_at__gt=window.low - lag(account), executed_at__lte=window.high
+    )
+    booked = {
+        order.pk: _booked_since(account, order)
+        for order in account.orders.filter(fills__in=fills).distinct()
+    }
+    trades = []
+    for fill in fills.order_by("-executed_at", "-pk"):
+        at = fill.executed_at or window.low
+        for number, moved in enumerate(parts_of_fill(fill)):
+            is_in = at <= (account.baseline_at or at)
+            if fill.order_id is not None:
+                is_in = not _takes(booked[fill.order_id], moved, is_fee=number > 0)
+            trades.append(Trade(at, moved, is_in))
+    return trades[::-1]
 
-    Their times do not tell it: a fill that was made before the balances were read, and told only after, is booked.
+
+def _takes(booked: dict[_Part, Decimal], moved: Mapping[str, Decimal], *, is_fee: bool) -> bool:
+    """Take the movement out of what was booked since the baseline; whether that had it.
+
+    Times do not tell it: a fill that was made before the balances were read, and told only after, is booked.
     """
-    since = order.ledger_entries.filter(
-        cause=LedgerEntry.Cause.EXECUTION,
-        asset=order.base,
-        booked_at__gt=account.baseline_booked_at,
-    ).exclude(run=account.baseline_run)
-    booked = exact_sum(since.values_list("amount", flat=True)).copy_abs()
-    contained = set()
-    for fill in reversed(order.fills.all()):
-        if booked < fill.amount:
-            contained.add(fill.pk)
-        booked = max(difference(booked, fill.amount), ZERO)
-    return contained
+    asset, amount = next(iter(moved.items()))
+    left = difference(booked.get((is_fee, asset), ZERO), amount)
+    if left * amount < 0:
+        return False
+    booked[is_fee, asset] = left
+    return True
+
+
+def _booked_since(account: ExchangeAccount, order: Order) -> dict[_Part, Decimal]:
+    """Sum what was booked of an order since the baseline, whoever it belongs to."""
+    since = order.ledger_entries.filter(booked_at__gt=account.baseline_booked_at)
+    entries = since.exclude(run=account.baseline_run).values_list("cause", "asset", "amount")
+    return sums_by(((cause == Cause.FEE, asset), amount) for cause, asset, amount in entries)

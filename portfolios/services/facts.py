@@ -75,7 +75,9 @@ def apply_snapshot(run: SyncRun, legs: Sequence[Leg]) -> Outcome:
     # Before portfolios are opened, which count what their orders lock.
     apply_claim_rules(account)
     outcome.openings_refused = _open_portfolios(portfolios, read.legs, run)
-    if account.baseline_at is None and _can_be_baseline(read.legs):
+    # What could not be booked yet would be booked on top of a baseline that holds it.
+    is_booked = not outcome.orders.problems
+    if account.baseline_at is None and is_booked and _can_be_baseline(read.legs):
         for leg in balance_legs(read.legs):
             set_baseline(account, leg, run)
     outcome.orders.changed += climb_ladder(

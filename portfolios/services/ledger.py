@@ -282,9 +282,11 @@ def take_back_fill(fill: Fill, run: SyncRun | None) -> None:
     append_entries([_opposite(entry, "attached", run) for entry in entries])
 
 
-def moved_by_fill(fill: Fill) -> dict[str, Decimal]:
-    """Sum by asset what a fill has moved, its fees included."""
-    return sums_by((asset, moved) for _cause, asset, moved in _moved_by(fill))
+def parts_of_fill(fill: Fill) -> list[dict[str, Decimal]]:
+    """Tell by asset what a fill has moved: what was traded, then each fee."""
+    moved = _moved_by(fill)
+    traded = sums_by((asset, x) for cause, asset, x in moved if cause == Cause.EXECUTION)
+    return [traded, *({asset: x} for cause, asset, x in moved if cause == Cause.FEE)]
 
 
 def _moved_by(fill: Fill) -> list[tuple[str, str, Decimal]]:
