@@ -79,10 +79,14 @@ def settle_baseline(account: ExchangeAccount, legs: Sequence[Leg], run: SyncRun)
 
 def _is_proved_by(account: ExchangeAccount, leg: Leg, window: Window, run: SyncRun) -> bool:
     """Whether `leg` leaves no doubt of what the baseline contains; what it was wrong by is booked then."""
-    residuals = _residuals(account, leg)
-    if not any(residuals.values()):
-        return True
     corrections = _corrections(account, window)
+    uncertain = {asset for correction in corrections for asset in correction}
+    # What else does not agree has nothing to do with them.
+    residuals = {
+        asset: residual
+        for asset, residual in _residuals(account, leg).items()
+        if asset in uncertain
+    }
     proved = settled_baseline(residuals, corrections)
     if proved is None:
         return False
