@@ -52,7 +52,9 @@ def climb_ladder(
             continue
         else:
             # Without an id of the exchange's there is nothing yet that it could have lost.
-            is_unacked = not order.external_id and concluded is Conclusion.NONE
+            is_unacked = not order.external_id and (
+                concluded is Conclusion.NONE or unacked_match(order) is not None
+            )
             if not is_unacked:
                 findings.add(_finding(order, concluded))
                 findings.judged.add(_unacked_key(order))

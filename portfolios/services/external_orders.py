@@ -70,7 +70,8 @@ def _store_external_order(
         status=OrderStatus.OPEN,
         price=report.price,
         amount=report.amount,
-        filled=already_counted,
+        # Not told is not none: all of it is taken as counted until it is told.
+        filled=Decimal(0) if report.filled is None else already_counted,
         opening_filled=already_counted,
         opening_cost=_cost_of(already_counted, report),
         created_at=report.created_at,
@@ -88,7 +89,7 @@ def _filled_before_baseline(
     account: ExchangeAccount, report: OrderReport, reads: OrderReads
 ) -> Decimal:
     """Tell how much the baseline holds already: all of an order older than it, but for the fills made since."""
-    filled = report.filled or Decimal(0)
+    filled = (report.amount or Decimal(0)) if report.filled is None else report.filled
     if account.baseline_at is None:
         return filled
     if report.created_at is not None and report.created_at > account.baseline_at:

@@ -35,7 +35,6 @@ from portfolios.services.incidents import record_incident
 from portfolios.services.ledger import (
     book_order,
     fill_report,
-    joined_after_baseline,
     stored_fees,
 )
 from portfolios.services.order_findings import (
@@ -290,7 +289,7 @@ def apply_facts(
         merged = merged_order(merged, report)
     stored = store_fills(order, fills, run)
     findings.found += stored.findings
-    _correct_opening(order, merged)
+    _correct_opening(order, merged, reports)
     merged = _with_fills(merged, order)
     order.fills_wanted = _fills_wanted(order, merged, reports, leg)
     find_in_state(order, merged, reports, leg, findings)
@@ -315,14 +314,18 @@ def _is_overtaken(report: OrderReport, reports: Iterable[OrderReport]) -> bool:
     return any(other.filled is not None and other.filled > report.filled for other in reports)
 
 
-def _correct_opening(order: Order, state: OrderState) -> None:
+def _correct_opening(order: Order, state: OrderState, reports: Sequence[OrderReport]) -> None:
     """Lower what the baseline is taken to hold of an order that no book opened: its time or a fill may be told late."""
     baseline_at = order.account.baseline_at
-    if not order.opening_filled or order.book_values or not joined_after_baseline(order):
+    if baseline_at is None or not order.opening_filled or order.book_values:
         return
-    since = order.fills.filter(executed_at__gt=baseline_at).values_list("amount", flat=True)
-    held = max(difference(state.filled, exact_sum(since)), ZERO)
-    if baseline_at and state.created_at and state.created_at > baseline_at:
+    fills = list(order.fills.values_list("amount", "executed_at"))
+    if not fills and all(report.filled is None for report in reports):
+        return  # nothing new is told
+    filled = max(state.filled, exact_sum(amount for amount, _ in fills))
+    since = exact_sum(amount for amount, at in fills if at is not None and at > baseline_at)
+    held = max(difference(filled, since), ZERO)
+    if state.created_at and state.created_at > baseline_at:
         held = ZERO
     if held < order.opening_filled:
         order.opening_filled = held

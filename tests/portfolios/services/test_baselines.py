@@ -117,4 +117,3 @@ def test_a_fill_from_long_after_the_baseline_corrects_nothing(account: ExchangeA
 
     settled = LedgerEntry.objects.filter(key__endswith=":settled")
     assert not settled.exists()
-    assert account.baseline_settled_at is None
