@@ -144,7 +144,7 @@ def next_absence(
     last = absence.last_strike_at
     if not look.is_whole or (last is not None and look.looked_at - last < grace):
         return Absence(absence.strikes, last, missing_since)
-    return Absence(absence.strikes + 1, look.looked_at, missing_since)
+    return Absence(min(absence.strikes + 1, _PROOF), look.looked_at, missing_since)
 
 
 def conclusion(  # noqa: PLR0913 - every clock of one judgement

@@ -57,7 +57,10 @@ def pause(account: ExchangeAccount) -> None:
 
 
 def resume(account: ExchangeAccount) -> None:
-    ExchangeAccount.objects.filter(pk=account.pk).update(paused=False, next_sync_at=timezone.now())
+    """Let the schedule sync `account` again, also one whose key was rejected too often."""
+    ExchangeAccount.objects.filter(pk=account.pk).update(
+        paused=False, rejections=0, rejected_at=None, next_sync_at=timezone.now()
+    )
 
 
 def note_rejection(account: ExchangeAccount, now: datetime) -> None:
