@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
@@ -18,6 +18,7 @@ NO_ID: Final = "~"
 
 _Identity = tuple[str, str, str]
 _Content = tuple[str, str, str, datetime | None, Decimal, Decimal, Decimal]
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 def fill_conflict(stored: FillReport, told: FillReport) -> str:
@@ -57,12 +58,42 @@ def _shown(fees: Iterable[FeeReport]) -> str:
     return ", ".join(f"{plain(amount)} {asset}" for asset, amount in sums)
 
 
+def oldest_first(rows: Iterable[FillReport]) -> list[FillReport]:
+    """Put fills into an order of their own, whatever the order of their arrival."""
+    return sorted(rows, key=_rank)
+
+
+def _rank(row: FillReport) -> tuple[object, ...]:
+    # Of one id and time, what tells of less comes last: it adds nothing.
+    return (
+        row.executed_at or _EPOCH,
+        row.symbol,
+        row.external_id,
+        row.side,
+        not row.order_external_id,
+        row.price,
+        row.amount,
+        row.cost,
+        not row.fees,
+        tuple((fee.asset, fee.amount) for fee in row.fees),
+    )
+
+
+def _first_by_content(rows: Iterable[FillReport]) -> dict[_Identity, FillReport]:
+    """Choose among the rows of one id the one that counts: the first with a time, whatever the order of arrival."""
+    ranked = sorted(oldest_first(rows), key=lambda row: row.executed_at is None)
+    return {_identity(row): row for row in reversed(ranked)}
+
+
 def unseen(stored: Iterable[FillReport], reads: Iterable[Sequence[FillReport]]) -> list[FillReport]:
     """Choose the fills that are not stored yet out of what several reads tell of one order.
 
     A fill may be told with its id by one read and without by another. Of equal content there are as many fills as ids,
-    or as the longest single read has of them; what goes beyond the stored ones is new, those with an id first.
+    or as the longest single read has of them; what goes beyond the stored ones is new, those with an id first. Of one
+    id told in several ways one row counts.
     """
+    reads = list(reads)
+    counts = _first_by_content(row for rows in reads for row in rows)
     have: defaultdict[_Content, set[str]] = defaultdict(set)
     told: defaultdict[_Content, dict[str, FillReport]] = defaultdict(dict)
     most: Counter[_Content] = Counter()
@@ -71,7 +102,7 @@ def unseen(stored: Iterable[FillReport], reads: Iterable[Sequence[FillReport]]) 
         have[_content(fill)].add(fill.external_id)
         known.add(_identity(fill))
     for rows in reads:
-        in_read = {_identity(row): row for row in rows}
+        in_read = {_identity(row): counts[_identity(row)] for row in rows}
         for row in in_read.values():
             told[_content(row)][row.external_id] = row
         most |= Counter(_content(row) for row in in_read.values())

@@ -11,7 +11,7 @@ from typing import Final
 from django.utils import timezone
 
 from portfolios.amounts import difference, sums_by
-from portfolios.models import ExchangeAccount, LedgerEntry, Order, StoredLeg, SyncRun
+from portfolios.models import ExchangeAccount, Flow, LedgerEntry, Order, StoredLeg, SyncRun
 from portfolios.reconciliation.balances import judgement
 from portfolios.reconciliation.baselines import Trade, baseline_corrections, settled_baseline
 from portfolios.reconciliation.flows import flow_effect
@@ -26,7 +26,7 @@ from portfolios.services.balances import (
 )
 from portfolios.services.cursors import CLOCK_ERROR
 from portfolios.services.ledger import append_entries, flow_report, parts_of_fill
-from providers.reports import FlowStatus, Leg, LegKind, LegStatus
+from providers.reports import FlowKind, FlowStatus, Leg, LegKind, LegStatus
 
 ZERO = Decimal(0)
 Cause = LedgerEntry.Cause
@@ -34,6 +34,8 @@ Cause = LedgerEntry.Cause
 _Part = tuple[bool, str]
 # A baseline that no look up to then has proved, nor the first one after it, is taken as it is.
 PROVED_WITHIN: Final = timedelta(days=1)
+# A deposit that is done had come this long after it was first seen.
+_ARRIVES_WITHIN: Final = timedelta(days=14)
 
 
 def set_baseline(account: ExchangeAccount, leg: Leg, run: SyncRun) -> None:
@@ -170,13 +172,25 @@ def _corrections(account: ExchangeAccount, window: Window) -> list[Mapping[str, 
 def _flows(account: ExchangeAccount, window: Window) -> list[Trade]:
     begins = window.low - lag(account)
     trades = []
-    for flow in account.flows.filter(status=FlowStatus.DONE).order_by("pk"):
+    for flow in account.flows.filter(status=FlowStatus.DONE).order_by("occurred_at", "pk"):
         # A withdrawal leaves when it is asked for, or when it is settled.
         times = [at for at in (flow.settled_at, flow.occurred_at) if at is not None]
+        if _may_have_come_since(flow, window):
+            times = [window.high]
         at = next((at for at in times if begins < at <= window.high), None)
         if at is not None:
             trades.append(Trade(at, flow_effect(flow_report(flow)), flow.in_baseline))
     return trades
+
+
+def _may_have_come_since(flow: Flow, window: Window) -> bool:
+    """Whether a deposit that the books take as held by the baseline may have been on its way then.
+
+    The exchange says that it is done, not since when: it may have come until the look that told of it.
+    """
+    if flow.kind != FlowKind.DEPOSIT or not flow.in_baseline or flow.settled_at is not None:
+        return False
+    return flow.occurred_at is not None and window.low - flow.occurred_at <= _ARRIVES_WITHIN
 
 
 def _fills(account: ExchangeAccount, window: Window) -> list[Trade]:

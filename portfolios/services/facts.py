@@ -112,14 +112,13 @@ def _apply_orphans(
 ) -> int:
     """Store the fills of whole lists whose order no book knows, nor the exchange when it was asked."""
     named = reads.account_fills.keys() - {""}
-    known = set(
-        account.orders.filter(external_id__in=list(named)).values_list("external_id", flat=True)
-    )
+    orders = account.orders.filter(external_id__in=list(named))
+    known = set(orders.values_list("symbol", "external_id"))
     rows = [
         row
         for order_id, fills in reads.account_fills.items()
-        if order_id not in known
         for row in fills
+        if (row.symbol, order_id) not in known
     ]
     return store_orphans(account, rows, run, findings)
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from portfolios.amounts import exact_sum, plain
 from portfolios.models import Discrepancy, ExchangeAccount, Fill, Order, SyncRun
 from portfolios.models.choices import Severity
-from portfolios.reconciliation.fills import fill_conflict, late_fees, unseen
+from portfolios.reconciliation.fills import fill_conflict, late_fees, oldest_first, unseen
 from portfolios.services.discrepancies import Finding, Findings
 from portfolios.services.ledger import book_fill, fill_report, take_back_fill
 from providers.reports import FeeReport, FillReport, Leg, LegKind
 
 # For so long a fill without a fee, or without its order, is looked at again: some exchanges tell them later.
 TOLD_LATE: Final = timedelta(days=1)
-EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(slots=True)
@@ -42,28 +41,10 @@ def fill_rows(leg: Leg | None) -> list[FillReport]:
 def account_fills(legs: Iterable[Leg]) -> dict[str, list[FillReport]]:
     """Sort the fills of whole lists by the exchange's id of their order, oldest first."""
     found: defaultdict[str, list[FillReport]] = defaultdict(list)
-    rows = {
-        (row.symbol, row.side, row.external_id): row
-        for leg in legs
-        if leg.kind is LegKind.ACCOUNT_FILLS
-        for row in fill_rows(leg)
-    }
-    for row in oldest_first(rows.values()):
+    lists = [fill_rows(leg) for leg in legs if leg.kind is LegKind.ACCOUNT_FILLS]
+    for row in oldest_first({row for rows in lists for row in rows}):
         found[row.order_external_id].append(row)
     return dict(found)
-
-
-def oldest_first(rows: Iterable[FillReport]) -> list[FillReport]:
-    """Put fills into an order of their own, whatever the order of their arrival."""
-    return sorted(
-        rows,
-        key=lambda row: (
-            row.executed_at or EPOCH,
-            row.symbol,
-            row.external_id,
-            row.side,
-        ),
-    )
 
 
 def store_fills(order: Order, reads: Sequence[Sequence[FillReport]], run: SyncRun | None) -> Stored:
@@ -75,7 +56,7 @@ def store_fills(order: Order, reads: Sequence[Sequence[FillReport]], run: SyncRu
         What each read tells; all of them may tell the same fills.
     """
     stored = Stored()
-    rows = oldest_first({_key(row): row for rows in reads for row in rows}.values())
+    rows = oldest_first({row for rows in reads for row in rows})
     known = _known(order.account, rows)
     for row in rows:
         fill = known.get(_key(row))
@@ -88,9 +69,21 @@ def store_fills(order: Order, reads: Sequence[Sequence[FillReport]], run: SyncRu
         for read in reads
     ]
     new = oldest_first(unseen(of_order, own))
-    Fill.objects.bulk_create(_fill(order.account, order, row) for row in new)
-    stored.news += len(new)
+    created = Fill.objects.bulk_create(_fill(order.account, order, row) for row in new)
+    stored.news += len(created)
+    _compare_new(created, rows, order, stored)
     return stored
+
+
+def _compare_new(
+    created: Iterable[Fill], rows: Iterable[FillReport], order: Order, stored: Stored
+) -> None:
+    """Compare what was just stored with all that the same reads tell under its id."""
+    fills = {(fill.symbol, fill.side, fill.external_id): fill for fill in created}
+    for row in rows:
+        fill = fills.get(_key(row))
+        if fill is not None:
+            _compare(fill, row, order, stored)
 
 
 def _attach(fill: Fill, order: Order, run: SyncRun | None, stored: Stored) -> None:
@@ -108,16 +101,16 @@ def store_orphans(
     stored = Stored()
     known = _known(account, rows)
     orphans = [fill_report(fill) for fill in account.fills.filter(order=None)] if rows else []
-    new = {_key(row) for row in unseen(orphans, [rows])}
-    for row in oldest_first(rows):
-        fill = known.get(_key(row))
-        if fill is not None:
-            _compare(fill, row, fill.order, stored)
-        elif _key(row) in new:
-            fill = _fill(account, None, row)
+    for row in unseen(orphans, [rows]):
+        if _key(row) not in known:
+            fill = known[_key(row)] = _fill(account, None, row)
             fill.save()
             stored.news += 1
-        if fill is not None and fill.order_id is None:
+    told = [(known[_key(row)], row) for row in oldest_first(rows) if _key(row) in known]
+    for fill, row in told:
+        _compare(fill, row, fill.order, stored)
+    for fill, _row in told:
+        if fill.order_id is None:
             book_fill(fill, run)
     findings.found += stored.findings
     return stored.news

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import product
 from typing import Any, Final
@@ -32,6 +34,10 @@ FIELDS: Final = (
 )
 # More pending movements of one asset than this are not tried in every combination.
 _FEW: Final = 10
+# A withdrawal that is done, the exchange does not say when, had left this long after it was asked for.
+_LEAVES_WITHIN: Final = timedelta(days=1)
+_ENDED: Final = (FlowStatus.DONE, FlowStatus.FAILED)
+_ORDER_LISTS: Final = (LegKind.OPEN_ORDERS, LegKind.TRIGGER_ORDERS)
 
 
 def flow_rows(legs: Iterable[Leg]) -> list[FlowReport]:
@@ -50,17 +56,21 @@ def sync_flows(
 ) -> int:
     """Join what the exchange records into the account's flows and book it; how many changed."""
     stored = {(flow.source, flow.external_id, flow.asset): flow for flow in account.flows.all()}
-    changed = 0
+    decided = {flow.pk for flow in stored.values() if flow.status}
+    news = []
     for row in rows:
         flow = stored.get((row.source, row.external_id, row.asset)) or _same(row, stored.values())
         flow, is_news = _joined(account, flow, row)
         stored[flow.source, flow.external_id, flow.asset] = flow
-        changed += is_news
         if is_news:
-            book_flow(flow, run)
-    changed += _book_what_is_held(account, run)
+            news.append(flow)
+    if news:
+        _note_what_was_held(account, stored.values(), decided)
+    for flow in news:
+        book_flow(flow, run)
+    booked = _book_what_is_held(account, run)
     _find_flows(account, findings)
-    return changed
+    return len(news) + booked
 
 
 def _same(row: FlowReport, stored: Iterable[Flow]) -> Flow | None:
@@ -121,18 +131,48 @@ def _is_in_baseline(flow: Flow) -> bool:
     baseline_at = flow.account.baseline_at
     if baseline_at is None:
         return False
-    return is_in_baseline(flow_report(flow), baseline_at) and not _was_held(flow)
+    return is_in_baseline(flow_report(flow), baseline_at)
 
 
-def _was_held(flow: Flow) -> bool:
-    """Whether the baseline contains a withdrawal that had been asked for: some exchanges lock it until it leaves.
+def _note_what_was_held(
+    account: ExchangeAccount, flows: Iterable[Flow], decided: Container[int]
+) -> None:
+    """Note which withdrawals that had been asked for the baseline contains: some exchanges lock them until they leave.
 
-    The read that the baseline was taken from tells: more was in use than its orders locked.
+    The read that the baseline was taken from tells: more was in use than its orders locked. What was locked is counted
+    once: if it is less than all that may have been held, nobody knows which it was, and none is taken as held.
+
+    Parameters
+    ----------
+    decided : container of int
+        Primary keys of the flows of which it was decided at an earlier look.
     """
-    if flow.kind != FlowKind.WITHDRAWAL:
+    if account.baseline_at is None:
+        return
+    possible: defaultdict[tuple[str, str], dict[int, Flow]] = defaultdict(dict)
+    for flow in flows:
+        if _may_have_been_held(flow, account.baseline_at):
+            possible[flow.wallet, flow.asset][flow.pk] = flow
+    for of_asset in possible.values():
+        new = [flow for pk, flow in of_asset.items() if pk not in decided]
+        left = exact_sum(done_effect(flow) for flow in of_asset.values()).copy_negate()
+        if new and _locked_beyond_orders(new[0], account.baseline_run) >= left:
+            for flow in new:
+                flow.in_baseline = False
+                flow.save(update_fields=["in_baseline"])
+
+
+def _may_have_been_held(flow: Flow, baseline_at: datetime) -> bool:
+    """Whether the withdrawal had been asked for before the baseline, and may have left after it."""
+    report = flow_report(flow)
+    is_asked_for = flow.kind == FlowKind.WITHDRAWAL and is_in_baseline(report, baseline_at)
+    if not is_asked_for or done_effect(flow) >= 0:
         return False
-    left = done_effect(flow).copy_negate()
-    return _locked_beyond_orders(flow, flow.account.baseline_run) >= left > 0
+    if report.status not in _ENDED:
+        return True
+    if report.settled_at is not None:
+        return report.settled_at > baseline_at
+    return report.occurred_at is not None and baseline_at - report.occurred_at <= _LEAVES_WITHIN
 
 
 def _book_what_is_held(account: ExchangeAccount, run: SyncRun) -> int:
@@ -159,10 +199,13 @@ def _locked_beyond_orders(flow: Flow, run: SyncRun | None) -> Decimal:
     if balances is None:
         return Decimal(0)
     used = [row["used"] for row in leg_rows(balances) if row["asset"] == flow.asset]
-    orders = [
-        row for leg in balances.run.legs.filter(kind=LegKind.OPEN_ORDERS) for row in leg_rows(leg)
-    ]
-    return difference(amount((used and used[0]) or "0"), _locked(orders, flow.asset))
+    # An order that waits for a price may be in both lists.
+    orders = {
+        (row["symbol"], row["external_id"], row["client_order_id"]): row
+        for leg in balances.run.legs.filter(kind__in=_ORDER_LISTS)
+        for row in leg_rows(leg)
+    }
+    return difference(amount((used and used[0]) or "0"), _locked(orders.values(), flow.asset))
 
 
 def _locked(orders: Iterable[dict[str, Any]], asset: str) -> Decimal:

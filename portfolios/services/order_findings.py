@@ -117,47 +117,73 @@ def find_in_state(
     findings: Findings,
 ) -> None:
     """Tell of fills that an ended order still lacks, and of more of them than were ordered."""
-    keys = {name: _key(order, name) for name in ("fills", "filled", "overfilled")}
-    findings.judged |= set(keys.values())
-    of_fills = exact_sum(order.fills.values_list("amount", flat=True))
-    is_unlisted = fills is not None and fills.status is LegStatus.UNSUPPORTED
-    has_gap = not covers(of_fills, order.opening_filled, state.filled) and not is_unlisted
-    if state.status.is_terminal and has_gap and (order.fills_wanted or fills is not None):
-        known = exact_sum((of_fills, order.opening_filled))
-        findings.add(
-            _finding(
-                order,
-                Code.ORDER_FILLS_INCOMPLETE,
-                Severity.WARNING,
-                keys["fills"],
-                book=known,
-                exchange=state.filled,
-                cause="not all of its fills were told yet",
-            )
-        )
-    is_untold = any(report.filled is None for report in reports)
-    if state.status.is_terminal and is_untold and order.fills_wanted:
-        findings.add(
-            _finding(
-                order,
-                Code.ORDER_FILLED_UNKNOWN,
-                Severity.WARNING,
-                keys["filled"],
-                book=state.filled,
-                cause="the exchange does not say how much was filled",
-            )
-        )
+    _find_gap(order, state, fills, findings)
+    _find_untold(order, state, reports, fills, findings)
+    key = _key(order, "overfilled")
+    findings.judged.add(key)
     if overfill(state.amount, state.filled) > 0:
         findings.add(
             _finding(
                 order,
                 Code.ORDER_OVERFILLED,
                 Severity.ERROR,
-                keys["overfilled"],
+                key,
                 book=state.amount,
                 exchange=state.filled,
                 cause="more was filled than was ordered; all of it is booked",
                 is_certain=True,
+            )
+        )
+
+
+def _find_gap(order: Order, state: OrderState, fills: Leg | None, findings: Findings) -> None:
+    """Tell of an ended order whose fills do not add up; that nobody asks for them any more resolves nothing."""
+    key = _key(order, "fills")
+    of_fills = exact_sum(order.fills.values_list("amount", flat=True))
+    if not state.status.is_terminal or covers(of_fills, order.opening_filled, state.filled):
+        findings.judged.add(key)
+        return
+    is_unlisted = fills is not None and fills.status is LegStatus.UNSUPPORTED
+    if not is_unlisted and (order.fills_wanted or fills is not None):
+        known = exact_sum((of_fills, order.opening_filled))
+        findings.add(
+            _finding(
+                order,
+                Code.ORDER_FILLS_INCOMPLETE,
+                Severity.WARNING,
+                key,
+                book=known,
+                exchange=state.filled,
+                cause="not all of its fills were told yet",
+            )
+        )
+
+
+def _find_untold(
+    order: Order,
+    state: OrderState,
+    reports: Sequence[OrderReport],
+    fills: Leg | None,
+    findings: Findings,
+) -> None:
+    """Tell of an ended order of which nobody knows how much was filled: neither a report says it nor all its fills."""
+    key = _key(order, "filled")
+    ends = [report for report in reports if report.status is None or report.status.is_terminal]
+    is_untold = any(report.filled is None for report in ends)
+    is_whole = fills is not None and fills.status is LegStatus.OBSERVED and fills.complete
+    if not state.status.is_terminal or is_whole or (ends and not is_untold):
+        findings.judged.add(key)
+    elif is_untold:
+        findings.add(
+            _finding(
+                order,
+                Code.ORDER_FILLED_UNKNOWN,
+                Severity.WARNING,
+                key,
+                book=state.filled,
+                cause="the exchange does not say how much was filled",
+                # Nobody asks again: no second look would open it.
+                is_certain=not order.fills_wanted,
             )
         )
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from portfolios.amounts import difference, exact_sum
@@ -61,6 +61,7 @@ ZERO = Decimal(0)
 OPEN_STATUSES: Final = (OrderStatus.CREATED, OrderStatus.OPEN)
 # Syncs that ask for an order's fills until they add up: an exchange may list them a little later than the order.
 FILL_READS: Final = 10
+NOT_FOUND: Final = "not_found"
 # For so long after a fill its order is asked for.
 ORPHANS_ASKED_FOR: Final = timedelta(days=1)
 STATE_FIELDS: Final = (
@@ -91,6 +92,8 @@ class OrderReads:
         Fills of whole lists, oldest first.
     orphans : Mapping
         Fills that are stored, but whose order was not known.
+    denied : frozenset of str
+        Orders that the exchange, asked for one by one, says that it does not have.
     """
 
     reports: Mapping[str, Sequence[OrderReport]]
@@ -98,6 +101,7 @@ class OrderReads:
     fills: Mapping[str, Leg]
     account_fills: Mapping[str, Sequence[FillReport]]
     orphans: Mapping[str, Sequence[FillReport]] = field(default_factory=dict)
+    denied: frozenset[str] = frozenset()
 
     def of(self, order: Order) -> Sequence[OrderReport]:
         if order.external_id:
@@ -151,7 +155,10 @@ def known_orders(account: ExchangeAccount) -> tuple[KnownOrder, ...]:
 def _orders_of_orphans(account: ExchangeAccount) -> list[KnownOrder]:
     """List the orders whose fills are known and they are not: they were asked for once, but could not be read."""
     recent = account.fills.filter(order=None, executed_at__gt=timezone.now() - ORPHANS_ASKED_FOR)
-    named = recent.exclude(order_external_id="").order_by("order_external_id", "symbol")
+    # An id that is an order's of another symbol is that order's: it is asked for as such.
+    ours = account.orders.values("external_id")
+    orphans = recent.exclude(order_external_id="").exclude(order_external_id__in=ours)
+    named = orphans.order_by("order_external_id", "symbol")
     return [
         KnownOrder(order_id, symbol, filled=ZERO, is_open=False, wants_fills=True)
         for order_id, symbol in named.values_list("order_external_id", "symbol").distinct()
@@ -172,7 +179,15 @@ def order_reads(legs: Iterable[Leg]) -> OrderReads:
                     by_client_id[row.client_order_id].append(row)
         if leg.kind is LegKind.FILLS:
             fills[leg.subject] = leg
-    return OrderReads(dict(reports), dict(by_client_id), fills, account_fills(legs))
+    return OrderReads(
+        dict(reports), dict(by_client_id), fills, account_fills(legs), denied=denied_orders(legs)
+    )
+
+
+def denied_orders(legs: Iterable[Leg]) -> frozenset[str]:
+    """Find the orders that the exchange, asked for one by one, says that it does not have."""
+    asked = [leg for leg in legs if leg.kind is LegKind.ORDER and leg.error is not None]
+    return frozenset(leg.subject for leg in asked if leg.error and leg.error.category == NOT_FOUND)
 
 
 def with_orphans(account: ExchangeAccount, reads: OrderReads) -> OrderReads:
@@ -203,7 +218,16 @@ def sync_orders(
     found = (waiting | reported).distinct().order_by("created_at", "external_id", "pk")
     for order in found:
         _sync_order(order, reads, run, outcome, findings)
+    _count_denials(orders, reads.denied)
     return outcome
+
+
+def _count_denials(orders: QuerySet[Order], denied: frozenset[str]) -> None:
+    """Count a denial of an ended order as a read of its fills: it is not asked for without end."""
+    if denied:
+        ids = Q(external_id__in=denied) | Q(external_id="", client_order_id__in=denied)
+        ended = orders.filter(ids, fills_wanted__gt=0).exclude(status__in=OPEN_STATUSES)
+        ended.update(fills_wanted=F("fills_wanted") - 1)
 
 
 def _sync_order(
@@ -352,6 +376,8 @@ def _fills_wanted(
     """How many more syncs ask for the fills. A failed read is none; a market that lists no fills is not asked again."""
     known = exact_sum(order.fills.values_list("amount", flat=True))
     is_told = all(report.filled is not None for report in reports) or not state.status.is_terminal
+    if not reports and order.fills_wanted:
+        is_told = False  # nothing was said of the order itself
     if fills is not None and fills.status is LegStatus.OBSERVED and fills.complete:
         is_told = True
     if covers(known, order.opening_filled, state.filled) and is_told:

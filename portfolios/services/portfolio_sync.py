@@ -26,6 +26,7 @@ from portfolios.services.credentials import note_credential_state
 from portfolios.services.facts import Outcome, apply_snapshot
 from portfolios.services.incidents import record_incident
 from portfolios.services.legs import store_legs
+from portfolios.services.orders import OPEN_STATUSES, denied_orders
 from portfolios.services.providers import provider_lookup
 from portfolios.services.snapshot_requests import snapshot_request
 from providers.base import PortfolioProvider
@@ -201,15 +202,31 @@ def _is_unread_list(leg: Leg) -> bool:
 @transaction.atomic
 def _close(run: SyncRun, legs: Sequence[Leg], outcome: Outcome) -> None:
     runs.lock_account(run)
-    troubled = [leg for leg in legs if leg.error and leg.status is not LegStatus.UNSUPPORTED]
+    telling = _without_old_denials(run.account, legs)
+    troubled = [leg for leg in telling if leg.error and leg.status is not LegStatus.UNSUPPORTED]
     for leg in troubled:
         _record(run, leg)
     _note_credential(run.account, legs)
     run.balances_read = any(leg.status is LegStatus.OBSERVED for leg in balance_legs(legs))
     run.orders_checked, run.orders_changed = outcome.orders.checked, outcome.orders.changed
-    status = _status(legs, is_whole=not (troubled or outcome.has_problems))
+    status = _status(telling, is_whole=not (troubled or outcome.has_problems))
     message = _message(status, troubled, outcome)
     runs.close_run(run, status, message, stay_away=_stay_away(legs))
+
+
+def _without_old_denials(account: ExchangeAccount, legs: Sequence[Leg]) -> list[Leg]:
+    """Leave out that the exchange has forgotten orders which are not open in the books: nothing is missing then."""
+    denied = denied_orders(legs)
+    if not denied:
+        return list(legs)
+    waiting = account.orders.filter(status__in=OPEN_STATUSES)
+    ids = {id_ for pair in waiting.values_list("external_id", "client_order_id") for id_ in pair}
+    old = denied - ids
+    return [
+        leg
+        for leg in legs
+        if leg.kind is not LegKind.ORDER or leg.error is None or leg.subject not in old
+    ]
 
 
 def _record(run: SyncRun, leg: Leg) -> None:

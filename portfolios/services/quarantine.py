@@ -147,8 +147,12 @@ def _is_confirmed(account: ExchangeAccount, leg: Leg, kept: Quarantine | None) -
 
 
 def _digest(leg: Leg) -> str:
-    """Name what the read says, not in which order."""
-    return hashlib.sha256("\n".join(sorted(map(repr, leg.rows))).encode()).hexdigest()
+    """Name what is there at all by the read: how much of an asset is left may change while the others stay away."""
+    if leg.kind is LegKind.BALANCES:
+        told = {asset for asset, row in observed_balances(leg).items() if row.total}
+    else:
+        told = {row.external_id for row in leg.rows if isinstance(row, OrderReport)}
+    return hashlib.sha256("\n".join(sorted(told)).encode()).hexdigest()
 
 
 def _without_rows(leg: Leg, why: str) -> Leg:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -83,6 +84,43 @@ def test_a_withdrawal_of_the_baselines_time_is_proved_by_when_it_was_asked_for(
     see(account, done, "75")
 
     assert expected() == D(75)
+
+
+def without_arrival(account: ExchangeAccount, **ago: float) -> FlowReport:
+    """Report a deposit as done, not since when, that was first seen before the baseline."""
+    return replace(deposit(began(account) - timedelta(**ago)), settled_at=None)
+
+
+def test_a_deposit_that_was_on_its_way_at_the_baseline_is_proved_to_have_come_since(
+    account: ExchangeAccount,
+) -> None:
+    see(account, without_arrival(account, days=13), "125")
+
+    assert expected() == D(125)
+
+
+def test_a_deposit_that_had_come_by_the_baseline_is_proved_to_be_in_it(
+    account: ExchangeAccount,
+) -> None:
+    see(account, without_arrival(account, days=13), "100")
+
+    assert expected() == D(100)
+
+
+def test_a_deposit_from_long_before_the_baseline_has_not_come_since(
+    account: ExchangeAccount,
+) -> None:
+    see(account, without_arrival(account, days=15), "125")
+
+    assert expected() == D(100)
+
+
+def test_a_deposit_explains_no_other_sum_that_came_since_the_baseline(
+    account: ExchangeAccount,
+) -> None:
+    see(account, without_arrival(account, days=13), "120")
+
+    assert expected() == D(100)
 
 
 def test_the_first_look_proves_the_baseline_however_late_it_comes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,9 +10,18 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from portfolios.models import Discrepancy, ExchangeAccount, Fill, LedgerEntry, Order, Position
+from portfolios.models import (
+    Discrepancy,
+    ExchangeAccount,
+    Fill,
+    LedgerEntry,
+    Order,
+    Position,
+    SyncRun,
+)
+from portfolios.reconciliation.fills import oldest_first
 from portfolios.services.fills import account_fills as by_order
-from portfolios.services.fills import oldest_first
+from portfolios.services.orders import known_orders
 from providers.reports import FeeReport, FillReport, OrderSide
 from tests.portfolios.services.reads import (
     account_fills,
@@ -250,3 +260,76 @@ def test_a_fill_in_two_lists_counts_once() -> None:
     one = fill()
 
     assert by_order([account_fills(one), account_fills(one)]) == {"1": [one]}
+
+
+@pytest.mark.parametrize("order", ["1", "77"])
+@pytest.mark.parametrize("is_flipped", [False, True])
+def test_one_id_told_in_two_ways_by_one_read_is_a_conflict_and_the_first_by_content_counts(
+    account: ExchangeAccount, order: str, is_flipped: bool
+) -> None:
+    more = fill(order=order)
+    rows = [more, replace(more, amount=D(3), cost=D(6))]
+    report = make_order_report(filled=D(0))
+
+    told = account_fills(*(reversed(rows) if is_flipped else rows))
+    look(account, open_orders(report), told, balances(EUR="94", ADA="3"))
+
+    assert Fill.objects.get().amount == D(3)
+    assert Code.FILL_CONFLICT in live()
+
+
+def test_one_id_told_in_two_ways_by_two_reads_is_one_fill_and_a_conflict(
+    account: ExchangeAccount,
+) -> None:
+    more = fill()
+    less = replace(more, amount=D(3), cost=D(6))
+    held = balances(EUR="94", ADA="3")
+
+    run = look(
+        account, open_orders(make_order_report()), fills_leg(more), account_fills(less), held
+    )
+
+    assert run.status == SyncRun.Status.SUCCEEDED
+    assert Fill.objects.get().amount == D(3)
+    assert Code.FILL_CONFLICT in live()
+
+
+def test_a_fee_that_only_one_of_two_lists_tells_is_no_conflict(account: ExchangeAccount) -> None:
+    plain = fill()
+    paid = replace(plain, fees=FEE)
+    report = make_order_report(filled=D(4), cost=D(8))
+
+    look(
+        account,
+        open_orders(report),
+        fills_leg(plain),
+        account_fills(paid),
+        balances(EUR="91.9", ADA="4"),
+    )
+
+    assert Fill.objects.get().fees == [{"asset": "EUR", "amount": "0.1"}]
+    assert (cash(), live()) == (D("91.9"), [])
+
+
+def test_a_fill_of_another_symbol_than_the_order_of_its_id_is_an_orphan(
+    account: ExchangeAccount,
+) -> None:
+    other = fill(symbol="DOT/EUR")
+    for _look in range(2):
+        told = account_fills(other, symbol="DOT/EUR")
+        look(account, open_orders(make_order_report()), told, balances(EUR="92", DOT="4"))
+
+    assert Fill.objects.get().order is None
+    assert Position.objects.get(portfolio=None, asset="DOT").amount == D(4)
+    assert Code.FILL_ORPHAN in live()
+
+
+def test_the_order_of_such_a_fill_is_not_asked_for_in_place_of_the_known_one(
+    account: ExchangeAccount,
+) -> None:
+    told = account_fills(fill(symbol="DOT/EUR"), symbol="DOT/EUR")
+    look(account, open_orders(make_order_report()), told, balances(EUR="92", DOT="4"))
+
+    [asked] = known_orders(account)
+
+    assert (asked.external_id, asked.symbol, asked.is_open) == ("1", "ADA/EUR", True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +26,8 @@ from providers.reports import (
     FlowReport,
     FlowSource,
     FlowStatus,
+    LegKind,
+    OrderReport,
 )
 from tests.desk import KEY, Desk
 from tests.portfolios.services.reads import (
@@ -34,6 +37,7 @@ from tests.portfolios.services.reads import (
     make_books,
     make_flow_report,
     make_order_report,
+    observed,
     open_orders,
     stored_facts,
 )
@@ -222,6 +226,99 @@ def test_a_withdrawal_that_had_left_before_the_baseline_comes_back_when_it_fails
     see(account, withdrawal(FlowStatus.FAILED, occurred_at=earlier), EUR="111")
 
     assert (booked(), verdicts()) == ({"EUR": D(11)}, {Verdict.VERIFIED})
+
+
+TRIGGER_LOCK = make_order_report("t-1", amount=D(1), price=D(11))
+
+
+def with_11_in_use(*triggers: OrderReport) -> ExchangeAccount:
+    """Begin books when 11 of 100 EUR were in use."""
+    opened = make_books("locking")
+    waiting = observed(LegKind.TRIGGER_ORDERS, triggers)
+    held = balances(EUR=BalanceReport("EUR", D(89), D(11), D(100)))
+    look(opened, open_orders(), waiting, held)
+    return opened
+
+
+def before_baseline(account: ExchangeAccount, **ago: float) -> datetime:
+    assert account.baseline_at is not None
+    return account.baseline_at - timedelta(**ago)
+
+
+def test_a_withdrawal_that_the_baseline_had_locked_is_booked() -> None:
+    account = with_11_in_use()
+    asked = before_baseline(account, hours=1)
+
+    see(account, withdrawal(occurred_at=asked, settled_at=timezone.now()), EUR="89")
+
+    assert (booked(), verdicts()) == ({"EUR": D(-11)}, {Verdict.VERIFIED})
+
+
+def test_a_withdrawal_that_was_settled_before_the_baseline_is_not_booked() -> None:
+    account = with_11_in_use()
+    asked = before_baseline(account, hours=1)
+    left = before_baseline(account, minutes=1)
+
+    see(account, withdrawal(occurred_at=asked, settled_at=left))
+
+    assert (booked(), verdicts()) == ({}, {Verdict.VERIFIED})
+
+
+@pytest.mark.parametrize(("hours", "moved"), [(23, {"EUR": D(-11)}), (25, {})])
+def test_a_withdrawal_done_nobody_knows_when_had_left_a_day_after_it_was_asked_for(
+    hours: float, moved: dict[str, Decimal]
+) -> None:
+    account = with_11_in_use()
+
+    see(account, withdrawal(occurred_at=before_baseline(account, hours=hours), settled_at=None))
+
+    assert booked() == moved
+
+
+def two_withdrawals(
+    account: ExchangeAccount, settled_at: datetime | None = None
+) -> list[FlowReport]:
+    asked = before_baseline(account, hours=1)
+    return [
+        withdrawal(external_id=id_, occurred_at=asked, settled_at=settled_at)
+        for id_ in ("w-1", "w-2")
+    ]
+
+
+def test_one_lock_holds_no_two_withdrawals() -> None:
+    account = with_11_in_use()
+
+    see(account, *two_withdrawals(account))
+
+    assert booked() == {}
+
+
+def test_what_is_locked_holds_no_other_withdrawal_at_a_later_look() -> None:
+    account = with_11_in_use()
+    first, second = two_withdrawals(account)
+    see(account, first)
+
+    see(account, first, second)
+
+    assert booked() == {"EUR": D(-11)}
+
+
+def test_withdrawals_that_had_left_before_the_baseline_take_no_part_of_the_lock() -> None:
+    account = with_11_in_use()
+    first, second = two_withdrawals(account, settled_at=before_baseline(account, minutes=1))
+    still_there = replace(second, settled_at=timezone.now())
+
+    see(account, first, still_there)
+
+    assert booked() == {"EUR": D(-11)}
+
+
+def test_what_an_order_waiting_for_a_price_locked_held_no_withdrawal() -> None:
+    account = with_11_in_use(TRIGGER_LOCK)
+
+    see(account, two_withdrawals(account)[0])
+
+    assert booked() == {}
 
 
 def on_its_way_since_the_baseline(account: ExchangeAccount) -> FlowReport:

@@ -121,6 +121,26 @@ def test_looks_that_say_different_things_confirm_nothing(account: ExchangeAccoun
     assert list(live(account)) == [Code.SNAPSHOT_IMPLAUSIBLE]
 
 
+def test_looks_confirm_that_assets_are_gone_while_what_is_left_moves(
+    account: ExchangeAccount,
+) -> None:
+    for number in range(3):
+        read(account, seconds=number * GRACE, EUR=str(90 - number))
+
+    assert Code.SNAPSHOT_IMPLAUSIBLE not in live(account)
+    assert AssetBalance.objects.get(asset="EUR").total == D(88)
+
+
+def test_an_asset_told_as_zero_is_as_gone_as_one_that_is_not_told(
+    account: ExchangeAccount,
+) -> None:
+    read(account, EUR="90", ADA="0")
+    read(account, seconds=GRACE, EUR="90")
+    read(account, seconds=2 * GRACE, EUR="90", DOT="0")
+
+    assert Code.SNAPSHOT_IMPLAUSIBLE not in live(account)
+
+
 def test_two_of_four_assets_gone_is_not_strange(account: ExchangeAccount) -> None:
     read(account, EUR="100", ADA="5")
 
