@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import product
+from itertools import chain, product
 from typing import Final
 
 from django.utils import timezone
 
 from portfolios.amounts import difference, sums_by
-from portfolios.models import ExchangeAccount, Flow, LedgerEntry, Order, StoredLeg, SyncRun
+from portfolios.models import ExchangeAccount, LedgerEntry, Order, StoredLeg, SyncRun
 from portfolios.reconciliation.balances import judgement
 from portfolios.reconciliation.baselines import Trade, baseline_corrections, settled_baseline
 from portfolios.reconciliation.flows import flow_effect
@@ -161,36 +161,42 @@ def _residuals(account: ExchangeAccount, leg: Leg) -> dict[str, Decimal]:
 
 
 def _corrections(account: ExchangeAccount, window: Window) -> list[Mapping[str, Decimal]]:
-    """List what may have to be added: fills and other movements each in their own order, whichever went first."""
+    """List what may have to be added: fills, movements and late deposits each in their own order, in any mixture."""
     of_fills = baseline_corrections(_fills(account, window), window, lag(account))
     of_flows = baseline_corrections(_flows(account, window), window, lag(account))
+    of_late = baseline_corrections(_late_deposits(account, window), window, lag(account))
     return [
-        sums_by([*first.items(), *second.items()]) for first, second in product(of_fills, of_flows)
+        sums_by(chain.from_iterable(changes.items() for changes in each))
+        for each in product(of_fills, of_flows, of_late)
     ]
 
 
 def _flows(account: ExchangeAccount, window: Window) -> list[Trade]:
     begins = window.low - lag(account)
     trades = []
-    for flow in account.flows.filter(status=FlowStatus.DONE).order_by("occurred_at", "pk"):
+    for flow in account.flows.filter(status=FlowStatus.DONE).order_by("pk"):
         # A withdrawal leaves when it is asked for, or when it is settled.
         times = [at for at in (flow.settled_at, flow.occurred_at) if at is not None]
-        if _may_have_come_since(flow, window):
-            times = [window.high]
         at = next((at for at in times if begins < at <= window.high), None)
         if at is not None:
             trades.append(Trade(at, flow_effect(flow_report(flow)), flow.in_baseline))
     return trades
 
 
-def _may_have_come_since(flow: Flow, window: Window) -> bool:
-    """Whether a deposit that the books take as held by the baseline may have been on its way then.
+def _late_deposits(account: ExchangeAccount, window: Window) -> list[Trade]:
+    """List the deposits, taken as held by the baseline, that may have been on their way then.
 
-    The exchange says that it is done, not since when: it may have come until the look that told of it.
+    The exchange says that they are done, not since when: they may have come until the look that told of them.
     """
-    if flow.kind != FlowKind.DEPOSIT or not flow.in_baseline or flow.settled_at is not None:
-        return False
-    return flow.occurred_at is not None and window.low - flow.occurred_at <= _ARRIVES_WITHIN
+    begins = window.low - lag(account)
+    done = account.flows.filter(
+        kind=FlowKind.DEPOSIT, status=FlowStatus.DONE, settled_at=None, in_baseline=True
+    )
+    seen = done.filter(occurred_at__gt=window.low - _ARRIVES_WITHIN, occurred_at__lte=begins)
+    return [
+        Trade(window.high, flow_effect(flow_report(flow)), is_in_baseline=True)
+        for flow in seen.order_by("occurred_at", "pk")
+    ]
 
 
 def _fills(account: ExchangeAccount, window: Window) -> list[Trade]:

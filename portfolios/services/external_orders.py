@@ -26,18 +26,11 @@ def store_external_orders(account: ExchangeAccount, reads: OrderReads, run: Sync
             "external_id", flat=True
         )
     )
-    ours = set(
-        account.orders.filter(
-            external_id="", client_order_id__in=list(reads.by_client_id)
-        ).values_list("client_order_id", flat=True)
-    )
+    ours = {report.external_id for reports in reads.acknowledged.values() for report in reports}
     problems = 0
-    for external_id in sorted(reads.reports.keys() - known):
-        reports = reads.reports[external_id]
-        if ours.isdisjoint(report.client_order_id for report in reports):
-            problems += not _store_external_order(
-                account, max(reports, key=_tells_most), reads, run
-            )
+    for external_id in sorted(reads.reports.keys() - known - ours):
+        report = max(reads.reports[external_id], key=_tells_most)
+        problems += not _store_external_order(account, report, reads, run)
     return problems
 
 

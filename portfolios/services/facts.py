@@ -10,6 +10,7 @@ from django.db import transaction
 from portfolios.models import ExchangeAccount, Portfolio, SyncRun
 from portfolios.services import runs
 from portfolios.services.absence import climb_ladder
+from portfolios.services.acknowledgements import with_acknowledged
 from portfolios.services.balances import balance_legs, observed_balances
 from portfolios.services.baselines import set_baseline
 from portfolios.services.claims import apply_claim_rules
@@ -96,7 +97,8 @@ def _apply_orders(
     run: SyncRun,
     outcome: Outcome,
 ) -> None:
-    reads, findings = with_orphans(account, order_reads(legs)), outcome.findings
+    reads = with_acknowledged(account, with_orphans(account, order_reads(legs)))
+    findings = outcome.findings
     outcome.orders.problems += store_external_orders(account, reads, run)
     for portfolio in [*portfolios, None]:
         _add(outcome.orders, sync_orders(account, portfolio, reads, run, findings))

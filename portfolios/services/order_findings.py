@@ -32,10 +32,7 @@ def freeze_contradictions(order: Order, reports: Sequence[OrderReport], findings
 
     It thaws when the exchange no longer contradicts the books: nothing was applied meanwhile.
     """
-    keys = {
-        Code.ORDER_FIELD_MISMATCH: _key(order, "fields"),
-        Code.ORDER_ID_CONFLICT: _key(order, "ids"),
-    }
+    keys = _contradiction_keys(order)
     if not reports:
         return bool(order.frozen_because)
     why: dict[Discrepancy.Code, str] = {}
@@ -62,6 +59,27 @@ def freeze_contradictions(order: Order, reports: Sequence[OrderReport], findings
     return bool(why)
 
 
+def thaw(order: Order, findings: Findings) -> None:
+    """Let an order take part again: what the exchange tells of its ids contradicts nothing."""
+    findings.judged |= set(_contradiction_keys(order).values())
+    _freeze(order, "")
+
+
+def _contradiction_keys(order: Order) -> dict[Discrepancy.Code, str]:
+    return {
+        Code.ORDER_FIELD_MISMATCH: _key(order, "fields"),
+        Code.ORDER_ID_CONFLICT: _key(order, "ids"),
+    }
+
+
+def is_used_up(order: Order, report: OrderReport) -> bool:
+    """Whether the client id of its report is the order's own and free again, because the order has ended."""
+    if order.client_order_id not in ("", report.client_order_id):
+        return False
+    has_ended = not order.is_open and order.status != OrderStatus.LAPSED
+    return has_ended or (report.status is not None and report.status.is_terminal)
+
+
 def _freeze(order: Order, because: str) -> None:
     if order.frozen_because != because[:200]:
         order.frozen_because = because[:200]
@@ -74,7 +92,7 @@ def _other_of_those_ids(order: Order, report: OrderReport) -> Order | None:
     if not order.external_id:
         return others.filter(external_id=report.external_id).first()
     client_id = report.client_order_id
-    if not client_id or client_id == order.client_order_id:
+    if not client_id or client_id == order.client_order_id or is_used_up(order, report):
         return None
     # A client id may be used again after its order has ended.
     waiting = others.filter(status__in=[OrderStatus.CREATED, OrderStatus.OPEN])

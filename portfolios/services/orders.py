@@ -42,6 +42,7 @@ from portfolios.services.order_findings import (
     find_in_state,
     freeze_contradictions,
     judge_reports,
+    thaw,
 )
 from providers.errors import UnexpectedReport
 from providers.redaction import leg_error
@@ -94,6 +95,8 @@ class OrderReads:
         Fills that are stored, but whose order was not known.
     denied : frozenset of str
         Orders that the exchange, asked for one by one, says that it does not have.
+    acknowledged : Mapping
+        Reports of orders that have no id of the exchange's in the books, by the order's key there.
     """
 
     reports: Mapping[str, Sequence[OrderReport]]
@@ -102,11 +105,12 @@ class OrderReads:
     account_fills: Mapping[str, Sequence[FillReport]]
     orphans: Mapping[str, Sequence[FillReport]] = field(default_factory=dict)
     denied: frozenset[str] = frozenset()
+    acknowledged: Mapping[int, Sequence[OrderReport]] = field(default_factory=dict)
 
     def of(self, order: Order) -> Sequence[OrderReport]:
         if order.external_id:
             return self.reports.get(order.external_id, ())
-        return self.by_client_id.get(order.client_order_id, ())
+        return self.acknowledged.get(order.pk, ())
 
     def fills_of(self, external_id: str, symbol: str) -> list[list[FillReport]]:
         """List what each read tells of an order's fills; nothing without its id, as fills may be told without one."""
@@ -213,7 +217,7 @@ def sync_orders(
     outcome = OrdersOutcome()
     orders = account.orders.filter(portfolio=portfolio).select_related("account", "portfolio")
     told = {*reads.reports, *reads.fills, *reads.account_fills, *reads.orphans} - {""}
-    reported = orders.filter(external_id__in=list(told))
+    reported = orders.filter(Q(external_id__in=list(told)) | Q(pk__in=list(reads.acknowledged)))
     waiting = orders.filter(status__in=OPEN_STATUSES)
     found = (waiting | reported).distinct().order_by("created_at", "external_id", "pk")
     for order in found:
@@ -238,6 +242,8 @@ def _sync_order(
     leg, fills = reads.fills.get(external_id), reads.fills_of(external_id, order.symbol)
     outcome.checked += bool(reports)
     if not reports and leg is None and not fills:
+        if not order.external_id and order.client_order_id in reads.by_client_id:
+            thaw(order, findings)
         return
     if freeze_contradictions(order, reports, findings):
         _record(order, UnexpectedReport(order.frozen_because), "orders.apply", run)

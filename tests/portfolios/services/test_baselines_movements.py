@@ -107,6 +107,18 @@ def test_a_deposit_that_had_come_by_the_baseline_is_proved_to_be_in_it(
     assert expected() == D(100)
 
 
+def test_a_deposit_that_had_come_hides_no_later_movement_about_the_baseline(
+    account: ExchangeAccount,
+) -> None:
+    at_baseline = replace(deposit(began(account) - timedelta(seconds=4)), external_id="d-2")
+    came = replace(without_arrival(account, days=13), amount=D(70))
+    told = flows_leg(came, at_baseline)
+
+    look(account, open_orders(), balances(EUR="125"), told)
+
+    assert expected() == D(125)
+
+
 def test_a_deposit_from_long_before_the_baseline_has_not_come_since(
     account: ExchangeAccount,
 ) -> None:
