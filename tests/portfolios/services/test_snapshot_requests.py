@@ -24,7 +24,11 @@ pytestmark = pytest.mark.django_db
 
 def account_read(full_read_at: datetime | None, **values: object) -> ExchangeAccount:
     return make_account(
-        baseline_booked_at=NOON, full_read_at=full_read_at, lag_seconds=60, **values
+        baseline_at=NOON,
+        baseline_booked_at=NOON,
+        full_read_at=full_read_at,
+        lag_seconds=60,
+        **values,
     )
 
 
