@@ -27,6 +27,7 @@ def prove(histories: int) -> list[str]:
     parts = {
         f"{histories} histories": _simulation("0", str(histories)),
         "planted bugs": _simulation("0", PLANTED_WITHIN, "--plants"),
+        "kills": (*PYTEST, "--timeout", "3600", "tests/processes/test_kill.py"),
         "laws": (*PYTEST, "--timeout", "3600", *_property_tests()),
     }
     return [name for name, command in parts.items() if not _passes(name, command)]

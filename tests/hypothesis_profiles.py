@@ -7,7 +7,8 @@ from typing import Final
 
 from hypothesis import HealthCheck, settings
 
-_TIMES: Final = 10 if os.environ.get("POSSYNC_PROVE") == "1" else 1
+IS_PROVE: Final = os.environ.get("POSSYNC_PROVE") == "1"
+_TIMES: Final = 10 if IS_PROVE else 1
 # Of the laws that everything rests on: joins, replays, sums, the survival of numbers.
 CASES_OF_A_LAW: Final = 2_000 * _TIMES
 CASES: Final = 200 * _TIMES

@@ -23,6 +23,7 @@ from providers.sandbox.engine import Engine
 from providers.sandbox.server import SandboxServer
 from tests.desk import KEY, SECRET
 from tests.house.processes import ROOT, product_environment
+from tests.hypothesis_profiles import IS_PROVE
 
 pytestmark = [pytest.mark.processes, pytest.mark.database, pytest.mark.timeout(300)]
 
@@ -30,7 +31,8 @@ D = Decimal
 HOUR = timedelta(hours=1)
 URL = os.environ.get("POSSYNC_DATABASE_URL", "")
 # A copy of a database takes a server ten times as long as a file.
-EVERY = 5 if URL else 1
+# Each of them by `make prove`; the gate has not the time for more.
+EVERY = 1 if IS_PROVE else (9 if URL else 3)
 ACCOUNT = {
     "label": "main",
     "market": "binance",
