@@ -352,9 +352,10 @@ def _correct_opening(order: Order, state: OrderState, reports: Sequence[OrderRep
     fills = list(order.fills.values_list("amount", "executed_at"))
     if not fills and all(report.filled is None for report in reports):
         return  # nothing new is told
-    filled = max(state.filled, exact_sum(amount for amount, _ in fills))
+    if exact_sum(amount for amount, _ in fills) > state.filled:
+        return  # the report is older than the fills
     since = exact_sum(amount for amount, at in fills if at is not None and at > baseline_at)
-    held = max(difference(filled, since), ZERO)
+    held = max(difference(state.filled, since), ZERO)
     if state.created_at and state.created_at > baseline_at:
         held = ZERO
     if held < order.opening_filled:
