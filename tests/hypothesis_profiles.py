@@ -9,8 +9,10 @@ from hypothesis import HealthCheck, settings
 
 IS_PROVE: Final = os.environ.get("POSSYNC_PROVE") == "1"
 _TIMES: Final = 10 if IS_PROVE else 1
+# What runs on PostgreSQL has run on SQLite before: fewer cases show a difference between the two.
+_PART: Final = 8 if os.environ.get("POSSYNC_DATABASE_URL") and not IS_PROVE else 1
 # Of the laws that everything rests on: joins, replays, sums, the survival of numbers.
-CASES_OF_A_LAW: Final = 2_000 * _TIMES
+CASES_OF_A_LAW: Final = 2_000 * _TIMES // _PART
 CASES: Final = 200 * _TIMES
 
 

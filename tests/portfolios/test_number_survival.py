@@ -99,7 +99,7 @@ HARD = [
     "7" * 5000,
 ]
 many = settings(
-    max_examples=max(CASES_OF_A_LAW // BATCH, 1),
+    max_examples=max(CASES_OF_A_LAW // BATCH, 5),
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
         HealthCheck.too_slow,

@@ -32,7 +32,7 @@ HOUR = timedelta(hours=1)
 URL = os.environ.get("POSSYNC_DATABASE_URL", "")
 # A copy of a database takes a server ten times as long as a file.
 # Each of them by `make prove`; the gate has not the time for more.
-EVERY = 1 if IS_PROVE else (9 if URL else 3)
+EVERY = 1 if IS_PROVE else (25 if URL else 5)
 ACCOUNT = {
     "label": "main",
     "market": "binance",

@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.history import History
 
 
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.parametrize("seed", range(30))
 def test_books_equal_what_truly_happened(seed: int, books_in_memory: None) -> None:
     outcome = History(seed).run()
 

@@ -175,7 +175,7 @@ Case = tuple[int, ...]
 some_legs = st.lists(st.integers(0, len(POOLS[0]) - 1), min_size=1, max_size=MOST_LEGS).map(tuple)
 cases = st.tuples(*[some_legs] * SLOTS)
 quick = settings(
-    max_examples=CASES_OF_A_LAW // (8 * SLOTS),  # each is several syncs
+    max_examples=max(CASES_OF_A_LAW // (16 * SLOTS), 2),  # each is several syncs
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
