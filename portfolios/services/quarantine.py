@@ -79,14 +79,20 @@ def _why_not_orders(account: ExchangeAccount, leg: Leg, legs: Sequence[Leg]) -> 
 
 
 def _why_not_balances(account: ExchangeAccount, leg: Leg) -> str:
+    # A total that is not told is unknown, not zero.
+    told = {row.asset: row.total for row in observed_balances(leg).values()}
+    held = {asset: total for asset, total in told.items() if total is not None}
     last = account.balances.filter(wallet=leg.subject).values_list("asset", "total")
-    before = {asset: total or ZERO for asset, total in last}
-    told = {row.asset: row.total or ZERO for row in observed_balances(leg).values()}
-    if not implausible_balances(before, told):
+    before = {
+        asset: total
+        for asset, total in last
+        if total is not None and (asset in held or asset not in told)
+    }
+    if not implausible_balances(before, held):
         return ""
     expected = expected_by_wallet(account).get(leg.subject, {})
     explained = {asset: difference(expected.get(asset, ZERO), before[asset]) for asset in before}
-    return implausible_balances(before, told, explained)
+    return implausible_balances(before, held, explained)
 
 
 def _known_to_have_ended(legs: Sequence[Leg]) -> set[str]:

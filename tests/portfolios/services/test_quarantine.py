@@ -9,6 +9,7 @@ import pytest
 
 from portfolios.models import AssetBalance, Discrepancy, ExchangeAccount, Order, Quarantine
 from providers.reports import (
+    BalanceReport,
     FlowKind,
     FlowSource,
     Leg,
@@ -151,6 +152,17 @@ def test_three_of_four_assets_gone_is(account: ExchangeAccount) -> None:
     read(account, EUR="100")
 
     assert list(live(account)) == [Code.SNAPSHOT_IMPLAUSIBLE]
+
+
+def test_assets_whose_totals_are_not_told_are_not_gone(account: ExchangeAccount) -> None:
+    untold: dict[str, Any] = {
+        asset: BalanceReport(asset, free=None, used=None, total=None)
+        for asset in ("ADA", "DOT", "BTC")
+    }
+
+    read(account, EUR="100", **untold)
+
+    assert Code.SNAPSHOT_IMPLAUSIBLE not in live(account)
 
 
 def test_b08_an_account_that_was_emptied_with_records_is_believed_at_once(
