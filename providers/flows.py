@@ -80,7 +80,7 @@ def flow_reports(
     """
     told = (raw for raw in raws if _is_told(market, source, raw))
     reports = reports_of(told, partial(_flow_report, market, source))
-    rows = numbered(row for row in reports.rows if is_whole or not has_made_id(row))
+    rows = numbered(row for row in reports.rows if is_whole or not has_made_id(row.external_id))
     return replace(reports, rows=rows)
 
 

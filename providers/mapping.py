@@ -254,14 +254,14 @@ def numbered(rows: Iterable[Identified]) -> tuple[Identified, ...]:
     told: list[Identified] = []
     for row in rows:
         seen[row.external_id] += 1
-        number = f":{seen[row.external_id]}" if has_made_id(row) else ""
+        number = f":{seen[row.external_id]}" if has_made_id(row.external_id) else ""
         told.append(replace(row, external_id=row.external_id + number))
     return tuple(told)
 
 
-def has_made_id(row: FillReport | FlowReport) -> bool:
-    """Whether the id of `row` is one of `content_id`."""
-    return row.external_id.startswith(_CONTENT_MARK)
+def has_made_id(external_id: str) -> bool:
+    """Whether the id is one of `content_id`, since its exchange gave none."""
+    return external_id.startswith(_CONTENT_MARK)
 
 
 def refuse_unreadable(raw: Raw) -> None:

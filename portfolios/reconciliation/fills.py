@@ -10,11 +10,10 @@ from typing import Final
 
 from portfolios.amounts import difference, plain
 from portfolios.reconciliation.execution import fees_by_asset
+from providers.mapping import has_made_id
 from providers.reports import FeeReport, FillReport
 
 ZERO = Decimal(0)
-# Begins the name of a fill to which its exchange gave no id.
-NO_ID: Final = "~"
 
 _Identity = tuple[str, str, str]
 _Content = tuple[str, str, str, datetime | None, Decimal, Decimal, Decimal]
@@ -108,10 +107,10 @@ def unseen(stored: Iterable[FillReport], reads: Iterable[Sequence[FillReport]]) 
         most |= Counter(_content(row) for row in in_read.values())
     new: list[FillReport] = []
     for content, rows_by_id in told.items():
-        named = {id_ for id_ in {*have[content], *rows_by_id} if not id_.startswith(NO_ID)}
+        named = {id_ for id_ in {*have[content], *rows_by_id} if not has_made_id(id_)}
         room = max(len(named), most[content]) - len(have[content])
         fresh = [id_ for id_, row in rows_by_id.items() if _identity(row) not in known]
-        fresh.sort(key=lambda id_: (id_.startswith(NO_ID), id_))
+        fresh.sort(key=lambda id_: (has_made_id(id_), id_))
         new += [rows_by_id[id_] for id_ in fresh[: max(room, 0)]]
     return new
 

@@ -13,13 +13,12 @@ from typing import Any, Final
 from portfolios.amounts import amount, difference, exact_mul, exact_sum
 from portfolios.models import Discrepancy, ExchangeAccount, Flow, StoredLeg, SyncRun
 from portfolios.models.choices import Severity
-from portfolios.reconciliation.fills import NO_ID
 from portfolios.reconciliation.flows import flow_effect, is_in_baseline, merged_flow
 from portfolios.services.discrepancies import Finding, Findings
 from portfolios.services.fills import fee_rows
 from portfolios.services.ledger import book_flow, flow_report
 from portfolios.services.legs import leg_rows
-from providers.mapping import base_and_quote
+from providers.mapping import base_and_quote, has_made_id
 from providers.reports import FlowKind, FlowReport, FlowStatus, Leg, LegKind, OrderSide
 
 # On its way, or told in a word that is not known.
@@ -79,7 +78,7 @@ def _same(row: FlowReport, stored: Iterable[Flow]) -> Flow | None:
         (
             flow
             for flow in stored
-            if flow.external_id.startswith(NO_ID) != row.external_id.startswith(NO_ID)
+            if has_made_id(flow.external_id) != has_made_id(row.external_id)
             and (flow.source, flow.kind, flow.asset) == (row.source, row.kind, row.asset)
             and (flow.amount, flow.occurred_at) == (row.amount, row.occurred_at)
         ),
@@ -92,11 +91,14 @@ def _joined(account: ExchangeAccount, flow: Flow | None, row: FlowReport) -> tup
         flow = _new_flow(account, row)
         flow.save()
         return flow, True
-    if flow.external_id.startswith(NO_ID):
+    is_named_now = has_made_id(flow.external_id) and not has_made_id(row.external_id)
+    if is_named_now:
         flow.external_id = row.external_id
     known = flow_report(flow)
     merged = merged_flow(known, row)
     if merged == known:
+        if is_named_now:
+            flow.save(update_fields=["external_id"])
         return flow, False
     for name in FIELDS:
         setattr(flow, name, getattr(merged, name) or getattr(flow, name))

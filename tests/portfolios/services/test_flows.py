@@ -161,6 +161,18 @@ def test_a_status_that_is_not_known_is_no_end(account: ExchangeAccount) -> None:
     assert booked() == {}
 
 
+def test_a_movement_first_told_without_its_id_gets_it_and_is_booked_once(
+    account: ExchangeAccount,
+) -> None:
+    moment = timezone.now()
+    see(account, make_flow_report("25", external_id="~made:1", occurred_at=moment), EUR="125")
+
+    see(account, make_flow_report("25", external_id="d-1", occurred_at=moment), EUR="125")
+
+    assert Flow.objects.get().external_id == "d-1"
+    assert booked() == {"EUR": D(25)}
+
+
 # --- withdrawals (B05) --------------------------------------------------------------------------
 
 
