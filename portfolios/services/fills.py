@@ -133,7 +133,7 @@ def find_orphans(account: ExchangeAccount, findings: Findings) -> None:
                 severity=Severity.WARNING,
                 symbol=symbol,
                 exchange=exact_sum(fill.amount for fill in fills),
-                cause=f"order {order_id or '(no id)'} is not known at the exchange",
+                cause=f"its order {order_id or '(no id)'} could not be read, or is not known at the exchange",
             )
         )
 

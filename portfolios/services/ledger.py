@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
 
 from django.db.models import Q
 
@@ -44,15 +43,6 @@ from providers.reports import (
 )
 
 Cause = LedgerEntry.Cause
-FLOW_CAUSES: Final = {
-    FlowKind.DEPOSIT: Cause.DEPOSIT,
-    FlowKind.WITHDRAWAL: Cause.WITHDRAWAL,
-    FlowKind.TRANSFER: Cause.TRANSFER,
-    FlowKind.REWARD: Cause.REWARD,
-    FlowKind.CONVERSION: Cause.CONVERSION,
-    # Never booked; what a person says of it is.
-    FlowKind.OTHER: Cause.TRANSFER,
-}
 ZERO = Decimal(0)
 
 
@@ -313,7 +303,8 @@ def book_flow(flow: Flow, run: SyncRun | None) -> bool:
         asset: difference(target.get(asset, ZERO), booked.get(asset, ZERO))
         for asset in sorted(target.keys() | booked.keys())
     }
-    cause = FLOW_CAUSES[FlowKind(flow.kind)]
+    # Each kind that moves anything is a cause by the same name.
+    cause = flow.kind
     new = [
         LedgerEntry(
             account=flow.account,

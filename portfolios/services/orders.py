@@ -312,11 +312,7 @@ def apply_facts(
     """
     known, was_wanted = _state(order), order.fills_wanted
     was_missing = order.missing_since is not None and bool(reports)
-    merged = known
-    for report in reports:
-        if not _is_overtaken(report, reports):
-            findings.found += find_in_report(order, merged, report)
-        merged = merged_order(merged, report)
+    merged = _with_reports(order, known, reports, findings)
     stored = store_fills(order, fills, run)
     findings.found += stored.findings
     _correct_opening(order, merged, reports)
@@ -335,6 +331,17 @@ def apply_facts(
             "Nothing was booked; it is tried again at the next sync."
         )
     return True
+
+
+def _with_reports(
+    order: Order, known: OrderState, reports: Sequence[OrderReport], findings: Findings
+) -> OrderState:
+    """Join all reports of a snapshot, and tell what each says against the books."""
+    for report in reports:
+        if not _is_overtaken(report, reports):
+            findings.found += find_in_report(order, known, report)
+        known = merged_order(known, report)
+    return known
 
 
 def _is_overtaken(report: OrderReport, reports: Iterable[OrderReport]) -> bool:
