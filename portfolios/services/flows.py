@@ -10,9 +10,10 @@ from decimal import Decimal
 from itertools import product
 from typing import Any, Final
 
-from portfolios.amounts import amount, difference, exact_mul, exact_sum
+from portfolios.amounts import amount, difference, exact_sum
 from portfolios.models import Discrepancy, ExchangeAccount, Flow, StoredLeg, SyncRun
 from portfolios.models.choices import Severity
+from portfolios.reconciliation.execution import OrderFacts, lock
 from portfolios.reconciliation.flows import flow_effect, is_in_baseline, merged_flow
 from portfolios.services.discrepancies import Finding, Findings
 from portfolios.services.fills import fee_rows
@@ -158,7 +159,8 @@ def _note_what_was_held(
     for of_asset in possible.values():
         new = [flow for pk, flow in of_asset.items() if pk not in decided]
         left = exact_sum(done_effect(flow) for flow in of_asset.values()).copy_negate()
-        if new and _locked_beyond_orders(new[0], account.baseline_run) >= left:
+        locked = _locked_beyond_orders(new[0], account.baseline_run) if new else None
+        if locked is not None and locked >= left:
             for flow in new:
                 flow.in_baseline = False
                 flow.save(update_fields=["in_baseline"])
@@ -195,11 +197,14 @@ def _book_what_is_held(account: ExchangeAccount, run: SyncRun) -> int:
     return booked
 
 
-def _locked_beyond_orders(flow: Flow, run: SyncRun | None) -> Decimal:
-    """Tell how much of the flow's asset was in use in its wallet when `run` read it, but for what orders locked."""
+def _locked_beyond_orders(flow: Flow, run: SyncRun | None) -> Decimal | None:
+    """Tell how much of the flow's asset was in use in its wallet when `run` read it, but for what orders locked.
+
+    None if either was not told.
+    """
     balances = StoredLeg.objects.filter(run=run, kind=LegKind.BALANCES, subject=flow.wallet).first()
     if balances is None:
-        return Decimal(0)
+        return None
     used = [row["used"] for row in leg_rows(balances) if row["asset"] == flow.asset]
     # An order that waits for a price may be in both lists.
     orders = {
@@ -207,18 +212,28 @@ def _locked_beyond_orders(flow: Flow, run: SyncRun | None) -> Decimal:
         for leg in balances.run.legs.filter(kind__in=_ORDER_LISTS)
         for row in leg_rows(leg)
     }
-    return difference(amount((used and used[0]) or "0"), _locked(orders.values(), flow.asset))
+    locked = _locked(orders.values(), flow.asset)
+    if not used or used[0] is None or locked is None:
+        return None
+    return difference(amount(used[0]), locked)
 
 
-def _locked(orders: Iterable[dict[str, Any]], asset: str) -> Decimal:
+def _locked(orders: Iterable[dict[str, Any]], asset: str) -> Decimal | None:
+    """Sum what orders lock of an asset; None if the lock of one of them cannot be told."""
     locks = []
     for row in orders:
         base, quote = base_and_quote(row["symbol"])
-        rest = difference(amount(row["amount"] or "0"), amount(row["filled"] or "0"))
-        if row["side"] == OrderSide.SELL and base == asset:
-            locks.append(rest)
-        elif row["side"] == OrderSide.BUY and quote == asset:
-            locks.append(exact_mul(amount(row["price"] or "0"), rest))
+        is_buy = row["side"] == OrderSide.BUY
+        at_stake = {OrderSide.BUY: (quote,), OrderSide.SELL: (base,)}
+        if asset not in at_stake.get(row["side"], (base, quote)):
+            continue
+        told = [row["side"], row["amount"], row["filled"], row["price"] if is_buy else "0"]
+        if None in told:
+            return None
+        facts = OrderFacts(
+            base, quote, OrderSide(row["side"]), amount(row["filled"]), amount(row["price"] or "0")
+        )
+        locks.append(lock(facts, difference(amount(row["amount"]), facts.filled))[1])
     return exact_sum(locks)
 
 

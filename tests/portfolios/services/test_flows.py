@@ -382,6 +382,18 @@ def test_what_an_order_locks_holds_no_withdrawal(account: ExchangeAccount) -> No
     assert booked() == {}
 
 
+def test_an_order_whose_lock_is_not_told_proves_no_withdrawal_held(
+    account: ExchangeAccount,
+) -> None:
+    asked_for = on_its_way_since_the_baseline(account)
+    unpriced = open_orders(make_order_report(amount=D(1), price=None))
+    held = balances(EUR=BalanceReport("EUR", D(89), D(11), D(100)))
+
+    look(account, unpriced, held, flows_leg(asked_for, source=FlowSource.WITHDRAWALS))
+
+    assert booked() == {}
+
+
 # --- other kinds --------------------------------------------------------------------------------
 
 
