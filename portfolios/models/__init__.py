@@ -1,22 +1,29 @@
 from __future__ import annotations
 
 from portfolios.models.account import ExchangeAccount, MarketCredential
-from portfolios.models.discrepancy import Discrepancy
+from portfolios.models.balance import AssetBalance, AssetRule, JudgedContent, JudgedSnapshot
+from portfolios.models.decision import Decision
+from portfolios.models.discrepancy import Discrepancy, DiscrepancyEvent
 from portfolios.models.flow import Flow, Quarantine, ReadCursor
 from portfolios.models.incident import Incident, Occurrence
-from portfolios.models.ledger import AssetBalance, LedgerEntry
+from portfolios.models.ledger import LedgerEntry
 from portfolios.models.order import ClaimRule, Fill, Order, OrderVersion
-from portfolios.models.portfolio import Portfolio, Position
+from portfolios.models.portfolio import Portfolio, PortfolioSnapshot, Position
 from portfolios.models.sync import LegContent, StoredLeg, SyncRun, WorkerBeat
 
 __all__ = [
     "AssetBalance",
+    "AssetRule",
     "ClaimRule",
+    "Decision",
     "Discrepancy",
+    "DiscrepancyEvent",
     "ExchangeAccount",
     "Fill",
     "Flow",
     "Incident",
+    "JudgedContent",
+    "JudgedSnapshot",
     "LedgerEntry",
     "LegContent",
     "MarketCredential",
@@ -24,6 +31,7 @@ __all__ = [
     "Order",
     "OrderVersion",
     "Portfolio",
+    "PortfolioSnapshot",
     "Position",
     "Quarantine",
     "ReadCursor",

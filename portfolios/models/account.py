@@ -29,6 +29,10 @@ def no_symbols() -> list[str]:
 class ExchangeAccount(models.Model):
     """One API connection to one market. Every fact from an exchange is keyed by it."""
 
+    class Policy(models.TextChoices):
+        OBSERVE = "observe", _("Observe only")
+        STANDARD = "standard", _("Standard")
+
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     label = models.CharField(_("label"), max_length=100)
     market = models.CharField(
@@ -73,6 +77,15 @@ class ExchangeAccount(models.Model):
             "Read besides those that the books and balances name, where the exchange lists by symbol only."
         ),
     )
+    policy = models.CharField(
+        _("policy"),
+        max_length=8,
+        choices=Policy,
+        default=Policy.STANDARD,
+        help_text=_(
+            "Observe only: facts are booked and findings shown, but no rule and no person decides anything."
+        ),
+    )
     lapses_by_itself = models.BooleanField(
         _("lapse by itself"),
         default=False,
@@ -91,6 +104,8 @@ class ExchangeAccount(models.Model):
         "portfolios.SyncRun", models.SET_NULL, null=True, editable=False, related_name="+"
     )
     verified_at = models.DateTimeField(null=True, editable=False)
+    # Why nothing is booked any more: what is stored contradicts itself. Empty while it does not.
+    read_only_because = models.CharField(max_length=200, blank=True, editable=False)
     # When fills and flows were last read whole, and when a look last saw something move.
     full_read_at = models.DateTimeField(null=True, editable=False)
     moved_at = models.DateTimeField(null=True, editable=False)

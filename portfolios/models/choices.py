@@ -56,7 +56,9 @@ def flow_statuses() -> list[tuple[str, str]]:
 
 class Verdict(models.TextChoices):
     VERIFIED = "VERIFIED", _("Verified")
+    CONSISTENT = "CONSISTENT", _("Consistent")
     DIFFERS = "DIFFERS", _("Differs")
+    PROVISIONAL = "PROVISIONAL", _("Provisional")
     NOT_VERIFIABLE = "NOT_VERIFIABLE", _("Not verifiable")
 
 

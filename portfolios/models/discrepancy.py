@@ -11,15 +11,32 @@ from portfolios.models.portfolio import Portfolio
 
 
 class Discrepancy(models.Model):
-    """What somebody may have to act on: one row an episode, however many runs see it.
+    """What somebody may have to act on: one row for each thing that may be wrong, however often it comes back.
 
     SUSPECTED at the first look, OPEN when a second look at least `grace` later finds the same difference, RESOLVED
-    when a judged look finds it gone. A look that was not possible changes nothing.
+    when a judged look finds it gone; found again, the same row begins its next episode. A look that was not possible
+    changes nothing. What a person has DISMISSED stays so while it is the same, and what is ACKNOWLEDGED until its time
+    is over or it has grown. A suspicion that never opened was a transient: RESOLVED without `opened_at`.
     """
 
     class Code(models.TextChoices):
         BALANCE_SHORT = "BALANCE_SHORT", _("Less at the exchange than in the books")
         BALANCE_SURPLUS = "BALANCE_SURPLUS", _("More at the exchange than in the books")
+        BALANCE_LOCK_MISMATCH = (
+            "BALANCE_LOCK_MISMATCH",
+            _("Locked at the exchange is not what the orders lock"),
+        )
+        BALANCE_IDENTITY_BROKEN = (
+            "BALANCE_IDENTITY_BROKEN",
+            _("Free and used are not the total that the exchange tells"),
+        )
+        BALANCE_NEGATIVE = "BALANCE_NEGATIVE", _("Less than nothing at the exchange")
+        ORDER_EXTERNAL_AFFECTS_OWNED = (
+            "ORDER_EXTERNAL_AFFECTS_OWNED",
+            _("An order of nobody locks what a portfolio owns"),
+        )
+        FLOW_TRANSFER = "FLOW_TRANSFER", _("A transfer that only one side records")
+        LOCAL_INTEGRITY = "LOCAL_INTEGRITY", _("What is stored contradicts itself")
         ALLOC_OVERCOMMITTED = "ALLOC_OVERCOMMITTED", _("Portfolios claim more than there is")
         ORDER_MISSING_AT_VENUE = "ORDER_MISSING_AT_VENUE", _("The exchange does not know the order")
         ORDER_RETENTION_EXPIRED = (
@@ -72,25 +89,71 @@ class Discrepancy(models.Model):
     book = AmountField(_("book"), null=True)
     exchange = AmountField(_("exchange"), null=True)
     difference = AmountField(_("difference"), null=True)
+    # What all looks of this episode leave of the difference: it lies between these.
+    low = AmountField(null=True, editable=False)
+    high = AmountField(null=True, editable=False)
+    # Since when every look could be of an old balance.
+    stale_since = models.DateTimeField(null=True, editable=False)
+    # "repeated" if it opened because it was seen often, though no amount was proved twice.
+    confidence = models.CharField(max_length=16, blank=True, editable=False)
+    # What may explain it: {"outcome": …, "count": …, "explanations": [[part, …], …]}; nothing here is booked.
+    attribution = models.JSONField(default=dict, editable=False)
     cause = models.CharField(_("cause"), max_length=200, blank=True)
     first_seen = models.DateTimeField(_("first seen"))
     last_seen = models.DateTimeField(_("last seen"))
     opened_at = models.DateTimeField(_("opened"), null=True)
     resolved_at = models.DateTimeField(_("resolved"), null=True)
     times_seen = models.PositiveIntegerField(_("times seen"), default=1)
+    episode = models.PositiveIntegerField(_("episode"), default=1)
+    # How much it may be, and until when, before what was acknowledged is told again.
+    acknowledged_difference = AmountField(null=True, editable=False)
+    acknowledged_until = models.DateTimeField(_("acknowledged until"), null=True)
+    # What exactly was dismissed; another one is told again.
+    fingerprint = models.CharField(max_length=200, blank=True, editable=False)
 
     class Meta:
         ordering = ["-last_seen", "-pk"]
         verbose_name = _("discrepancy")
         verbose_name_plural = _("discrepancies")
         constraints = [
-            models.UniqueConstraint(
-                fields=["account", "key"],
-                condition=models.Q(state__in=["SUSPECTED", "OPEN", "ACKNOWLEDGED"]),
-                name="one_live_discrepancy_per_key",
-            )
+            models.UniqueConstraint(fields=["account", "key"], name="discrepancy_unique_in_account")
         ]
         indexes = [models.Index(fields=["state", "severity"], name="discrepancy_state_severity")]
 
     def __str__(self) -> str:
         return f"{self.code} {self.asset}"
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in self.LIVE
+
+    @property
+    def is_transient(self) -> bool:
+        """Whether it was only ever suspected, and is gone."""
+        return self.state == self.State.RESOLVED and self.opened_at is None
+
+
+class DiscrepancyEvent(models.Model):
+    """One turn in the life of a discrepancy: who or what moved it, and by which numbers. Append-only."""
+
+    discrepancy = models.ForeignKey(Discrepancy, models.PROTECT, related_name="events")
+    episode = models.PositiveIntegerField(_("episode"))
+    # Empty before the first turn.
+    before = models.CharField(_("before"), max_length=12, choices=Discrepancy.State, blank=True)
+    after = models.CharField(_("after"), max_length=12, choices=Discrepancy.State)
+    difference = AmountField(_("difference"), null=True)
+    reason = models.CharField(_("reason"), max_length=500, blank=True)
+    # The run that saw it or the decision that a person made; of others neither.
+    run = models.ForeignKey("portfolios.SyncRun", models.PROTECT, null=True, related_name="+")
+    decision = models.ForeignKey(
+        "portfolios.Decision", models.PROTECT, null=True, related_name="events"
+    )
+    at = models.DateTimeField(_("time"))
+
+    class Meta:
+        ordering = ["pk"]
+        verbose_name = _("discrepancy event")
+        verbose_name_plural = _("discrepancy events")
+
+    def __str__(self) -> str:
+        return f"{self.before} {self.after}".strip()

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from portfolios.fields import AmountField
 from portfolios.models.account import ExchangeAccount
-from portfolios.models.choices import Verdict
+from portfolios.models.decision import Decision
 from portfolios.models.flow import Flow
 from portfolios.models.order import Fill, Order
 from portfolios.models.portfolio import Portfolio
@@ -29,6 +29,9 @@ class LedgerEntry(models.Model):
         TRANSFER = "transfer", _("Transfer")
         REWARD = "reward", _("Reward")
         CONVERSION = "conversion", _("Conversion")
+        ASSIGNMENT = "assignment", _("Assignment")
+        ADJUSTMENT = "adjustment", _("Adjustment")
+        REBASELINE = "rebaseline", _("New baseline")
 
     account = models.ForeignKey(ExchangeAccount, models.PROTECT, related_name="ledger_entries")
     portfolio = models.ForeignKey(
@@ -52,6 +55,10 @@ class LedgerEntry(models.Model):
     run = models.ForeignKey(
         "portfolios.SyncRun", models.PROTECT, null=True, blank=True, related_name="ledger_entries"
     )
+    # The decision of a person that booked it, if one did.
+    decision = models.ForeignKey(
+        Decision, models.PROTECT, null=True, blank=True, related_name="ledger_entries"
+    )
     # Names what the entry books, so that booking it twice is refused by the database.
     key = models.CharField(max_length=200, editable=False)
     booked_at = models.DateTimeField(_("booked"), auto_now_add=True)
@@ -69,35 +76,3 @@ class LedgerEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount} {self.asset}"
-
-
-class AssetBalance(models.Model):
-    """The last judged comparison of one asset of one wallet: what the exchange holds, what the books expect.
-
-    `residual` = `total` - `expected`. None means not reported or not judged, never zero.
-    """
-
-    account = models.ForeignKey(ExchangeAccount, models.CASCADE, related_name="balances")
-    wallet = models.CharField(_("wallet"), max_length=20)
-    asset = models.CharField(_("asset"), max_length=64)
-    free = AmountField(_("free"), null=True)
-    used = AmountField(_("used"), null=True)
-    total = AmountField(_("total"), null=True)
-    expected = AmountField(_("book"), null=True)
-    residual = AmountField(_("difference"), null=True)
-    verdict = models.CharField(_("verdict"), max_length=16, choices=Verdict)
-    reason = models.CharField(_("reason"), max_length=200, blank=True)
-    observed_at = models.DateTimeField(_("observed"))
-
-    class Meta:
-        ordering = ["asset"]
-        verbose_name = _("balance")
-        verbose_name_plural = _("balances")
-        constraints = [
-            models.UniqueConstraint(
-                fields=["account", "wallet", "asset"], name="balance_unique_in_wallet"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.asset} {self.total}"

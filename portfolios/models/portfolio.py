@@ -94,3 +94,29 @@ class Position(models.Model):
     @property
     def available(self) -> Decimal:
         return difference(self.amount, self.reserved)
+
+
+class PortfolioSnapshot(models.Model):
+    """What a portfolio was after a good run, and after all further ones until `last_run`, which left it the same.
+
+    `pending` is what its open orders lock of the trading symbol; None where it was not opened yet.
+    """
+
+    portfolio = models.ForeignKey(Portfolio, models.CASCADE, related_name="snapshots")
+    first_run = models.ForeignKey("portfolios.SyncRun", models.CASCADE, related_name="+")
+    last_run = models.ForeignKey("portfolios.SyncRun", models.CASCADE, related_name="+")
+    taken_at = models.DateTimeField(_("taken"))
+    confirmed_at = models.DateTimeField(_("confirmed"))
+    unallocated = AmountField(_("unallocated"), null=True)
+    net_size = AmountField(_("net size"), null=True)
+    pending = AmountField(_("pending"), null=True)
+    positions = models.JSONField(default=list)  # as in the report
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name = _("portfolio snapshot")
+        verbose_name_plural = _("portfolio snapshots")
+        indexes = [models.Index(fields=["portfolio", "-id"], name="portfolio_snapshot_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.portfolio} {self.taken_at:%Y-%m-%d %H:%M:%S}"

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from portfolios.models import Discrepancy, ExchangeAccount, Order, Portfolio
 from portfolios.models.choices import Severity
-from portfolios.reconciliation.episodes import Episode, Step, next_step
+from portfolios.reconciliation.episodes import Episode, Step, Turn, next_step
 from portfolios.services.accounts import grace, lag
 
 State = Discrepancy.State
@@ -39,6 +39,8 @@ class Finding:
         Whether it is no matter of timing and opens at once.
     is_unproved : bool
         Whether it stays suspected however long it lasts: the proof is counted elsewhere.
+    turn : Turn or None
+        Of balances: what the look means for the episode, decided from the last looks; of others None.
     """
 
     key: str
@@ -55,6 +57,7 @@ class Finding:
     portfolio: Portfolio | None = None
     is_certain: bool = False
     is_unproved: bool = False
+    turn: Turn | None = None
 
 
 @dataclass(slots=True)
