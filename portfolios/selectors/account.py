@@ -29,10 +29,14 @@ RECENT_FLOWS = 20
 
 @dataclass(frozen=True, slots=True)
 class BalanceRow:
-    """One asset compared.
+    """One asset compared: the last settled verdict, its numbers, and the newest read where it waits to be settled.
 
     Parameters
     ----------
+    low, high : Decimal or None
+        The residual lies between these.
+    newer_total : Decimal or None
+        What a newer read says that waits to be settled, where it says something else.
     since : datetime or None
         When the difference was first seen; None where there is none.
     """
@@ -44,10 +48,20 @@ class BalanceRow:
     used: Decimal | None
     total: Decimal | None
     residual: Decimal | None
+    low: Decimal | None
+    high: Decimal | None
     verdict: str
     reason: str
+    used_verdict: str
+    provisional: bool
+    newer_total: Decimal | None
     observed_at: datetime
     since: datetime | None
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the read leaves more than one amount possible."""
+        return self.low != self.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +149,7 @@ def _balances(account: ExchangeAccount) -> list[BalanceRow]:
 
 
 def _balance_row(balance: AssetBalance, since: datetime | None) -> BalanceRow:
+    is_newer = balance.provisional and balance.newest_total != balance.total
     return BalanceRow(
         wallet=balance.wallet,
         asset=balance.asset,
@@ -143,8 +158,13 @@ def _balance_row(balance: AssetBalance, since: datetime | None) -> BalanceRow:
         used=balance.used,
         total=balance.total,
         residual=balance.residual,
+        low=balance.residual_low,
+        high=balance.residual_high,
         verdict=balance.verdict,
         reason=balance.reason,
+        used_verdict=balance.used_verdict,
+        provisional=balance.provisional,
+        newer_total=balance.newest_total if is_newer else None,
         observed_at=balance.observed_at,
         since=since,
     )

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from django.db.models import Case, IntegerField, Q, QuerySet, When
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from portfolios.models import Discrepancy, Order
+from portfolios.models import Discrepancy, DiscrepancyEvent, Order
 from portfolios.models.choices import Severity
+from portfolios.selectors.discrepancy_advice import discrepancy_advice
 from portfolios.selectors.listing import (
     ALL,
     Listing,
@@ -21,6 +23,9 @@ from portfolios.services.claims import unacked_match
 from portfolios.services.lapses import proposes_lapse, released_by_lapse
 
 LIVE = "live"
+ALL_STATES = "all"
+TRANSIENT = "transient"
+MAX_EVENTS = 50
 # The severity as a number, then what was seen last.
 _WORST_FIRST = (
     Case(
@@ -56,11 +61,23 @@ class DiscrepancyPage:
         None unless the discrepancy proposes that its order has lapsed.
     match : Order or None
         The order of the exchange that an unacknowledged one can only be.
+    events : list of DiscrepancyEvent
+        The newest `MAX_EVENTS` turns of its life, newest first.
     """
 
     discrepancy: Discrepancy
     lapse: Lapse | None
     match: Order | None
+    events: list[DiscrepancyEvent]
+
+    @property
+    def advice(self) -> Promise:
+        return discrepancy_advice(self.discrepancy.code)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the looks so far leave more than one amount possible."""
+        return self.discrepancy.low != self.discrepancy.high
 
 
 def discrepancy_page(discrepancy: Discrepancy) -> DiscrepancyPage:
@@ -71,11 +88,17 @@ def discrepancy_page(discrepancy: Discrepancy) -> DiscrepancyPage:
         discrepancy=discrepancy,
         lapse=Lapse(*released_by_lapse(order)) if order and proposes_lapse(discrepancy) else None,
         match=unacked_match(order) if order and is_unacked else None,
+        events=list(discrepancy.events.select_related("decision").order_by("-pk")[:MAX_EVENTS]),
     )
 
 
 def discrepancies_page(query: Query) -> DiscrepanciesPage:
-    states = ((LIVE, _("Not settled")), *Discrepancy.State.choices, ("all", _("All")))
+    states = (
+        (LIVE, _("Not settled")),
+        *Discrepancy.State.choices,
+        (TRANSIENT, _("Only ever suspected")),
+        (ALL_STATES, _("All")),
+    )
     state = facet(query, "state", _("State"), states, default=LIVE)
     severity = facet(query, "severity", _("Severity"), (ALL, *Severity.choices))
     account = account_facet(query)
@@ -95,10 +118,15 @@ def discrepancies_page(query: Query) -> DiscrepanciesPage:
 
 
 def _in_state(state: str) -> QuerySet[Discrepancy]:
-    if state == "all":
-        return Discrepancy.objects.all()
+    """Narrow to a state; what was only ever suspected, and is gone, is shown to who asks for it."""
+    transient = Q(state=Discrepancy.State.RESOLVED, opened_at=None)
+    if state == TRANSIENT:
+        return Discrepancy.objects.filter(transient)
+    shown = Discrepancy.objects.exclude(transient)
+    if state == ALL_STATES:
+        return shown
     states = Discrepancy.LIVE if state == LIVE else (state,)
-    return Discrepancy.objects.filter(state__in=states)
+    return shown.filter(state__in=states)
 
 
 def _matches(words: str) -> Q:

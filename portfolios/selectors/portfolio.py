@@ -4,11 +4,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from portfolios.models import Discrepancy, ExchangeAccount, Order, Portfolio, Position, SyncRun
+from portfolios.models import (
+    Discrepancy,
+    ExchangeAccount,
+    Order,
+    Portfolio,
+    PortfolioSnapshot,
+    Position,
+    SyncRun,
+)
 from portfolios.selectors.account import RECENT_RUNS
 from portfolios.selectors.accounts import AccountSummary, account_summaries
 from portfolios.selectors.listing import Listing, Query
 from portfolios.selectors.orders import portfolio_orders
+
+MAX_SNAPSHOTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +29,8 @@ class PortfolioPage:
     ----------
     unallocated : Decimal or None
         Units of the trading symbol; None until the books are opened.
+    history : list of PortfolioSnapshot
+        The newest `MAX_SNAPSHOTS`, newest first: what the portfolio was, and for how long.
     """
 
     portfolio: Portfolio
@@ -28,6 +40,7 @@ class PortfolioPage:
     discrepancies: list[Discrepancy]
     orders: Listing[Order]
     recent_runs: list[SyncRun]
+    history: list[PortfolioSnapshot]
 
 
 def portfolio_page(portfolio: Portfolio, query: Query, now: datetime) -> PortfolioPage:
@@ -43,6 +56,7 @@ def portfolio_page(portfolio: Portfolio, query: Query, now: datetime) -> Portfol
         discrepancies=list(live.select_related("account", "portfolio", "order")),
         orders=portfolio_orders(portfolio, query),
         recent_runs=summary.runs[::-1][:RECENT_RUNS],
+        history=list(portfolio.snapshots.order_by("-pk")[:MAX_SNAPSHOTS]),
     )
 
 

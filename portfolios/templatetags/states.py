@@ -74,6 +74,8 @@ LOOKS: dict[str, Look] = {
     "SKIPPED": Look("muted", "skip", gettext_lazy("Skipped")),
     # verdicts
     Verdict.VERIFIED: Look("good", "check", Verdict.VERIFIED.label),
+    Verdict.CONSISTENT: Look("info", "half", Verdict.CONSISTENT.label),
+    Verdict.PROVISIONAL: Look("muted", "clock", Verdict.PROVISIONAL.label),
     Verdict.DIFFERS: Look("bad", "differs", Verdict.DIFFERS.label),
     Verdict.NOT_VERIFIABLE: Look("muted", "question", Verdict.NOT_VERIFIABLE.label),
     # discrepancies

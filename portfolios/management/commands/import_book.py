@@ -4,13 +4,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
+from portfolios.management.books_command import BooksCommand
 from portfolios.services.book import BookError, import_book, read_document
 
 
-class Command(BaseCommand):
+class Command(BooksCommand):
     help = _("Import a book document (JSON), all or nothing. An equal import changes nothing.")
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -4,14 +4,15 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
+from portfolios.management.books_command import BooksCommand
 from portfolios.management.commands.sync import chosen_accounts
 from portfolios.selectors.report import Row, full_report
 
 
-class Command(BaseCommand):
+class Command(BooksCommand):
     help = _("Print accounts, portfolios, orders, balances, discrepancies, incidents and runs.")
 
     def add_arguments(self, parser: CommandParser) -> None:

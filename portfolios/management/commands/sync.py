@@ -4,15 +4,16 @@ import json
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils.translation import gettext as _
 
+from portfolios.management.books_command import BooksCommand
 from portfolios.models import ExchangeAccount, SyncRun
 from portfolios.selectors.report import run_row
 from portfolios.services.manual_sync import exit_code, sync_now
 
 
-class Command(BaseCommand):
+class Command(BooksCommand):
     help = _(
         "Sync accounts now, in this process. Exit code 2 if a run failed or is partial, else 1 if a "
         "difference of severity warning or above is open, else 0."

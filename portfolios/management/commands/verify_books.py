@@ -5,16 +5,17 @@ import sys
 from decimal import Decimal
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 from django.utils.translation import gettext as _
 
 from portfolios.amounts import plain
+from portfolios.management.books_command import BooksCommand
 from portfolios.management.commands.sync import chosen_accounts
 from portfolios.reconciliation.verification import Difference
 from portfolios.services.verification import MEANINGS, Verification, verify_books
 
 
-class Command(BaseCommand):
+class Command(BooksCommand):
     help = _(
         "Recompute all books from their facts; nothing is written. Exit code 1 at the first "
         "difference, which is named, else 0."
