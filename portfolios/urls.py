@@ -7,6 +7,7 @@ from portfolios.views import (
     accounts,
     discrepancies,
     exceptions,
+    exports,
     orders,
     overview,
     portfolios,
@@ -66,6 +67,12 @@ run_urls = [
     path("runs/<int:pk>/progress/", runs.run_progress, name="run_progress"),
 ]
 
+# /export/<list>.csv and .json
+export_urls = [
+    path("export/<slug:name>.csv", exports.export, {"form": "csv"}, name="export_csv"),
+    path("export/<slug:name>.json", exports.export, {"form": "json"}, name="export_json"),
+]
+
 # For whatever watches the process; no log-in.
 probe_urls = [
     path("healthz", probes.healthz, name="healthz"),
@@ -82,5 +89,6 @@ urlpatterns = [
     *discrepancy_urls,
     *exception_urls,
     *run_urls,
+    *export_urls,
     *probe_urls,
 ]

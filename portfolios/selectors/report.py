@@ -79,8 +79,8 @@ def _accounts(accounts: Sequence[ExchangeAccount]) -> list[Row]:
             "label": account.label,
             "market": account.market,
             "health": account_health(account, latest.get(account.pk), now).value,
-            "verified_at": _time(account.verified_at),
-            "next_sync_at": _time(account.next_sync_at),
+            "verified_at": time_text(account.verified_at),
+            "next_sync_at": time_text(account.next_sync_at),
         }
         for account in accounts
     ]
@@ -126,8 +126,8 @@ def order_row(order: Order) -> Row:
         "filled": _amount(order.filled),
         "remaining": _amount(order.remaining),
         "fees": [{"asset": fee["asset"], "amount": fee["amount"]} for fee in order.fees],
-        "created_at": _time(order.created_at),
-        "updated_at": _time(order.updated_at),
+        "created_at": time_text(order.created_at),
+        "updated_at": time_text(order.updated_at),
         "external": order.external,
     }
 
@@ -163,8 +163,8 @@ def discrepancy_row(discrepancy: Discrepancy) -> Row:
         "book": _amount(discrepancy.book),
         "exchange": _amount(discrepancy.exchange),
         "difference": _amount(discrepancy.difference),
-        "first_seen": _time(discrepancy.first_seen),
-        "last_seen": _time(discrepancy.last_seen),
+        "first_seen": time_text(discrepancy.first_seen),
+        "last_seen": time_text(discrepancy.last_seen),
         "times_seen": discrepancy.times_seen,
         "cause": discrepancy.cause or None,
     }
@@ -182,8 +182,8 @@ def incident_row(incident: Incident) -> Row:
         "account": incident.account.label if incident.account else None,
         "operation": incident.operation,
         "count": incident.count,
-        "first_seen": _time(incident.first_seen),
-        "last_seen": _time(incident.last_seen),
+        "first_seen": time_text(incident.first_seen),
+        "last_seen": time_text(incident.last_seen),
         "state": incident.state,
     }
 
@@ -194,8 +194,8 @@ def run_row(run: SyncRun) -> Row:
         "account": run.account.label,
         "trigger": run.trigger,
         "status": run.status,
-        "started_at": _time(run.started_at),
-        "finished_at": _time(run.finished_at),
+        "started_at": time_text(run.started_at),
+        "finished_at": time_text(run.finished_at),
         "http_requests": run.http_requests,
         "orders_checked": run.orders_checked,
         "orders_changed": run.orders_changed,
@@ -215,5 +215,5 @@ def _amount(value: Decimal | None) -> str | None:
     return None if value is None else plain(value)
 
 
-def _time(value: datetime | None) -> str | None:
+def time_text(value: datetime | None) -> str | None:
     return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")

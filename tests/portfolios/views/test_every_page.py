@@ -43,6 +43,7 @@ POSTS = (
     "discrepancy_match",
     "exception_resolve",
 )
+EXPORTED = ("export_csv", "export_json")  # test_exports reads them
 PUBLIC = ("login", "logout", "healthz", "readyz")
 MAX_QUERIES = 23
 
@@ -101,7 +102,7 @@ def make_lapse(order: Order, text: str) -> Discrepancy:
 
 
 def test_the_names_below_are_all_pages_that_there_are() -> None:
-    known = {*LISTS, *DETAILS, *POSTS, *PUBLIC, "run_progress", "sync_all"}
+    known = {*LISTS, *DETAILS, *POSTS, *PUBLIC, *EXPORTED, "run_progress", "sync_all"}
 
     assert {pattern.name for pattern in urlpatterns} == known
 
