@@ -3,16 +3,18 @@ from __future__ import annotations
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
+from portfolios.api.application import api_urls
 from portfolios.views import (
     accounts,
+    decisions,
     discrepancies,
     exceptions,
     exports,
-    orders,
     overview,
     portfolios,
     probes,
     runs,
+    verdicts,
 )
 
 login_urls = [
@@ -36,21 +38,16 @@ portfolio_urls = [
     path("portfolios/<int:pk>/sync/", portfolios.portfolio_sync, name="portfolio_sync"),
 ]
 
-# /orders/<id>/…
-order_urls = [
-    path("orders/<int:pk>/claim/", orders.order_claim, name="order_claim"),
+# /decisions/ and /accounts/<id>/decisions/<kind>/
+decision_urls = [
+    path("decisions/", decisions.decisions, name="decisions"),
+    path("accounts/<int:pk>/decisions/<slug:kind>/", decisions.decision, name="decision"),
 ]
 
 # /discrepancies/<id>/…
 discrepancy_urls = [
     path("discrepancies/", discrepancies.discrepancies, name="discrepancies"),
     path("discrepancies/<int:pk>/", discrepancies.discrepancy, name="discrepancy"),
-    path(
-        "discrepancies/<int:pk>/lapse/", discrepancies.discrepancy_lapse, name="discrepancy_lapse"
-    ),
-    path(
-        "discrepancies/<int:pk>/match/", discrepancies.discrepancy_match, name="discrepancy_match"
-    ),
 ]
 
 # /exceptions/<id>/…
@@ -64,6 +61,7 @@ exception_urls = [
 run_urls = [
     path("runs/", runs.runs, name="runs"),
     path("runs/<int:pk>/", runs.run, name="run"),
+    path("runs/<int:pk>/verdicts/", verdicts.verdicts, name="verdicts"),
     path("runs/<int:pk>/progress/", runs.run_progress, name="run_progress"),
 ]
 
@@ -85,10 +83,11 @@ urlpatterns = [
     *login_urls,
     *account_urls,
     *portfolio_urls,
-    *order_urls,
+    *decision_urls,
     *discrepancy_urls,
     *exception_urls,
     *run_urls,
     *export_urls,
     *probe_urls,
+    path("api/v1/", api_urls()),
 ]

@@ -18,6 +18,7 @@ from decimal import Context, Decimal, localcontext
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NoReturn
+from urllib.parse import urlsplit
 
 import ccxt.async_support as ccxt
 
@@ -109,7 +110,9 @@ class HardenedExchange(ccxt.Exchange):  # type: ignore[misc]  # ccxt is untyped
     ) -> Any:
         if method != "GET" and not _is_allowed_read.get():
             raise _write_refused(self.catalogue_id, method)
-        reply = ReplyFacts()
+        endpoint = self.session.endpoint if isinstance(self.session, AccountSession) else ""
+        asked = urlsplit(url)
+        reply = ReplyFacts(f"{asked.scheme}://{asked.netloc}", endpoint)
         token = _reply.set(reply)
         try:
             answer = await super().fetch(url, method, headers, body)

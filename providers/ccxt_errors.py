@@ -94,15 +94,27 @@ _NOT_FOUND: Final = 404
 
 
 class ReplyFacts:
-    """Status and headers of the last answer that belongs to an error; status 0 if there was none."""
+    """Status and headers of the last answer that belongs to an error; status 0 if there was none.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    origin, endpoint : str
+        Scheme and host that ccxt asked, and what took their place; empty if nothing did.
+    """
+
+    def __init__(self, origin: str = "", endpoint: str = "") -> None:
+        self.origin = origin
+        self.endpoint = endpoint
         self.status = 0
         self.headers: Mapping[str, str] = {}
 
     def record(self, status: int, headers: Mapping[str, str]) -> None:
         self.status = status
         self.headers = {name.lower(): value for name, value in headers.items()}
+
+    def place(self, text: str) -> str:
+        """Let `text`, which is ccxt's, name what was really asked."""
+        return text.replace(self.origin, self.endpoint) if self.endpoint and self.origin else text
 
     @property
     def retry_after(self) -> float | None:
@@ -122,7 +134,7 @@ def translated(market: str, error: Exception, reply: ReplyFacts) -> OperationalE
     """Tell what `error` of ccxt, or of one of its parsers, means to the reader of `market`."""
     names = [kind.__name__ for kind in type(error).__mro__]
     kind = type(error).__name__
-    text = _URL.sub(r"\1", str(error))
+    text = _URL.sub(r"\1", reply.place(str(error)))
     if "BaseError" not in names:
         message = f"{market}: the answer could not be read ({kind}: {text})"
         return UnexpectedReport(one_line(message, _MAX_TEXT), kind=kind)

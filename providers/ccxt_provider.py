@@ -173,6 +173,7 @@ async def _snapshot(
 ) -> Snapshot:
     try:
         await connection.learn_symbols()
+        await connection.learns_new_symbols(order.symbol for order in request.known_orders)
     except Exception as e:  # without symbols no leg can be read
         spent = connection.requests
         return Snapshot(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +29,7 @@ from providers.resilience import Retry
 from providers.symbols import SYMBOLS_MAX_AGE, Site, SymbolLoader, SymbolStore
 from providers.transport import AccountSession, Transport
 
-# An unknown symbol may be a new one, which is not worth more than one read of all in this time.
+# An unknown symbol may be a new one; each is not worth more than one read of all in this time.
 _NEW_SYMBOLS_SECONDS: Final = 600.0
 # An account may be changed to another mode; until then that is noticed it is read wrongly.
 _MODES_MAX_AGE: Final = 3600.0
@@ -46,6 +47,8 @@ class Memory:
         self.symbols = SymbolStore(folder)
         self.files = FileCache(folder)
         self.clock_offsets: dict[str, float] = {}
+        # When a site's symbols were last read for a name that they do not have: site and name to seconds since 1970.
+        self.looked_for: dict[tuple[str, str], float] = {}
 
 
 class Connection:
@@ -78,6 +81,7 @@ class Connection:
         self._session = session
         self._connector = connector
         self._has_measured_clock = False
+        self._symbols_from = 0.0
 
     @property
     def requests(self) -> int:
@@ -139,19 +143,25 @@ class Connection:
                 loader = self._connector.loader
                 symbols = await loader.symbols(self._site, self._session, max_age)
                 symbols.give_to(self._exchange)
+                self._symbols_from = symbols.loaded_at
         except _NEEDS_KEY:
             await self.read("load_markets")
         except TimeoutError:
             raise _too_late(self.market.id) from None
 
     async def learns_new_symbols(self, symbols: Iterable[str | None]) -> bool:
-        """Read the market's symbols again if one of `symbols` is unknown and they are not fresh."""
-        if all(symbol in self._exchange.markets for symbol in symbols if symbol):
+        """Read the market's symbols again if one of `symbols` is unknown and was not looked for of late."""
+        unknown = {symbol for symbol in symbols if symbol} - self._exchange.markets.keys()
+        memory, now = self._connector.memory, time.time()
+        since = now - _NEW_SYMBOLS_SECONDS
+        is_news = any(memory.looked_for.get((self._site.key, x), 0) < since for x in unknown)
+        if not is_news or memory.symbols.find(self._site) is None:
             return False
-        known = self._connector.memory.symbols.find(self._site)
-        if known is None or known.age < _NEW_SYMBOLS_SECONDS:
-            return False
-        await self.learn_symbols(_NEW_SYMBOLS_SECONDS)
+        # Another account may have read them since: those are as good. A second, as a file is younger than its symbols.
+        await self.learn_symbols(now - self._symbols_from - 1)
+        looked_for = {key: at for key, at in memory.looked_for.items() if at >= since}
+        missed = unknown - self._exchange.markets.keys()
+        memory.looked_for = looked_for | {(self._site.key, x): now for x in missed}
         return True
 
     async def read_clock(self) -> float:

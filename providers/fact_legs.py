@@ -11,9 +11,10 @@ from providers.connection import Connection
 from providers.errors import CapabilityMissing
 from providers.fill_reads import FillReads
 from providers.flow_reads import FlowReads
-from providers.legs import ALL, THE_REST, LegRecorder
+from providers.legs import ALL, LegRecorder
 from providers.readings import Reading
 from providers.reports import (
+    THE_REST,
     FillReport,
     KnownOrder,
     LegKind,
@@ -40,7 +41,7 @@ class FactLegs:
         kind = LegKind.ACCOUNT_FILLS
         by_symbol = self._connection.market.fills_need_symbol
         subjects = symbols.names if by_symbol else (ALL,)
-        orders: dict[str, KnownOrder] = {}
+        orders: dict[tuple[str, str], KnownOrder] = {}
         for done, symbol in enumerate(subjects, start=1):
             reading = await self._recorder.record(kind, symbol, partial(self._fills_of, symbol))
             orders |= _orders_of(reading)
@@ -71,10 +72,12 @@ class FactLegs:
         return begin - timedelta(seconds=self._request.overlap_seconds), until
 
 
-def _orders_of(reading: Reading | None) -> dict[str, KnownOrder]:
+def _orders_of(reading: Reading | None) -> dict[tuple[str, str], KnownOrder]:
     fills = [row for row in reading.rows if isinstance(row, FillReport)] if reading else []
     return {
-        fill.order_external_id: KnownOrder(fill.order_external_id, fill.symbol, filled=_NOTHING)
+        (fill.symbol, fill.order_external_id): KnownOrder(
+            fill.order_external_id, fill.symbol, filled=_NOTHING
+        )
         for fill in fills
         if fill.order_external_id
     }

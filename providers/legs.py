@@ -17,8 +17,6 @@ from providers.reports import Leg, LegKind, LegStatus, Progress, SnapshotRequest
 
 # Read in full by no symbol at all.
 ALL: Final = ""
-# Stands for whatever is not named.
-THE_REST: Final = "*"
 
 # Seconds; a longer one is the next run's to wait for.
 _LONGEST_PAUSE: Final = 5.0

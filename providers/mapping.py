@@ -142,11 +142,11 @@ def order_report(raw: Raw) -> OrderReport:
 
 def most_advanced(orders: Iterable[OrderReport]) -> tuple[OrderReport, ...]:
     """Keep one copy of each order, the one that knows most: a list may tell an older one as well."""
-    best: dict[str, OrderReport] = {}
+    best: dict[tuple[str, str], OrderReport] = {}
     for order in orders:
-        known = best.get(order.external_id)
-        if known is None or _progress(order) > _progress(known):
-            best[order.external_id] = order
+        key = order.symbol, order.external_id
+        if key not in best or _progress(order) > _progress(best[key]):
+            best[key] = order
     return tuple(best.values())
 
 

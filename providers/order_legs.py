@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
@@ -11,10 +12,11 @@ from providers.account_reads import AccountReads
 from providers.connection import Connection
 from providers.errors import OrderUnknown
 from providers.fill_reads import FillReads
-from providers.legs import ALL, THE_REST, LegRecorder
+from providers.legs import ALL, LegRecorder
 from providers.order_search import OrderSearch
 from providers.readings import Reading
 from providers.reports import (
+    THE_REST,
     KnownOrder,
     LegKind,
     LegStatus,
@@ -28,8 +30,9 @@ _MANY_OPEN: Final = 3
 # Orders that no book knows are read singly, so many a snapshot.
 _MAX_UNKNOWN: Final = 50
 
-# External id, client id: the latter only of an order that has no external id.
-_Key = tuple[str, str]
+# External id, client id, symbol: the second only of an order that has no external id, the last only where two orders
+# share the id, as some exchanges number those of each symbol anew.
+_Key = tuple[str, str, str]
 
 
 class OrderLegs:
@@ -38,7 +41,7 @@ class OrderLegs:
     Attributes
     ----------
     reports : dict
-        What was told of an order, by external id and by client id.
+        What was told of an order, by `_Key`.
     has_moved : bool
         Whether an open order is not as the books know it, or one is open that they do not know.
     """
@@ -60,11 +63,12 @@ class OrderLegs:
         self._request = request
         self._recorder = recorder
         self._symbols = symbols
-        self._known = {_key(order): order for order in request.known_orders}
-        self._known.pop(("", ""), None)
+        self._shared = _shared_ids(request.known_orders)
+        self._known = {self._key(order): order for order in request.known_orders}
+        self._known.pop(("", "", ""), None)
         self._by_symbol = connection.market.open_orders_need_symbol
         # Ids that are open by list and symbol; None where the list was not read whole.
-        self._open: dict[tuple[LegKind, str], frozenset[str] | None] = {}
+        self._open: dict[tuple[LegKind, str], frozenset[_Key] | None] = {}
         self._denied: list[KnownOrder] = []
 
     @property
@@ -108,34 +112,37 @@ class OrderLegs:
     async def read_fills(self) -> None:
         """Read the fills of orders of which the exchange tells more than the books know."""
         have = {leg.subject for leg in self._recorder.legs if leg.kind is LegKind.FILLS}
-        wanted = {
-            report.external_id: (replace(order, external_id=report.external_id), report)
+        wanted = [
+            (replace(order, external_id=report.external_id), report)
             for key, order in self._known.items()
             if (report := self.reports.get(key)) is not None and _wants_fills(order, report)
-        }
-        todo = {id_: order for id_, order in wanted.items() if id_ not in have}
-        for done, (id_, (order, report)) in enumerate(todo.items(), start=1):
+        ]
+        by_subject = {self._subject(order): (order, report) for order, report in wanted}
+        todo = {name: order for name, order in by_subject.items() if name not in have}
+        for done, (subject, (order, report)) in enumerate(todo.items(), start=1):
             read = partial(self._fill_reads.of_order, order, report)
-            await self._recorder.record(LegKind.FILLS, id_, read)
+            await self._recorder.record(LegKind.FILLS, subject, read)
             self._recorder.progress(LegKind.FILLS, done, len(todo))
 
     async def search_denied(self) -> None:
         """Look for open orders that the exchange denies among those that ended, and for their fills."""
         for order in self._denied:
-            subject = _subject(order)
+            subject = self._subject(order)
             kind = LegKind.ENDED_ORDERS
             found = await self._recorder.record(kind, subject, partial(self._search.find, order))
             reports = found.rows if found else ()
-            self.reports |= {_key(order): row for row in reports if isinstance(row, OrderReport)}
+            self.reports |= {
+                self._key(order): row for row in reports if isinstance(row, OrderReport)
+            }
             if not reports:
                 read = partial(self._fill_reads.of_denied, order)
                 await self._recorder.record(LegKind.FILLS, subject, read)
 
     async def read_unknown(self, orders: Iterable[KnownOrder]) -> None:
         """Read orders that turned up by a fill and that no book knows."""
-        known = self._request.known_order_ids | {id_ for id_, _ in (*self._known, *self.reports)}
-        unknown = {x.external_id: x for x in orders if x.external_id not in known | {""}}
-        todo = list(unknown.values())
+        known = self._request.known_order_ids | {id_ for id_, *_ in (*self._known, *self.reports)}
+        todo = [order for order in orders if order.external_id not in known | {""}]
+        self._shared |= _shared_ids(todo)
         for order in todo[:_MAX_UNKNOWN]:
             await self._read_order(order)
         if len(todo) > _MAX_UNKNOWN:
@@ -157,11 +164,12 @@ class OrderLegs:
                 self._open[kind, symbol] = frozenset()
             return
         orders = [row for row in reading.rows if isinstance(row, OrderReport)]
-        self.reports |= {("", order.client_order_id): order for order in orders}
-        self.reports |= {(order.external_id, ""): order for order in orders}
+        self.reports |= {("", order.client_order_id, ""): order for order in orders}
+        told = {self._key(order): order for order in orders}
+        self.reports |= told
         if reading.hidden_ids is not None:
-            ids = frozenset(order.external_id for order in orders)
-            self._open[kind, symbol] = reading.hidden_ids | ids
+            hidden = frozenset((id_, "", "") for id_ in reading.hidden_ids)
+            self._open[kind, symbol] = hidden | told.keys()
 
     def _is_apart(self, order: KnownOrder) -> bool:
         return order.is_trigger and self.has_triggers_apart
@@ -170,33 +178,33 @@ class OrderLegs:
         if not self._reads.can_ask_for(order):
             return False
         if not order.is_open:
-            return order.wants_fills and _key(order) not in self.reports
+            return order.wants_fills and self._key(order) not in self.reports
         return self._has_left(order)
 
     def _has_left(self, order: KnownOrder) -> bool:
         """Whether the order is in none of the lists that could have it, all of them read whole."""
-        if _key(order) in self.reports:
+        if self._key(order) in self.reports:
             return False
         symbol = order.symbol if self._by_symbol else ALL
         kinds = [LegKind.OPEN_ORDERS]
         if self._is_apart(order) or (LegKind.TRIGGER_ORDERS, symbol) in self._open:
             kinds.append(LegKind.TRIGGER_ORDERS)
         for kind in kinds:
-            ids = self._open.get((kind, symbol))
-            if ids is None or order.external_id in ids:
+            keys = self._open.get((kind, symbol))
+            if keys is None or (order.external_id, "", "") in keys:
                 return False
         return True
 
     def _is_moved(self, order: KnownOrder) -> bool:
         if not order.is_open or self._is_apart(order):
             return False
-        report = self.reports.get(_key(order))
+        report = self.reports.get(self._key(order))
         if report is None:
             return self._has_left(order)
         return report.filled is not None and report.filled != order.filled
 
     def _has_unknown(self) -> bool:
-        ids = self._request.known_order_ids | {id_ for id_, _ in self._known}
+        ids = self._request.known_order_ids | {id_ for id_, *_ in self._known}
         ours = {order.client_order_id for order in self._known.values()} - {""}
         return any(
             report.external_id not in ids and report.client_order_id not in ours
@@ -205,25 +213,32 @@ class OrderLegs:
 
     async def _read_order(self, order: KnownOrder) -> None:
         read = partial(self._order, order)
-        await self._recorder.record(LegKind.ORDER, _subject(order), read)
+        await self._recorder.record(LegKind.ORDER, self._subject(order), read)
 
     async def _order(self, order: KnownOrder) -> Reading:
         try:
             report = await self._reads.order(order)
         except OrderUnknown:
-            if order.is_open and _key(order) in self._known:
+            if order.is_open and self._key(order) in self._known:
                 self._denied.append(order)
             raise
-        self.reports[_key(order)] = report
+        self.reports[self._key(order)] = report
         return Reading((report,), 1)
 
+    def _key(self, order: KnownOrder | OrderReport) -> _Key:
+        if not order.external_id:
+            return "", order.client_order_id, ""
+        return order.external_id, "", order.symbol if order.external_id in self._shared else ""
 
-def _key(order: KnownOrder) -> _Key:
-    return order.external_id, "" if order.external_id else order.client_order_id
+    def _subject(self, order: KnownOrder) -> str:
+        id_, client_id, symbol = self._key(order)
+        return f"{id_} {symbol}" if symbol else id_ or client_id
 
 
-def _subject(order: KnownOrder) -> str:
-    return order.external_id or order.client_order_id
+def _shared_ids(orders: Iterable[KnownOrder]) -> frozenset[str]:
+    """Find the ids that orders of several symbols have."""
+    ids = Counter(id_ for id_, _ in {(x.external_id, x.symbol) for x in orders if x.external_id})
+    return frozenset(id_ for id_, symbols in ids.items() if symbols > 1)
 
 
 def _wants_fills(known: KnownOrder, report: OrderReport) -> bool:

@@ -15,6 +15,8 @@ from enum import StrEnum
 from providers.credentials import Credentials
 
 SPOT = "spot"
+# As the subject of a leg: whatever is not named.
+THE_REST = "*"
 
 
 class OrderSide(StrEnum):

@@ -93,6 +93,11 @@ class AccountSession:
         self._seconds = request_seconds
         self._max_bytes = max_body_bytes
 
+    @property
+    def endpoint(self) -> str:
+        """Scheme and host that take the place of the exchange's; empty if none do."""
+        return str(self._endpoint.origin()) if self._endpoint else ""
+
     def counts_for(self, payer: AccountSession) -> None:
         """Count the requests of this session for `payer`, too."""
         self._payer = payer

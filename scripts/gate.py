@@ -31,8 +31,11 @@ CHROMIUM_PACKAGES: Final = ("chromium", "fonts-dejavu-core")
 STATIC_LIMIT: Final = 60.0
 TEST_LIMIT: Final = 330.0
 HANGS_AFTER: Final = 4
-# By file, since some files start servers for all their tests.
-PYTEST: Final = (PYTHON, "-m", "pytest", "--numprocesses", "2", "--dist", "loadfile", "--quiet")
+# By file, since some files start servers for all their tests; in the order of `tests/conftest.py`.
+BY_FILE: Final = ("--dist", "loadfile", "--no-loadscope-reorder")
+PYTEST: Final = (PYTHON, "-m", "pytest", "--numprocesses", "2", *BY_FILE, "--quiet")
+# A developer's own settings are not what is tested; and modules are compiled once, not by every process.
+NOT_KEPT: Final = ("POSSYNC_", "DJANGO_", "Q_", "PYTHONDONTWRITEBYTECODE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +65,8 @@ class Gate:
 
     def __init__(self, data_folder: Path) -> None:
         self.failed: list[str] = []
-        # A developer's own settings are not what is tested.
-        kept = {
-            k: v for k, v in os.environ.items() if not k.startswith(("POSSYNC_", "DJANGO_", "Q_"))
-        }
         self._environment = {
-            **kept,
+            **{name: value for name, value in os.environ.items() if not name.startswith(NOT_KEPT)},
             "POSSYNC_ENV_FILE": os.devnull,
             "POSSYNC_DATA_DIR": str(data_folder),
             "POSSYNC_CHROMIUM": str(CHROMIUM),

@@ -210,6 +210,8 @@ def make_discrepancy(account: ExchangeAccount | None = None, **kwargs: Any) -> D
         "first_seen": NOON,
         "last_seen": NOON,
     }
+    if kwargs.get("state") != Discrepancy.State.SUSPECTED:
+        defaults["opened_at"] = NOON
     return Discrepancy.objects.create(account=account or make_account(), **defaults | kwargs)
 
 

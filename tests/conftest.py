@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,28 @@ CHROMIUM_FLAGS = [
     "--disable-sync",
 ]
 LOOPBACK = {"127.0.0.1", "::1", "localhost", "", None}
+# Marks of tests that take their time.
+LONG = ("processes", "timeout")
+TESTS = Path(__file__).parent
+# What two databases can do differently: keep, add up, compare and sort amounts; refuse a row; hold a lock; find rows
+# again that are written together. These are run on PostgreSQL too, with a full sync of every kind and every page once.
+# What else talks to a database asks nothing of it that these do not.
+ON_BOTH_DATABASES = (
+    *("house/test_conftest.py", "portfolios/scenarios", "portfolios/selectors"),
+    *("portfolios/test_append_only.py", "portfolios/test_fields.py", "portfolios/test_tasks.py"),
+    "portfolios/test_number_survival.py",
+    *(
+        f"portfolios/services/test_{name}.py"
+        for name in (
+            *("balances", "baselines", "baselines_movements", "book_export", "cursors"),
+            *("discrepancies", "discrepancies_balances", "fills", "flows", "integrity", "ledger"),
+            *("legs", "locks", "orders", "portfolio_snapshots", "portfolio_sync", "replay", "runs"),
+            *("snapshots", "verification", "verification_of_desks"),
+        )
+    ),
+    "portfolios/services/decisions",
+    *("portfolios/admin/test_site.py", "portfolios/views/test_every_page.py"),
+)
 
 
 def pytest_configure() -> None:
@@ -45,15 +68,33 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(settings.DATA_DIR, ignore_errors=True)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # What talks to a database of the test's own process is run on PostgreSQL too.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if "books_in_memory" in fixtures:  # cannot be on PostgreSQL
-            continue
-        if item.get_closest_marker("django_db") or "db" in fixtures or "live_server" in fixtures:
+        if _is_on_both(item.path) and _uses_the_database(item):
             item.add_marker("database")
+    yield
+    # Long ones first: at the end all processes shall have work until they are through.
+    long = {item.path for item in items if any(map(item.get_closest_marker, LONG))}
+    items.sort(key=lambda item: item.path not in long)
+
+
+def _is_on_both(path: Path) -> bool:
+    return path.is_relative_to(TESTS) and path.relative_to(TESTS).as_posix().startswith(
+        ON_BOTH_DATABASES
+    )
+
+
+def _uses_the_database(item: pytest.Item) -> bool:
+    fixtures = getattr(item, "fixturenames", ())
+    is_marked = item.get_closest_marker("django_db") is not None
+    return is_marked or not {"db", "transactional_db"}.isdisjoint(fixtures)
+
+
+def pytest_collection_finish() -> None:
+    # Half a million objects that stay for good need not be looked through again and again: a tenth of all the time.
+    gc.collect()
+    gc.freeze()
 
 
 def _refuse_the_network(event: str, args: tuple[Any, ...]) -> None:

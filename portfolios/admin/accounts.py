@@ -35,7 +35,7 @@ class ExchangeAccountAdmin(admin.ModelAdmin[ExchangeAccount]):
             gettext_lazy("Judging"),
             {
                 "classes": ("collapse",),
-                "fields": ("lag_seconds", "grace_seconds", "lapses_by_itself"),
+                "fields": ("lag_seconds", "grace_seconds", "policy", "lapses_by_itself"),
             },
         ),
         (gettext_lazy("Reading"), {"classes": ("collapse",), "fields": ("symbols",)}),

@@ -10,8 +10,10 @@ from portfolios.models.ledger import LedgerEntry
 from portfolios.models.order import ClaimRule, Fill, Order, OrderVersion
 from portfolios.models.portfolio import Portfolio, PortfolioSnapshot, Position
 from portfolios.models.sync import LegContent, StoredLeg, SyncRun, WorkerBeat
+from portfolios.models.token import ApiToken
 
 __all__ = [
+    "ApiToken",
     "AssetBalance",
     "AssetRule",
     "ClaimRule",

@@ -58,10 +58,11 @@ class Order(models.Model):
         verbose_name = _("order")
         verbose_name_plural = _("orders")
         constraints = [
+            # Some exchanges number the orders of each symbol anew.
             models.UniqueConstraint(
-                fields=["account", "external_id"],
+                fields=["account", "symbol", "external_id"],
                 condition=~models.Q(external_id=""),
-                name="order_external_id_unique_in_account",
+                name="order_external_id_unique_in_symbol",
             ),
             models.CheckConstraint(
                 condition=~models.Q(external_id="") | ~models.Q(client_order_id=""),

@@ -1,51 +1,133 @@
-"""Whether the books agree with the exchange on one asset."""
+"""Whether the books agree with the exchange on one asset, and by what that is said."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from decimal import Decimal
+from typing import Final
 
-from portfolios.amounts import difference
-from providers.reports import BalanceReport
+from portfolios.amounts import difference, exact_sum
+from portfolios.reconciliation.verdicts import (
+    NOT_SETTLED,
+    Effect,
+    Interval,
+    Judgement,
+    Verdict,
+    Window,
+    expected_interval,
+    explained,
+    is_open,
+    judge,
+)
 
 ZERO = Decimal(0)
+NONE: Final = Interval(ZERO, ZERO, ZERO)
 NEW_ASSET = "new asset"
 VANISHED = "vanished"
+DRIFT = "drift"
 UNEXPLAINED = "unexplained"
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """`residual` = total - expected, in units of the asset; None where it could not be judged, with the reason."""
+class Evidence:
+    """All that one asset of one read is judged by.
+
+    Parameters
+    ----------
+    total : Decimal or None
+        As the exchange tells it; None if it does not.
+    expected : Decimal
+        Sum of all that is booked, `effects` included.
+    tolerance : Decimal
+        Units by which amounts that we had to compute may be off.
+    lag : timedelta
+        How long the exchange may take at most until an effect shows in its balances.
+    pending : Decimal
+        What movements on their way make the total differ by: some exchanges count them sooner or later than the books.
+    doubt : Interval
+        What may have to be added to the books while the baseline is not settled.
+    corrections : tuple of Decimal
+        The same, each amount that it may be.
+    """
 
     total: Decimal | None
     expected: Decimal
-    residual: Decimal | None
-    reason: str = ""
+    window: Window
+    lag: timedelta
+    effects: tuple[Effect, ...] = ()
+    tolerance: Decimal = ZERO
+    pending: Decimal = ZERO
+    doubt: Interval = field(default=NONE)
+    corrections: tuple[Decimal, ...] = ()
 
     @property
-    def agrees(self) -> bool:
-        return self.residual == 0
+    def booked(self) -> Interval:
+        """What the books expect of the read."""
+        expected = exact_sum((self.expected, self.pending))
+        return expected_interval(expected, self.effects, self.window, self.lag) + self.doubt
+
+    def without_certain(self) -> Evidence:
+        """Leave out the effects that are in every such read: they change nothing."""
+        left = tuple(effect for effect in self.effects if is_open(effect, self.window, self.lag))
+        return replace(self, effects=left)
 
 
-def judgement(expected: Decimal, reported: BalanceReport | None) -> Judgement:
-    """Compare what the books expect with what a complete read reports; an asset it does not list is none held."""
-    total = ZERO if reported is None else reported.total
-    if total is None:
-        return Judgement(None, expected, None, reason="total not reported")
-    return Judgement(total, expected, difference(total, expected))
+def judged(evidence: Evidence) -> Judgement:
+    """Judge as if all that happened up to the read were known."""
+    found = judge(evidence.total, evidence.booked, evidence.tolerance, is_settled=True)
+    return explained(
+        found,
+        evidence.effects,
+        evidence.window,
+        evidence.lag,
+        evidence.tolerance,
+        evidence.corrections,
+    )
 
 
-def balance_cause(judged: Judgement, *, known_before: bool) -> str:
-    """Name the kind of difference, as far as the two numbers tell.
+def provisional(judgement: Judgement) -> Judgement:
+    """Take the word back that is said before all is known: the numbers stay."""
+    if judgement.verdict is Verdict.NOT_VERIFIABLE:
+        return judgement
+    return replace(judgement, verdict=Verdict.PROVISIONAL, reason=NOT_SETTLED)
+
+
+def expected_then(evidence: Evidence, judgement: Judgement) -> Decimal:
+    """Tell what the books likely expect of the read: `total` less the residual."""
+    if evidence.total is None or judgement.residual is None:
+        return evidence.booked.point
+    return difference(evidence.total, judgement.residual)
+
+
+def balance_cause(
+    total: Decimal | None,
+    expected: Decimal,
+    *,
+    known_before: bool,
+    agreed_by: Sequence[Decimal] = (),
+) -> str:
+    """Name the kind of difference, as far as the numbers tell.
 
     Parameters
     ----------
     known_before : bool
         Whether the asset has agreed at an earlier look.
+    agreed_by : sequence of Decimal
+        Residuals of the last looks within the tolerance, oldest first: steps of one sign have added up.
     """
-    if not known_before and not judged.expected:
+    if not known_before and not expected:
         return NEW_ASSET
-    if judged.expected > 0 and not judged.total:
+    if expected > 0 and not total:
         return VANISHED
-    return UNEXPLAINED
+    return DRIFT if _grows(agreed_by) else UNEXPLAINED
+
+
+def _grows(residuals: Sequence[Decimal]) -> bool:
+    """Whether the residuals go one way from nothing: each as far as the one before or farther, the last beyond it."""
+    if len(residuals) < 2 or not residuals[-1]:
+        return False
+    sign = 1 if residuals[-1] > 0 else -1
+    one_way = [residual * sign for residual in residuals]
+    return one_way[0] >= 0 and one_way == sorted(one_way) and one_way[0] < one_way[-1]

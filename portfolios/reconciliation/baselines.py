@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import combinations
 from types import MappingProxyType
 from typing import Final
 
 from portfolios.amounts import difference, exact, exact_sum
-from portfolios.reconciliation.verdicts import Effect, Interval, Window, expected_interval
+from portfolios.reconciliation.verdicts import (
+    MAY_SWAP,
+    Effect,
+    Interval,
+    Window,
+    expected_interval,
+)
 
 ZERO = Decimal(0)
+# More trades than these within a second are not mixed in every way.
+_MOST_SWAPPED: Final = 5
 _NOTHING: Final[Mapping[str, Decimal]] = MappingProxyType({})
 
 
@@ -58,19 +67,31 @@ def baseline_interval(
 def baseline_corrections(
     trades: Iterable[Trade], window: Window, lag: timedelta
 ) -> tuple[Mapping[str, Decimal], ...]:
-    """Give what has to be added to what the books expect, by asset, if the baseline held the first k uncertain trades.
+    """Give what has to be added to what the books expect, by asset, for all that the baseline may have held.
 
-    The k-th element says it of k; there is always a first. Only whole stretches of trades in order of time are thought
-    of: of equal times, in the order given.
+    It held the first few of the uncertain trades in order of time (of equal times, in the order given); of those less
+    than a second older than the last of them, any may be missing, as in every read. There is always a first.
     """
     in_time = sorted(trades, key=lambda trade: trade.at)
     uncertain = [trade for trade in in_time if window.low - lag < trade.at <= window.high]
     earlier = [trade for trade in in_time if trade.at <= window.low - lag]
     later = [trade for trade in in_time if trade.at > window.high]
-    return tuple(
-        _correction([*earlier, *uncertain[:k]], [*uncertain[k:], *later])
-        for k in range(len(uncertain) + 1)
-    )
+    found: dict[tuple[tuple[str, Decimal], ...], Mapping[str, Decimal]] = {}
+    for k in range(len(uncertain) + 1):
+        for gone in _swapped(uncertain[:k]):
+            held = [trade for n, trade in enumerate(uncertain[:k]) if n not in gone]
+            missing = [trade for n, trade in enumerate(uncertain) if n >= k or n in gone]
+            correction = _correction([*earlier, *held], [*missing, *later])
+            found.setdefault(tuple(sorted(correction.items())), correction)
+    return tuple(found.values())
+
+
+def _swapped(shown: Sequence[Trade]) -> Iterator[tuple[int, ...]]:
+    """List which of `shown` the exchange may have posted after the last of them."""
+    last = len(shown) - 1
+    near = [n for n in range(last) if shown[last].at - shown[n].at < MAY_SWAP][-_MOST_SWAPPED:]
+    for count in range(len(near) + 1):
+        yield from combinations(near, count)
 
 
 def _correction(held: Iterable[Trade], missing: Iterable[Trade]) -> dict[str, Decimal]:
@@ -90,9 +111,7 @@ def settled_baseline(
     corrections: Sequence[Mapping[str, Decimal]],
     tolerances: Mapping[str, Decimal] = _NOTHING,
 ) -> int | None:
-    """Find how many of the uncertain trades the baseline held; None if that is not proved.
-
-    Several numbers that come to the same corrections are as good as one.
+    """Find which of `corrections` is the true one; None if that is not proved.
 
     Parameters
     ----------

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from decimal import Decimal
 
 from portfolios.amounts import difference, exact_mul, exact_sum, ratio_of
@@ -79,6 +80,34 @@ def execution(order: OrderFacts, fills: Sequence[FillReport]) -> Execution:
     if rest_quote is None:
         return Execution(base, quote, fees if taken else {}, unpriced=rest)
     return Execution(due, exact_sum((quote, rest_quote)), fees)
+
+
+def moved_before(order: OrderFacts, fills: Sequence[FillReport], moment: datetime) -> Execution:
+    """Tell what an order, booked in full since its opening, had moved up to `moment` of that, by its exchange's clock.
+
+    Negative if part of what the opening counts was filled later: nothing has booked that.
+    """
+    before = [fill for fill in fills if fill.executed_at and fill.executed_at <= moment]
+    # Of what was filled at the order's opening some fills may be among those, and others were never listed.
+    unlisted = difference(order.filled, exact_sum(fill.amount for fill in fills))
+    unlisted = max(min(unlisted, order.opening_filled), ZERO)
+    filled = exact_sum((unlisted, *(fill.amount for fill in before)))
+    if filled >= order.opening_filled:
+        return execution(_as_of(order, filled), before)
+    opening = _oldest(fills, difference(order.opening_filled, unlisted))
+    later = execution(_as_of(order, order.opening_filled, opening=filled), opening)
+    fees = {asset: fee.copy_negate() for asset, fee in later.fees.items()}
+    return Execution(later.base.copy_negate(), later.quote.copy_negate(), fees)
+
+
+def _as_of(order: OrderFacts, filled: Decimal, opening: Decimal | None = None) -> OrderFacts:
+    opened = order.opening_filled if opening is None else opening
+    return replace(order, filled=filled, opening_filled=opened, cost=None, average=None, fees=())
+
+
+def _oldest(fills: Sequence[FillReport], due: Decimal) -> list[FillReport]:
+    # Taken from the front, so they are in their order.
+    return _latest(fills[::-1], due)
 
 
 def _latest(fills: Sequence[FillReport], due: Decimal) -> list[FillReport]:

@@ -12,6 +12,8 @@ from portfolios.amounts import exact_sum
 from portfolios.reconciliation.execution import fees_by_asset
 from providers.reports import FeeReport, FlowKind, FlowReport, FlowStatus
 
+# On its way, or told in a word that is not known.
+UNSETTLED: Final = (FlowStatus.PENDING, "")
 # A movement that was done may still come back; one that came back is not on its way again.
 _RANK: Final[Mapping[FlowStatus | None, int]] = {
     None: 0,

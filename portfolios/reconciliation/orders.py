@@ -80,7 +80,7 @@ def merged_order(known: OrderState, report: OrderReport) -> OrderState:
         external_id=known.external_id or report.external_id,
         client_order_id=known.client_order_id or report.client_order_id,
         type=max(known.type, report.type, key=_type_rank),
-        fees=_joined_fees(known.fees, report.fees) if report.fees else known.fees,
+        fees=joined_fees(known.fees, report.fees) if report.fees else known.fees,
         created_at=_earliest(known.created_at, report.created_at),
     )
     return _with_terms(_with_execution(_with_status(joined, report), report), report)
@@ -119,13 +119,18 @@ def _with_execution(known: OrderState, report: OrderReport) -> OrderState:
     )
 
 
-def _joined_fees(*told: tuple[FeeReport, ...]) -> tuple[FeeReport, ...]:
+def joined_fees(*told: tuple[FeeReport, ...]) -> tuple[FeeReport, ...]:
     """Take of each asset the most: the fees of an order only grow, as do its rebates, which are negative."""
     joined: dict[str, Decimal] = {}
     for fees in told:
         for asset, amount in fees_by_asset(fees).items():
             joined[asset] = max(joined.get(asset, amount), amount, key=lambda x: (x.copy_abs(), x))
-    return tuple(FeeReport(asset, joined[asset]) for asset in sorted(joined))
+    return fee_reports(joined)
+
+
+def fee_reports(fees: Mapping[str, Decimal]) -> tuple[FeeReport, ...]:
+    """Write fees by asset as one fee of each, sorted."""
+    return tuple(FeeReport(asset, fees[asset]) for asset in sorted(fees))
 
 
 def _most(one: Decimal | None, other: Decimal | None) -> Decimal | None:

@@ -25,7 +25,7 @@ TIMING = "may be the moment of the read"
 # How long a venue may show an old balance before it counts as wrong.
 STALE_AT_MOST: Final = timedelta(minutes=15)
 # Closer than this, an exchange may post the later one first.
-_MAY_SWAP: Final = timedelta(seconds=1)
+MAY_SWAP: Final = timedelta(seconds=1)
 # More amounts than these that we had to compute ourselves, and a tolerance would hide faults.
 _MOST_DERIVED: Final = 50
 # More than these are not looked through.
@@ -136,7 +136,7 @@ def expected_interval(
     lag : timedelta
         How long the exchange may take at most until an effect shows in its balances.
     """
-    open_ = [effect for effect in effects if not _is_by(effect.latest, window.low - lag)]
+    open_ = [effect for effect in effects if is_open(effect, window, lag)]
     base = difference(expected, exact_sum(effect.amount for effect in open_))
     middle = window.middle
     by_middle = (e.amount for e in open_ if e.latest is None or e.latest <= middle)
@@ -152,8 +152,9 @@ def expected_interval(
     return interval
 
 
-def _is_by(time: datetime | None, moment: datetime) -> bool:
-    return time is not None and time <= moment
+def is_open(effect: Effect, window: Window, lag: timedelta) -> bool:
+    """Whether a read within `window` may not show the effect."""
+    return effect.latest is None or effect.latest > window.low - lag
 
 
 def _hull(amounts: Iterable[Decimal]) -> Interval:
@@ -170,7 +171,7 @@ def _partly_shown(stream: Iterable[tuple[datetime, Decimal]]) -> Interval:
     between: deque[tuple[datetime, Decimal]] = deque()
     with exact():
         for at, amount in sorted(stream):
-            while between and at - between[0][0] >= _MAY_SWAP:
+            while between and at - between[0][0] >= MAY_SWAP:
                 _, older = between.popleft()
                 shown += older
                 less, more = less - min(older, ZERO), more - max(older, ZERO)
@@ -247,13 +248,15 @@ def explained(
 
 
 def _meets(sums: Iterable[Decimal], targets: Iterable[Decimal], tolerance: Decimal) -> bool:
-    wanted = list(targets)
+    wanted = set(targets)
+    if not tolerance:
+        return not wanted.isdisjoint(sums)
     return any(difference(s, target).copy_abs() <= tolerance for s in sums for target in wanted)
 
 
 def _lateness(effects: Iterable[Effect], window: Window, lag: timedelta) -> set[Decimal] | None:
     """Give all residuals that a read within the lag may leave; None if they are too many to tell."""
-    open_ = [effect for effect in effects if not _is_by(effect.latest, window.low - lag)]
+    open_ = [effect for effect in effects if is_open(effect, window, lag)]
     streams: dict[str, list[tuple[datetime, Decimal]]] = {}
     parts: list[set[Decimal]] = []
     for effect in open_:
@@ -275,7 +278,7 @@ def _shown_sums(stream: Iterable[tuple[datetime, Decimal]]) -> set[Decimal] | No
     found, shown = {ZERO}, ZERO
     between: deque[tuple[datetime, Decimal]] = deque()
     for at, amount in sorted(stream):
-        while between and at - between[0][0] >= _MAY_SWAP:
+        while between and at - between[0][0] >= MAY_SWAP:
             shown = exact_sum((shown, between.popleft()[1]))
         sums = {exact_sum((shown, amount))}
         for _, other in between:

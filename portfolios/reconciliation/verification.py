@@ -38,6 +38,8 @@ class Check(StrEnum):
     OPENING_OPPOSITE = "opening_opposite"
     NET_SIZE = "net_size"
     TOTAL = "total"
+    RELEASE = "release"
+    DECISION = "decision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Difference:
         The exchange's id, or the portfolio's own where the exchange gave none.
     fill, flow : str
         The exchange's id of the fill without an order, or of the flow.
+    decision : int or None
+        Of a person who booked it.
     """
 
     check: Check
@@ -64,6 +68,7 @@ class Difference:
     order: str = ""
     fill: str = ""
     flow: str = ""
+    decision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,20 +127,57 @@ def order_differences(
     for found in _not_as_moved(facts, fills, of_series):
         yield replace(found, owner=owner)
     yield from _claims(entries)
+    yield from _releases(owner, entries)
     yield from _gains(facts, entries)
 
 
-def _strays(order: int, owner: int | None, entries: Iterable[Entry]) -> Iterator[Difference]:
-    series = f"order:{order}:{owner or 0}:"
-    unassigned = (f"order:{order}:0:", f"claim:{series}", f"before:order:{order}:")
+def _strays(order: int, owner: int | None, entries: Sequence[Entry]) -> Iterator[Difference]:
+    owners = {str(owner or 0), "0", *_released(entries)}
     for entry in entries:
-        if entry.key.startswith(series):
+        booking = entry.key.removeprefix("claim:")
+        is_claim = booking != entry.key
+        kind, number, holder, *_rest = [*booking.split(":"), "", "", ""]
+        if (kind, number) == ("order", str(order)) and holder in owners:
+            holds = entry.owner is None if is_claim else str(entry.owner or 0) == holder
             # A fee in a coin that the portfolio never had is paid out of the unassigned part.
-            is_explained = entry.owner == owner or (entry.is_fee and entry.owner is None)
+            is_explained = holds or (entry.is_fee and entry.owner is None)
         else:
-            is_explained = entry.key.startswith(unassigned) and entry.owner is None
+            is_explained = entry.key.startswith(f"before:order:{order}:") and entry.owner is None
         if not is_explained:
             yield Difference(Check.ENTRY, entry.amount, None, entry.asset, entry.owner)
+
+
+def _released(entries: Iterable[Entry]) -> set[str]:
+    """List the portfolios that the order was taken from again, as in the keys of their entries."""
+    return {_series(entry) for entry in entries if _is_release(entry)}
+
+
+def _series(entry: Entry) -> str:
+    booking = entry.key.removeprefix("claim:")
+    return booking.split(":")[2] if booking.startswith("order:") else "0"
+
+
+def _is_release(entry: Entry) -> bool:
+    return ":decision-" in entry.key
+
+
+def _releases(owner: int | None, entries: Sequence[Entry]) -> Iterator[Difference]:
+    """Check that an order which was taken from a portfolio left nothing there, nor what was taken out for it.
+
+    Of the portfolio that has claimed it again since, that holds up to its last release.
+    """
+    for holder in sorted(_released(entries)):
+        booked = [entry for entry in entries if _series(entry) == holder]
+        if holder == str(owner):
+            last = max(number for number, entry in enumerate(booked) if _is_release(entry))
+            booked = booked[: last + 1]
+        left = add_up(
+            ((entry.key.startswith("claim:"), entry.owner, entry.is_fee, entry.asset), entry.amount)
+            for entry in booked
+        )
+        for (_is_claim, whose, _is_fee, asset), amount in left.items():
+            if amount:
+                yield Difference(Check.RELEASE, amount, ZERO, asset, whose)
 
 
 def _not_as_moved(
@@ -165,7 +207,7 @@ def _booked(facts: OrderFacts, entries: Sequence[Entry]) -> Booked:
 
 def _claims(entries: Iterable[Entry]) -> Iterator[Difference]:
     """Compare what a claimed order brought its portfolio with what was taken out of the unassigned part for it."""
-    by_key = {entry.key: entry for entry in entries}
+    by_key = {entry.key: entry for entry in entries if not _is_release(entry)}
     taken = {key.removeprefix("claim:") for key in by_key if key.startswith("claim:")}
     claimed = {_booking(key) for key in taken}
     brought = {key for key in by_key if _booking(key) in claimed}
@@ -253,10 +295,14 @@ def _amount(entry: Entry | None) -> Decimal | None:
 def flow_differences(
     flow: int, due: Mapping[str, Decimal], entries: Sequence[Entry]
 ) -> Iterator[Difference]:
-    """Compare the entries of a flow, all of the unassigned part, with the changes by asset that are due for it."""
+    """Compare the entries of a flow with the changes by asset that are due for it.
+
+    All are of the unassigned part, but for those by which a person gave it to portfolios; these change no sum.
+    """
     series = f"flow:{flow}:"
     for entry in entries:
-        if entry.owner is not None or not entry.key.startswith(series):
+        is_of_flow = entry.owner is None and entry.key.startswith(series)
+        if not is_of_flow and not entry.key.startswith("decision:"):
             yield Difference(Check.ENTRY, entry.amount, None, entry.asset, entry.owner)
     stored = add_up((entry.asset, entry.amount) for entry in entries)
     for asset, is_amount, should_be in unequal(stored, due):
@@ -337,3 +383,15 @@ def opening_differences(
         if stored != should_be:
             opened = given.get(key) or taken[key]
             yield Difference(Check.OPENING_OPPOSITE, stored, should_be, opened.asset, opened.owner)
+
+
+def decision_differences(
+    decision: int, due: Mapping[tuple[int | None, str], Decimal], entries: Sequence[Entry]
+) -> Iterator[Difference]:
+    """Compare what a person's decision booked with what it was given, by owner and asset."""
+    for entry in entries:
+        if not entry.key.startswith(f"decision:{decision}:"):
+            yield Difference(Check.ENTRY, entry.amount, None, entry.asset, entry.owner)
+    booked = add_up(((entry.owner, entry.asset), entry.amount) for entry in entries)
+    for (owner, asset), stored, should_be in unequal(booked, due):
+        yield Difference(Check.DECISION, stored, should_be, asset, owner)

@@ -37,7 +37,9 @@ def full_report(labels: Sequence[str] = ()) -> dict[str, list[Row]]:
     accounts = ExchangeAccount.objects.select_related("credential")
     portfolios = Portfolio.objects.filter(**only).select_related("account")
     return {
-        "accounts": _accounts(list(accounts.filter(label__in=labels) if labels else accounts)),
+        "accounts": account_rows(
+            list(accounts.filter(label__in=labels) if labels else accounts), timezone.now()
+        ),
         "portfolios": [portfolio_row(row) for row in portfolios.prefetch_related("positions")],
         "orders": [
             order_row(row)
@@ -71,9 +73,8 @@ def _latest_finished_runs(accounts: Iterable[ExchangeAccount]) -> dict[int, Sync
     return {run.account_id: run for run in SyncRun.objects.filter(pk__in=newest)}
 
 
-def _accounts(accounts: Sequence[ExchangeAccount]) -> list[Row]:
+def account_rows(accounts: Sequence[ExchangeAccount], now: datetime) -> list[Row]:
     latest = _latest_finished_runs(accounts)
-    now = timezone.now()
     return [
         {
             "label": account.label,
@@ -142,10 +143,10 @@ def balance_row(balance: AssetBalance) -> Row:
         "total": _amount(balance.total),
         "expected": _amount(balance.expected),
         "residual": _amount(balance.residual),
-        "residual_low": _amount(balance.residual),
-        "residual_high": _amount(balance.residual),
+        "residual_low": _amount(balance.residual_low),
+        "residual_high": _amount(balance.residual_high),
         "verdict": balance.verdict,
-        "provisional": False,
+        "provisional": balance.provisional,
         "reason": balance.reason or None,
     }
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db.models import Case, IntegerField, When
 from django.utils.translation import gettext_lazy as _
 
-from portfolios.models import LedgerEntry, Occurrence, StoredLeg, SyncRun
+from portfolios.models import JudgedSnapshot, LedgerEntry, Occurrence, StoredLeg, SyncRun
 from portfolios.selectors.listing import (
     ALL,
     Listing,
@@ -36,6 +36,7 @@ class RunPage:
     leg_count: int
     ledger: Listing[LedgerEntry]
     occurrences: list[Occurrence]
+    has_verdicts: bool
 
 
 def runs_page(query: Query) -> RunsPage:
@@ -58,6 +59,7 @@ def run_page(run: SyncRun, query: Query, now: datetime) -> RunPage:
         leg_count=run.legs.count(),
         ledger=one_page(entries, query),
         occurrences=list(occurrences[:MAX_OCCURRENCES]),
+        has_verdicts=JudgedSnapshot.objects.filter(run=run).exists(),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -23,10 +25,19 @@ from portfolios.services.accounts import grace, lag
 from portfolios.services.claims import unacked_match
 from portfolios.services.discrepancies import Finding, Findings
 from portfolios.services.ledger import order_facts
+from portfolios.services.order_reads import denied_orders, names_of
 from portfolios.services.orders import OPEN_STATUSES
 from portfolios.services.quarantine import Believed
 from providers import catalogue
-from providers.reports import BalanceReport, LegKind, LegStatus, OrderStatus
+from providers.reports import (
+    BalanceReport,
+    Leg,
+    LegKind,
+    LegStatus,
+    OrderReport,
+    OrderStatus,
+    Row,
+)
 
 CODES = {
     Conclusion.NONE: Discrepancy.Code.ORDER_MISSING_AT_VENUE,
@@ -63,9 +74,29 @@ def climb_ladder(
     return lapsed
 
 
+def old_denials(account: ExchangeAccount, legs: Sequence[Leg]) -> frozenset[str]:
+    """Find the denials that tell nothing new: of orders that are not open, and of those never acknowledged.
+
+    The latter once their finding is open: it says all that the exchange's answer could.
+    """
+    denied = denied_orders(legs)
+    if not denied:
+        return denied
+    told = account.discrepancies.filter(code=Discrepancy.Code.ORDER_UNACKED).exclude(
+        state__in=[Discrepancy.State.SUSPECTED, Discrepancy.State.RESOLVED]
+    )
+    waiting = account.orders.filter(status__in=OPEN_STATUSES).exclude(
+        external_id="", pk__in=told.values("order")
+    )
+    named = waiting.values_list("external_id", "client_order_id", "symbol")
+    news = {name for id_, own, symbol in named for name in names_of(id_ or own, symbol)}
+    return denied - news
+
+
 def _doubtful_orders(account: ExchangeAccount, read: Believed) -> list[Order]:
     """Find the open orders that were asked for one by one, or have never been acknowledged."""
-    asked = [leg.subject for leg in read.legs if leg.kind is LegKind.ORDER]
+    subjects = [leg.subject for leg in read.legs if leg.kind is LegKind.ORDER]
+    asked = [id_ for subject in subjects for id_ in (subject, subject.rpartition(" ")[0]) if id_]
     orders = account.orders.filter(status__in=OPEN_STATUSES).select_related("account", "portfolio")
     return list(orders.filter(Q(external_id__in=asked) | Q(external_id="")).order_by("pk"))
 
@@ -83,9 +114,10 @@ def _judge_those_found(account: ExchangeAccount, findings: Findings) -> None:
 
 def _look_for(order: Order, read: Believed, seen_at: datetime) -> Conclusion | None:
     """Count one look at an order; None if the exchange does not deny it."""
+    name = order.external_id or order.client_order_id
     look = looks_at(
-        order.external_id or order.client_order_id,
-        read.legs,
+        name,
+        _legs_of(name, order.symbol, read.legs),
         symbol=order.symbol,
         is_trigger=order.is_trigger,
         triggers_apart=_triggers_apart(order.account.market),
@@ -102,6 +134,25 @@ def _look_for(order: Order, read: Believed, seen_at: datetime) -> Conclusion | N
             setattr(order, name, getattr(after, name))
         order.save(update_fields=ABSENCE_FIELDS)
     return None if after.missing_since is None else _conclusion(order, after, seen_at)
+
+
+def _legs_of(name: str, symbol: str, legs: Sequence[Leg]) -> Sequence[Leg]:
+    """Leave out what legs say of another symbol's order of the same id, where there is one."""
+    _plain, shared = names_of(name, symbol)
+    if all(leg.subject != shared for leg in legs):
+        return legs
+    return [
+        replace(
+            leg,
+            subject=name if leg.subject == shared else leg.subject,
+            rows=tuple(row for row in leg.rows if _is_of(symbol, row)),
+        )
+        for leg in legs
+    ]
+
+
+def _is_of(symbol: str, row: Row) -> bool:
+    return not isinstance(row, OrderReport) or row.symbol == symbol
 
 
 def _lapse(order: Order, findings: Findings) -> None:
@@ -151,7 +202,9 @@ def _retention(order: Order) -> timedelta | None:
 
 
 def _lapses(order: Order, read: Believed, concluded: Conclusion) -> bool:
-    return order.account.lapses_by_itself and may_lapse(
+    account = order.account
+    is_allowed = account.lapses_by_itself and account.policy == ExchangeAccount.Policy.STANDARD
+    return is_allowed and may_lapse(
         concluded,
         has_fill_coverage=_has_fill_coverage(order, read),
         is_lock_gone=_is_lock_gone(order, read),
@@ -161,7 +214,7 @@ def _lapses(order: Order, read: Believed, concluded: Conclusion) -> bool:
 def _has_fill_coverage(order: Order, read: Believed) -> bool:
     return any(
         leg.kind is LegKind.FILLS
-        and leg.subject == (order.external_id or order.client_order_id)
+        and leg.subject in names_of(order.external_id or order.client_order_id, order.symbol)
         and leg.status is LegStatus.OBSERVED
         and leg.complete
         for leg in read.legs

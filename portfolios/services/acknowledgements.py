@@ -9,12 +9,13 @@ from typing import Final
 
 from portfolios.models import ExchangeAccount, Order, Portfolio
 from portfolios.services.order_findings import is_used_up
-from portfolios.services.orders import OPEN_STATUSES, OrderReads
+from portfolios.services.order_reads import OrderId, OrderReads, unknown_orders
+from portfolios.services.orders import OPEN_STATUSES
 from providers.reports import OrderReport, OrderStatus
 
 # The exchange never said of these that they ended, so it may still have them.
 _FINDABLE: Final = (*OPEN_STATUSES, OrderStatus.LAPSED)
-_Told = Mapping[str, Sequence[OrderReport]]
+_Told = Mapping[OrderId, Sequence[OrderReport]]
 
 
 def with_acknowledged(account: ExchangeAccount, reads: OrderReads) -> OrderReads:
@@ -26,35 +27,36 @@ def with_acknowledged(account: ExchangeAccount, reads: OrderReads) -> OrderReads
     rows = account.orders.filter(
         external_id="", client_order_id__in=list(reads.by_client_id), status__in=_FINDABLE
     ).exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
-    known = {
-        row.external_id: row for row in account.orders.filter(external_id__in=[*reads.reports])
-    }
     orders = sorted(rows, key=lambda row: (row.status == OrderStatus.LAPSED, row.pk))
-    free = {id_: reports for id_, reports in reads.reports.items() if id_ not in known}
+    if not orders:
+        return reads
+    told = account.orders.filter(external_id__in=list(reads.reports))
+    known = {(row.symbol, row.external_id): row for row in told}
+    free = unknown_orders(account, reads)
     acknowledged: dict[int, Sequence[OrderReport]] = {}
-    for external_id, order in _assigned(orders, free).items():
-        acknowledged[order.pk] = free[external_id]
+    for order_id, order in _assigned(orders, free).items():
+        acknowledged[order.pk] = free[order_id]
     for order in orders:
         if order.pk not in acknowledged and order.is_open:
             acknowledged[order.pk] = _contested(order, reads, known)
     return replace(reads, acknowledged={pk: told for pk, told in acknowledged.items() if told})
 
 
-def _assigned(orders: Sequence[Order], free: _Told) -> dict[str, Order]:
+def _assigned(orders: Sequence[Order], free: _Told) -> dict[OrderId, Order]:
     """Give each order of the exchange to the nearest of those that it may be."""
-    given: dict[str, tuple[tuple[bool, timedelta, int], Order]] = {}
+    given: dict[OrderId, tuple[tuple[bool, timedelta, int], Order]] = {}
     for order in orders:
-        external_id = _nearest(order, free)
-        if external_id is None:
+        order_id = _nearest(order, free)
+        if order_id is None:
             continue
-        distance = _distance(order, free[external_id])
+        distance = _distance(order, free[order_id])
         rank = (not order.is_open, timedelta.max if distance is None else distance, order.pk)
-        if external_id not in given or rank < given[external_id][0]:
-            given[external_id] = rank, order
-    return {external_id: order for external_id, (_, order) in given.items()}
+        if order_id not in given or rank < given[order_id][0]:
+            given[order_id] = rank, order
+    return {order_id: order for order_id, (_, order) in given.items()}
 
 
-def _nearest(order: Order, free: _Told) -> str | None:
+def _nearest(order: Order, free: _Told) -> OrderId | None:
     """Find the order of its client id, symbol and side that was created nearest to it; None if that is not one."""
     fitting = {id_: reports for id_, reports in free.items() if _fits(order, reports)}
     if len(fitting) < 2:
@@ -80,19 +82,16 @@ def _distance(order: Order, reports: Sequence[OrderReport]) -> timedelta | None:
 
 
 def _contested(
-    order: Order, reads: OrderReads, known: Mapping[str, Order]
+    order: Order, reads: OrderReads, known: Mapping[OrderId, Order]
 ) -> Sequence[OrderReport]:
     """List the reports of orders that are another portfolio's and still have the client id of `order`."""
-    named = reads.by_client_id[order.client_order_id]
-    used_up = {
-        report.external_id
-        for report in named
-        if report.external_id in known and is_used_up(known[report.external_id], report)
-    }
+    owners = [
+        (report, known.get((report.symbol, report.external_id)))
+        for report in reads.by_client_id[order.client_order_id]
+    ]
+    used_up = {owner.pk for report, owner in owners if owner and is_used_up(owner, report)}
     return [
         report
-        for report in named
-        if report.external_id not in used_up
-        and report.external_id in known
-        and known[report.external_id].portfolio_id is not None
+        for report, owner in owners
+        if owner is not None and owner.portfolio_id is not None and owner.pk not in used_up
     ]

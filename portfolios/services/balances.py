@@ -1,255 +1,295 @@
-"""Every asset of an account compared: what the exchange holds, what the books expect."""
+"""Every asset of an account compared: what the exchange holds, what the books expect, and since when it differs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
-from django.db.models import QuerySet
-
-from portfolios.amounts import difference, exact_sum, sums_by
-from portfolios.models import AssetBalance, Discrepancy, ExchangeAccount, LedgerEntry, Portfolio
-from portfolios.models.choices import Severity, Verdict
-from portfolios.reconciliation.balances import NEW_ASSET, Judgement, balance_cause, judgement
-from portfolios.services.discrepancies import Finding, Findings, record_findings
-from portfolios.services.flows import pending_sums
-from portfolios.services.ledger import later_effects
-from providers.reports import BalanceReport, Leg, LegKind, LegStatus
-
-ZERO = Decimal(0)
-UNREAD = "balances were not read"
-NOT_LISTED = "not listed by an incomplete read"
-NO_BASELINE = "the account has no baseline yet"
-# What each look writes anew.
-JUDGED_FIELDS = (
-    "free",
-    "used",
-    "total",
-    "expected",
-    "residual",
-    "verdict",
-    "reason",
-    "observed_at",
+from portfolios.amounts import difference
+from portfolios.models import Discrepancy, ExchangeAccount, JudgedSnapshot, SyncRun
+from portfolios.models.choices import Severity
+from portfolios.reconciliation.balances import NEW_ASSET, balance_cause, expected_then
+from portfolios.reconciliation.episodes import Look, Step, Turn, next_turn
+from portfolios.reconciliation.verdicts import Verdict
+from portfolios.services.accounts import grace, next_slot
+from portfolios.services.balance_rows import (
+    NOT_LISTED,
+    UNREAD,
+    BalanceRows,
+    each_asset,
+    list_unjudged,
+    mark_not_verifiable,
 )
+from portfolios.services.discrepancies import Finding, Findings, balance_episode, record_findings
+from portfolios.services.effects import (
+    balance_legs,
+    expected_by_wallet,
+    expected_totals,
+    observed_balances,
+)
+from portfolios.services.judged_contents import AssetJudgement, judgement_of
+from portfolios.services.locks import lock_findings
+from portfolios.services.snapshots import (
+    Books,
+    JudgedRead,
+    before,
+    books_of,
+    is_settled,
+    judge_snapshot,
+    last_settled,
+    settles_at,
+    take_snapshot,
+    waiting,
+    write_judgement,
+)
+from providers.reports import Leg, LegStatus
+
+# What the last looks before this one are asked for.
+_LAST_LOOKS: Final = 5
+BALANCE_PREFIX: Final = "balance:"
+ZERO = Decimal(0)
 
 
-@dataclass(slots=True)
-class Look:
-    """One look at an account, and what it found.
-
-    Parameters
-    ----------
-    expected : Mapping of str to Mapping of str to Decimal
-        What the books expect of each asset, by wallet.
-    is_whole : bool
-        Whether every asset of every wallet could be judged.
-    """
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """One run's judging of an account, at a time by our clock."""
 
     account: ExchangeAccount
-    seen_at: datetime
-    expected: Mapping[str, Mapping[str, Decimal]]
-    findings: Findings = field(default_factory=Findings)
-    is_whole: bool = True
+    run: SyncRun
+    legs: Sequence[Leg]
+    at: datetime
+    is_moved: bool
 
-
-def observed_balances(leg: Leg) -> dict[str, BalanceReport]:
-    return {row.asset: row for row in leg.rows if isinstance(row, BalanceReport)}
-
-
-def balance_legs(legs: Iterable[Leg]) -> list[Leg]:
-    return [leg for leg in legs if leg.kind is LegKind.BALANCES]
-
-
-def expected_totals(account: ExchangeAccount) -> dict[str, Decimal]:
-    """Sum what the account should hold of each asset: the sum of its portfolios and the unassigned part.
-
-    A backtest holds nothing at an exchange.
-    """
-    real = account.positions.exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
-    return sums_by(real.values_list("asset", "amount"))
-
-
-def expected_by_wallet(account: ExchangeAccount) -> dict[str, dict[str, Decimal]]:
-    """Tell what each wallet should hold: books are kept of the first one, the others stay as their baseline was."""
-    trading, *others = account.wallets
-    expected = {wallet: sums_by(_baseline_of(account, wallet)) for wallet in others}
-    aside = sums_by(pair for wallet in others for pair in expected[wallet].items())
-    expected[trading] = {
-        asset: difference(total, aside.get(asset, ZERO))
-        for asset, total in expected_totals(account).items()
-    }
-    return expected
-
-
-def _baseline_of(account: ExchangeAccount, wallet: str) -> Iterable[tuple[str, Decimal]]:
-    entries = account.ledger_entries.filter(
-        cause=LedgerEntry.Cause.BASELINE, key__startswith=baseline_key(wallet)
-    )
-    return entries.values_list("asset", "amount")
-
-
-def baseline_key(wallet: str, asset: str = "") -> str:
-    return f"baseline:{wallet}:{asset}"
+    @property
+    def read(self) -> dict[str, Leg]:
+        """The balances that were read, by wallet."""
+        legs = balance_legs(self.legs)
+        return {leg.subject: leg for leg in legs if leg.status is LegStatus.OBSERVED}
 
 
 def judge_account(
     account: ExchangeAccount,
-    legs: Iterable[Leg],
+    legs: Sequence[Leg],
     now: datetime,
-    findings: Findings | None = None,
+    findings: Findings,
+    run: SyncRun,
+    *,
+    is_moved: bool = False,
 ) -> None:
     """Compare every asset of every wallet and bring verdicts and discrepancies up to date.
 
-    What could not be read keeps its numbers and says that it is not verifiable; it resolves nothing.
+    First the balances of earlier runs that are settled by now, then those of this one. What could not be read keeps its
+    numbers and says that it is not verifiable; it resolves nothing.
 
     Parameters
     ----------
-    findings : Findings or None
+    findings : Findings
         What the same look found of orders, fills and flows.
+    is_moved : bool
+        Whether the run saw an order, a fill or a flow change.
     """
-    look = Look(account, now, expected_by_wallet(account))
-    read = {leg.subject: leg for leg in balance_legs(legs) if leg.status is LegStatus.OBSERVED}
-    for wallet in account.wallets:
-        if wallet in read:
-            _judge_wallet(look, read[wallet])
-        else:
-            look.is_whole = False
-            _mark_not_verifiable(account.balances.filter(wallet=wallet), UNREAD)
-    if look.is_whole and not look.findings.found:
-        account.verified_at = now
-        ExchangeAccount.objects.filter(pk=account.pk).update(verified_at=now)
-    _judge_claims(look)
-    of_facts = findings or Findings()
-    record_findings(
-        account,
-        [*look.findings.found, *of_facts.found],
-        look.findings.judged | of_facts.judged,
-        now,
+    judging = Judging(account, run, legs, now, is_moved)
+    if account.baseline_at is None:
+        list_unjudged(account, legs, expected_by_wallet(account))
+    else:
+        _judge_reads(judging)
+        _judge_claims(account, findings)
+    _mark_unread(judging)
+    lock_findings(account, legs, now, findings)
+    record_findings(account, findings.found, findings.judged, now, run)
+
+
+def _judge_reads(judging: Judging) -> None:
+    account = judging.account
+    newest = take_snapshot(account, judging.legs, judging.run)
+    books, rows = books_of(account), BalanceRows.of(account)
+    for snapshot in waiting(account):
+        is_newest = snapshot == newest
+        has_moved = is_newest and judging.is_moved
+        wallets = judging.read if is_newest else _judged_wallets(snapshot)
+        read = judge_snapshot(snapshot, books, wallets)
+        if is_settled(snapshot, before(account, snapshot), account, has_moved=has_moved):
+            write_judgement(read, books, settled=judging.run, at=judging.at)
+            _look(judging, books, read)
+            rows.settle(read)
+        elif is_newest:
+            write_judgement(read, books, settled=None, at=judging.at)
+            _glance(judging, books, read, rows)
+    rows.note_locks(judging.legs)
+    rows.write()
+    account.balances.filter(asset__in=books.rules.aliases).delete()
+
+
+def _judged_wallets(snapshot: JudgedSnapshot) -> Iterable[str]:
+    return snapshot.content.rows if snapshot.content else ()
+
+
+def _mark_unread(judging: Judging) -> None:
+    for wallet in judging.account.wallets:
+        balances = judging.account.balances.filter(wallet=wallet)
+        leg = judging.read.get(wallet)
+        if leg is None:
+            mark_not_verifiable(balances, UNREAD)
+        elif not leg.complete:
+            mark_not_verifiable(balances.exclude(asset__in=observed_balances(leg)), NOT_LISTED)
+
+
+def _look(judging: Judging, books: Books, read: JudgedRead) -> None:
+    """Let a settled snapshot count for the life of what differs."""
+    account, seen_at = judging.account, read.snapshot.seen_at
+    live = _live(account)
+    past = [] if read.agrees and not live else last_settled(account, read.snapshot, _LAST_LOOKS)
+    findings = Findings()
+    for alias in books.rules.aliases:
+        findings.judged |= {_key(wallet, alias) for wallet in account.wallets}
+    for wallet, asset, found in each_asset(read):
+        if found.judgement.verdict is Verdict.VERIFIED:
+            findings.judged.add(_key(wallet, asset))
+            continue
+        looks = [*_looks(past, wallet, asset), Look(seen_at, found.judgement)]
+        finding = _finding(_Asset(books, wallet, asset, found, live), looks)
+        if finding is not None:
+            findings.add(finding)
+    record_findings(account, findings.found, findings.judged, seen_at, judging.run)
+    if read.agrees:
+        account.verified_at = seen_at
+        ExchangeAccount.objects.filter(pk=account.pk).update(verified_at=seen_at)
+
+
+def _glance(judging: Judging, books: Books, read: JudgedRead, rows: BalanceRows) -> None:
+    """Suspect what differs before it is settled, and look again as soon as it can be."""
+    account = judging.account
+    live = _live(account)
+    found = [
+        _differing(_Asset(books, wallet, asset, found, live), found.judgement.residual or ZERO)
+        for wallet, asset, found in each_asset(read)
+        if found.judgement.verdict is Verdict.DIFFERS
+    ]
+    record_findings(account, found, set(), read.snapshot.seen_at, judging.run)
+    rows.look(read, {(row.wallet, row.asset) for row in live.values()})
+    last = before(account, read.snapshot)
+    # Only once: while the lists cannot be read, more looks settle nothing.
+    if found and last is not None and last.settled_at is not None:
+        _move_up(account, settles_at(account, read.snapshot), judging.at)
+
+
+def _move_up(account: ExchangeAccount, moment: datetime, now: datetime) -> None:
+    interval = timedelta(seconds=account.interval_seconds)
+    if now < moment < next_slot(account.next_sync_at or now, now, interval):
+        account.next_sync_at = moment
+        account.save(update_fields=["next_sync_at"])
+
+
+def _looks(snapshots: Iterable[JudgedSnapshot], wallet: str, asset: str) -> list[Look]:
+    rows = (
+        (snapshot.seen_at, snapshot.content.rows.get(wallet, {}).get(asset))
+        for snapshot in snapshots
+        if snapshot.content
+    )
+    return [Look(seen_at, judgement_of(row)) for seen_at, row in rows if row is not None]
+
+
+def _live(account: ExchangeAccount) -> dict[str, Discrepancy]:
+    rows = account.discrepancies.filter(state__in=Discrepancy.LIVE, key__startswith=BALANCE_PREFIX)
+    return {row.key: row for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asset:
+    """One asset of a read that does not simply agree; `live` is all that differs of the account, by key."""
+
+    books: Books
+    wallet: str
+    asset: str
+    found: AssetJudgement
+    live: Mapping[str, Discrepancy]
+
+    @property
+    def row(self) -> Discrepancy | None:
+        return self.live.get(_key(self.wallet, self.asset))
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it has agreed before: what appeared from nowhere is new until it does."""
+        is_new = self.row is not None and self.row.cause == NEW_ASSET
+        return self.asset in self.books.known.get(self.wallet, ()) and not is_new
+
+
+def _finding(of_asset: _Asset, looks: Sequence[Look]) -> Finding | None:
+    """Give what the last of `looks` means; None if it neither begins nor goes on with anything."""
+    judgement, row = of_asset.found.judgement, of_asset.row
+    turn = next_turn(
+        balance_episode(row),
+        looks,
+        grace=grace(of_asset.books.account),
+        tolerance=of_asset.found.evidence.tolerance,
+    )
+    if turn.episode is None:
+        return None
+    is_told = judgement.verdict is Verdict.CONSISTENT and turn.step is Step.STAY
+    if row is not None and is_told:
+        return _unchanged(row, turn)
+    agreed_by = [x.judged.residual for x in looks if x.judged.verdict is Verdict.VERIFIED]
+    residual = judgement.residual or turn.episode.low or turn.episode.high
+    return _differing(of_asset, residual, turn, [x for x in agreed_by if x is not None])
+
+
+def _unchanged(row: Discrepancy, turn: Turn) -> Finding:
+    """Say again what is told already: a read that fits perhaps says nothing new."""
+    return Finding(
+        key=row.key,
+        code=Discrepancy.Code(row.code),
+        severity=Severity(row.severity),
+        wallet=row.wallet,
+        asset=row.asset,
+        book=row.book,
+        exchange=row.exchange,
+        difference=row.difference,
+        low=row.low,
+        high=row.high,
+        cause=row.cause,
+        turn=turn,
     )
 
 
-def _judge_wallet(look: Look, leg: Leg) -> None:
-    held = observed_balances(leg)
-    expected = expected_then(look.account, look.expected[leg.subject], leg)
-    of_wallet = look.account.balances.filter(wallet=leg.subject)
-    stored = set(of_wallet.values_list("asset", flat=True))
-    agreed_before = stored - _new_assets(look.account, leg.subject)
-    rows = []
-    for asset in sorted(held.keys() | expected.keys() | stored):
-        if asset in held or leg.complete:
-            judged = _judged(look, expected.get(asset, ZERO), held.get(asset))
-            judged = _pending(look, asset, judged)
-            rows.append(_balance_row(look, leg.subject, asset, held.get(asset), judged))
-            _note(look, leg.subject, asset, judged, known_before=asset in agreed_before)
-    AssetBalance.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["account", "wallet", "asset"],
-        update_fields=JUDGED_FIELDS,
+def _differing(
+    of_asset: _Asset, residual: Decimal, turn: Turn | None = None, agreed_by: Sequence[Decimal] = ()
+) -> Finding:
+    found, is_short = of_asset.found, residual < 0
+    expected = expected_then(found.evidence, found.judgement)
+    cause = balance_cause(
+        found.evidence.total, expected, known_before=of_asset.is_known, agreed_by=agreed_by
     )
-    if not leg.complete:
-        look.is_whole = False
-        _mark_not_verifiable(of_wallet.exclude(asset__in=held), NOT_LISTED)
-
-
-def expected_then(
-    account: ExchangeAccount, expected: Mapping[str, Decimal], leg: Leg
-) -> Mapping[str, Decimal]:
-    """Tell what a wallet should have held when it was read: without what the books know to have happened later."""
-    if leg.subject != account.wallets[0]:
-        return expected
-    read_at = leg.responded_at + timedelta(seconds=leg.clock_offset)
-    later = later_effects(account, read_at)
-    return {
-        asset: difference(expected.get(asset, ZERO), later.get(asset, ZERO))
-        for asset in sorted(expected.keys() | later.keys())
-    }
-
-
-def _judged(look: Look, expected: Decimal, reported: BalanceReport | None) -> Judgement:
-    judged = judgement(expected, reported)
-    if look.account.baseline_at is None:
-        return replace(judged, residual=None, reason=NO_BASELINE)
-    return judged
-
-
-def _pending(look: Look, asset: str, judged: Judgement) -> Judgement:
-    """Take a difference that movements on their way make up exactly as none: some exchanges count them at once."""
-    if judged.residual and judged.residual in pending_sums(look.account, asset):
-        expected = exact_sum((judged.expected, judged.residual))
-        return replace(judged, expected=expected, residual=ZERO)
-    return judged
-
-
-def _balance_row(
-    look: Look, wallet: str, asset: str, reported: BalanceReport | None, judged: Judgement
-) -> AssetBalance:
-    verdict = Verdict.NOT_VERIFIABLE
-    if judged.residual is not None:
-        verdict = Verdict.VERIFIED if judged.agrees else Verdict.DIFFERS
-    return AssetBalance(
-        account=look.account,
-        wallet=wallet,
-        asset=asset,
-        free=reported.free if reported else ZERO,
-        used=reported.used if reported else ZERO,
-        total=judged.total,
-        expected=judged.expected,
-        residual=judged.residual,
-        verdict=verdict,
-        reason=judged.reason,
-        observed_at=look.seen_at,
+    dust = of_asset.books.rules.dust(of_asset.asset)
+    severity = Severity.ERROR if is_short else Severity.WARNING
+    return Finding(
+        key=_key(of_asset.wallet, of_asset.asset),
+        code=Discrepancy.Code.BALANCE_SHORT if is_short else Discrepancy.Code.BALANCE_SURPLUS,
+        severity=Severity.INFO if dust is not None and abs(residual) < dust else severity,
+        wallet=of_asset.wallet,
+        asset=of_asset.asset,
+        book=expected,
+        exchange=found.evidence.total,
+        difference=residual,
+        low=found.judgement.low,
+        high=found.judgement.high,
+        cause=found.judgement.reason or cause,
+        turn=turn,
     )
 
 
-def _note(look: Look, wallet: str, asset: str, judged: Judgement, *, known_before: bool) -> None:
-    if judged.residual is None:
-        look.is_whole = False
-        return
-    look.findings.judged.add(_key(wallet, asset))
-    if judged.agrees:
-        return
-    is_short = judged.residual < 0
-    look.findings.add(
-        Finding(
-            key=_key(wallet, asset),
-            code=Discrepancy.Code.BALANCE_SHORT if is_short else Discrepancy.Code.BALANCE_SURPLUS,
-            severity=Severity.ERROR if is_short else Severity.WARNING,
-            wallet=wallet,
-            asset=asset,
-            book=judged.expected,
-            exchange=judged.total,
-            difference=judged.residual,
-            cause=balance_cause(judged, known_before=known_before),
-        )
-    )
-
-
-def _new_assets(account: ExchangeAccount, wallet: str) -> set[str]:
-    """Assets that appeared from nowhere and have not agreed since: at the next look they are still new."""
-    appeared = account.discrepancies.filter(
-        state__in=Discrepancy.LIVE, wallet=wallet, cause=NEW_ASSET
-    )
-    return set(appeared.values_list("asset", flat=True))
-
-
-def _mark_not_verifiable(balances: QuerySet[AssetBalance], reason: str) -> None:
-    balances.update(verdict=Verdict.NOT_VERIFIABLE, reason=reason)
-
-
-def _judge_claims(look: Look) -> None:
+def _judge_claims(account: ExchangeAccount, findings: Findings) -> None:
     """Find what the portfolios claim beyond what the account holds; a fact of the books, certain at once."""
-    if look.account.baseline_at is None:
-        return
-    held = expected_totals(look.account)
-    unassigned = look.account.positions.filter(portfolio=None).values_list("asset", "amount")
+    held = expected_totals(account)
+    unassigned = account.positions.filter(portfolio=None).values_list("asset", "amount")
     for asset, amount in unassigned:
         key = f"alloc:{asset}"
-        look.findings.judged.add(key)
+        findings.judged.add(key)
         if amount < 0:
-            look.findings.add(
+            findings.add(
                 Finding(
                     key=key,
                     code=Discrepancy.Code.ALLOC_OVERCOMMITTED,
@@ -265,4 +305,4 @@ def _judge_claims(look: Look) -> None:
 
 
 def _key(wallet: str, asset: str) -> str:
-    return f"balance:{wallet}:{asset}"
+    return f"{BALANCE_PREFIX}{wallet}:{asset}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain, product
@@ -10,21 +11,27 @@ from typing import Final
 
 from django.utils import timezone
 
-from portfolios.amounts import difference, sums_by
+from portfolios.amounts import difference, exact_sum, sums_by
 from portfolios.models import ExchangeAccount, LedgerEntry, Order, StoredLeg, SyncRun
-from portfolios.reconciliation.balances import judgement
-from portfolios.reconciliation.baselines import Trade, baseline_corrections, settled_baseline
+from portfolios.reconciliation.balances import NONE
+from portfolios.reconciliation.baselines import (
+    Trade,
+    baseline_corrections,
+    baseline_interval,
+    settled_baseline,
+)
 from portfolios.reconciliation.flows import flow_effect
-from portfolios.reconciliation.verdicts import Window
+from portfolios.reconciliation.verdicts import Effect, Interval, Window
 from portfolios.services.accounts import lag
-from portfolios.services.balances import (
+from portfolios.services.effects import (
     balance_legs,
     baseline_key,
+    clock_error,
     expected_by_wallet,
-    expected_then,
+    later_effects,
     observed_balances,
+    window_of,
 )
-from portfolios.services.cursors import CLOCK_ERROR
 from portfolios.services.ledger import append_entries, flow_report, parts_of_fill
 from providers.reports import FlowKind, FlowStatus, Leg, LegKind, LegStatus
 
@@ -47,7 +54,7 @@ def set_baseline(account: ExchangeAccount, leg: Leg, run: SyncRun) -> None:
     claimed = expected_by_wallet(account).get(leg.subject, {})
     amounts = {}
     for asset in sorted(held.keys() | claimed.keys()):
-        total = judgement(ZERO, held.get(asset)).total
+        total = held[asset].total if asset in held else ZERO
         if total is not None:
             amounts[asset] = difference(total, claimed.get(asset, ZERO))
     _book(
@@ -127,13 +134,7 @@ def _window_of_baseline(account: ExchangeAccount) -> Window | None:
     leg = StoredLeg.objects.filter(
         run=account.baseline_run, kind=LegKind.BALANCES, subject=account.wallets[0]
     ).first()
-    return None if leg is None else _window(leg)
-
-
-def _window(leg: Leg | StoredLeg) -> Window:
-    """Tell when balances were read by the exchange's clock, which we know to a few seconds only."""
-    offset = timedelta(seconds=leg.clock_offset)
-    return Window(leg.requested_at + offset - CLOCK_ERROR, leg.responded_at + offset + CLOCK_ERROR)
+    return None if leg is None else window_of(leg, clock_error(account))
 
 
 def _telling_leg(account: ExchangeAccount, legs: Sequence[Leg], window: Window) -> Leg | None:
@@ -144,7 +145,7 @@ def _telling_leg(account: ExchangeAccount, legs: Sequence[Leg], window: Window) 
     is_told = any(leg.status is LegStatus.OBSERVED for leg in lists)
     if not read or not is_told or any(leg.status is LegStatus.FAILED for leg in lists):
         return None
-    looked = _window(read[0])
+    looked = window_of(read[0], clock_error(account))
     begins = looked.low - lag(account)
     is_busy = account.fills.filter(executed_at__gt=begins, executed_at__lte=looked.high).exists()
     return None if is_busy or begins <= window.high else read[0]
@@ -152,22 +153,74 @@ def _telling_leg(account: ExchangeAccount, legs: Sequence[Leg], window: Window) 
 
 def _residuals(account: ExchangeAccount, leg: Leg) -> dict[str, Decimal]:
     held = observed_balances(leg)
-    expected = expected_then(account, expected_by_wallet(account).get(leg.subject, {}), leg)
-    judged = {
-        asset: judgement(expected.get(asset, ZERO), held.get(asset)).residual
-        for asset in held.keys() | expected.keys()
+    expected = expected_by_wallet(account).get(leg.subject, {})
+    later = later_effects(account, leg.responded_at + timedelta(seconds=leg.clock_offset))
+    totals = {asset: held[asset].total if asset in held else ZERO for asset in held | expected}
+    return {
+        asset: exact_sum((total, later.get(asset, ZERO), expected.get(asset, ZERO).copy_negate()))
+        for asset, total in totals.items()
+        if total is not None
     }
-    return {asset: residual for asset, residual in judged.items() if residual is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What may have to be added to the books of one asset, since the baseline is not settled."""
+
+    interval: Interval = NONE
+    corrections: tuple[Decimal, ...] = ()
+
+
+def baseline_doubts(account: ExchangeAccount) -> dict[str, Doubt]:
+    """Tell by asset what the baseline may be wrong by; nothing once it is settled."""
+    if account.baseline_settled_at is not None or account.baseline_run_id is None:
+        return {}
+    window = _window_of_baseline(account)
+    if window is None:
+        return {}
+    streams = _trades(account, window)
+    corrections = _mixtures(account, streams, window)
+    doubts = {}
+    for asset in sorted(
+        {asset for trades in streams for trade in trades for asset in trade.amounts}
+    ):
+        amounts = {each[asset] for each in corrections if asset in each}
+        interval = _interval(account, asset, streams, window)
+        doubts[asset] = Doubt(interval, tuple(sorted(amounts)))
+    return doubts
+
+
+def _interval(
+    account: ExchangeAccount, asset: str, streams: Sequence[Sequence[Trade]], window: Window
+) -> Interval:
+    trades = [
+        (str(number), trade)
+        for number, stream in enumerate(streams)
+        for trade in stream
+        if asset in trade.amounts
+    ]
+    effects = [Effect(trade.at, trade.amounts[asset], stream) for stream, trade in trades]
+    assumed = exact_sum(trade.amounts[asset] for _, trade in trades if trade.is_in_baseline)
+    return baseline_interval(effects, window, lag(account), assumed)
 
 
 def _corrections(account: ExchangeAccount, window: Window) -> list[Mapping[str, Decimal]]:
-    """List what may have to be added: fills, movements and late deposits each in their own order, in any mixture."""
-    of_fills = baseline_corrections(_fills(account, window), window, lag(account))
-    of_flows = baseline_corrections(_flows(account, window), window, lag(account))
-    of_late = baseline_corrections(_late_deposits(account, window), window, lag(account))
+    return _mixtures(account, _trades(account, window), window)
+
+
+def _trades(account: ExchangeAccount, window: Window) -> tuple[list[Trade], ...]:
+    """List the trades about the time of the baseline: fills, movements and late deposits, each in their own order."""
+    return (_fills(account, window), _flows(account, window), _late_deposits(account, window))
+
+
+def _mixtures(
+    account: ExchangeAccount, streams: Sequence[Sequence[Trade]], window: Window
+) -> list[Mapping[str, Decimal]]:
+    """List what may have to be added: of each stream the first few may be held, in any mixture."""
+    each = [baseline_corrections(trades, window, lag(account)) for trades in streams]
     return [
-        sums_by(chain.from_iterable(changes.items() for changes in each))
-        for each in product(of_fills, of_flows, of_late)
+        sums_by(chain.from_iterable(changes.items() for changes in mixture))
+        for mixture in product(*each)
     ]
 
 

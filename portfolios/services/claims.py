@@ -11,8 +11,9 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from portfolios.models import ClaimRule, Discrepancy, ExchangeAccount, Order, Portfolio
+from portfolios.models import ClaimRule, Decision, Discrepancy, ExchangeAccount, Order, Portfolio
 from portfolios.reconciliation.execution import opening_cost
+from portfolios.services.discrepancies import resolve
 from portfolios.services.incidents import record_incident
 from portfolios.services.ledger import book_order, rewrite_reserved
 from providers.redaction import leg_error
@@ -73,15 +74,16 @@ def hand_over(order: Order, portfolio: Portfolio) -> None:
 def apply_claim_rules(account: ExchangeAccount) -> int:
     """Give the orders that no portfolio claims to those whose rules fit; how many there were.
 
-    One that may be an order which was sent and not acknowledged is left for a person to match. Each is all or nothing:
-    one that cannot be given is recorded and does not keep the next from its turn.
+    Those of an account that is only observed are left alone. One that may be an order which was sent and not
+    acknowledged is left for a person to match. Each is all or nothing: one that cannot be given is recorded and does
+    not keep the next from its turn.
     """
     rules = list(
         account.claim_rules.filter(portfolio__in=possible_owners(account)).select_related(
             "portfolio"
         )
     )
-    if not rules:
+    if not rules or account.policy != ExchangeAccount.Policy.STANDARD:
         return 0
     with transaction.atomic():
         claimed = 0
@@ -168,7 +170,7 @@ def _alike(order: Order) -> QuerySet[Order]:
 
 
 @transaction.atomic
-def accept_match(order: Order, candidate: Order) -> Order:
+def accept_match(order: Order, candidate: Order, decision: Decision | None = None) -> Order:
     """Take `candidate`, an order of the exchange, for the one that was sent as `order`, and return it.
 
     The exchange's row stays, with its facts; it becomes the portfolio's and is known by its client id from now on.
@@ -190,20 +192,19 @@ def accept_match(order: Order, candidate: Order) -> Order:
             )
             % {**_names(order), "candidate": candidate.external_id}
         )
-    _take_over(sent, candidate, sent.portfolio)
+    _take_over(sent, candidate, sent.portfolio, decision)
     rewrite_reserved(account)
     return candidate
 
 
-def _take_over(sent: Order, kept: Order, owner: Portfolio) -> None:
+def _take_over(sent: Order, kept: Order, owner: Portfolio, decision: Decision | None) -> None:
     kept.refresh_from_db()
     kept.client_order_id, kept.book_values = sent.client_order_id, sent.book_values
     kept.opening_filled = sent.opening_filled
     kept.opening_cost = opening_cost(sent.opening_filled, average=kept.average, price=kept.price)
-    cause = f"is order {kept.external_id} of the exchange"[:200]
-    sent.discrepancy_set.filter(state__in=Discrepancy.LIVE).update(
-        state=Discrepancy.State.RESOLVED, resolved_at=timezone.now(), cause=cause
-    )
+    cause = f"is order {kept.external_id} of the exchange"
+    for row in sent.discrepancy_set.filter(state__in=Discrepancy.LIVE):
+        resolve(row, cause, timezone.now(), decision=decision)
     sent.discrepancy_set.update(order=kept)
     sent.delete()
     hand_over(kept, owner)

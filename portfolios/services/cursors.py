@@ -8,10 +8,10 @@ from typing import Final
 
 from portfolios.models import Discrepancy, ExchangeAccount, ReadCursor
 from portfolios.models.choices import Severity
+from portfolios.reconciliation.flows import UNSETTLED
 from portfolios.services.accounts import lag
 from portfolios.services.discrepancies import Finding, Findings
 from portfolios.services.fills import fills_without_fee, fills_without_order
-from portfolios.services.flows import UNSETTLED
 from providers import catalogue
 from providers.reports import Cursor, FlowSource, Leg, LegKind, LegStatus
 

@@ -1,26 +1,48 @@
-"""What is wrong as somebody may have to act on it: suspected, opened, resolved, one row an episode."""
+"""What is wrong as somebody may have to act on it: what each look found, and what that means for its life."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
-from portfolios.models import Discrepancy, ExchangeAccount, Order, Portfolio
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from portfolios.models import (
+    Decision,
+    Discrepancy,
+    ExchangeAccount,
+    Order,
+    Portfolio,
+    SyncRun,
+)
 from portfolios.models.choices import Severity
-from portfolios.reconciliation.episodes import Episode, Step, Turn, next_step
+from portfolios.reconciliation.episodes import (
+    BalanceEpisode,
+    Episode,
+    Step,
+    Turn,
+    next_step,
+)
+from portfolios.reconciliation.fingerprints import Extent, fingerprint, is_same
 from portfolios.services.accounts import grace, lag
+from portfolios.services.discrepancy_turns import AGREES, CHANGED, By, begin, move
 
 State = Discrepancy.State
+BALANCE_CODES: Final = (Discrepancy.Code.BALANCE_SHORT, Discrepancy.Code.BALANCE_SURPLUS)
+DISMISSED_BEFORE: Final = "is what was dismissed"
+# A database takes no more than some ten thousand values in one query.
+KEYS_AT_ONCE: Final = 1_000
 # What each look writes anew.
-FOUND = (
+FOUND: Final = (
     "code",
     "severity",
     "book",
     "exchange",
     "difference",
-    "cause",
     "wallet",
     "asset",
     "symbol",
@@ -29,18 +51,25 @@ FOUND = (
 )
 
 
+class DiscrepancyRefused(Exception):
+    """What a person decided is not possible for the discrepancy as it is; nothing has changed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One difference as one look saw it.
 
     Parameters
     ----------
+    low, high : Decimal or None
+        Of balances: between which amounts the difference lies, as this look alone saw it.
     is_certain : bool
         Whether it is no matter of timing and opens at once.
     is_unproved : bool
         Whether it stays suspected however long it lasts: the proof is counted elsewhere.
     turn : Turn or None
-        Of balances: what the look means for the episode, decided from the last looks; of others None.
+        Of balances: what the look means for the episode, decided from the last looks, and None while it is not
+        settled. Of others None.
     """
 
     key: str
@@ -49,6 +78,8 @@ class Finding:
     book: Decimal | None = None
     exchange: Decimal | None = None
     difference: Decimal | None = None
+    low: Decimal | None = None
+    high: Decimal | None = None
     cause: str = ""
     wallet: str = ""
     asset: str = ""
@@ -58,6 +89,17 @@ class Finding:
     is_certain: bool = False
     is_unproved: bool = False
     turn: Turn | None = None
+
+    @property
+    def extent(self) -> Extent:
+        if self.low is None or self.high is None:
+            return Extent(self.difference, self.difference)
+        return Extent(self.low, self.high)
+
+    @property
+    def is_provisional(self) -> bool:
+        """Whether it is of a balance that is not settled: it suspects, but is no look."""
+        return self.turn is None and self.low is not None
 
 
 @dataclass(slots=True)
@@ -72,66 +114,269 @@ class Findings:
         self.judged.add(finding.key)
 
 
+def balance_episode(row: Discrepancy | None) -> BalanceEpisode | None:
+    """Give the episode that a balance's row is in; None if it is not live, or no settled look has seen it yet."""
+    if row is None or not row.is_live or row.low is None or row.high is None:
+        return None
+    return BalanceEpisode(
+        is_open=row.state != State.SUSPECTED,
+        low=row.low,
+        high=row.high,
+        first_seen=row.first_seen,
+        stale_since=row.stale_since,
+        confidence=row.confidence,
+    )
+
+
 def record_findings(
-    account: ExchangeAccount, findings: Iterable[Finding], judged: set[str], seen_at: datetime
+    account: ExchangeAccount,
+    findings: Iterable[Finding],
+    judged: set[str],
+    seen_at: datetime,
+    run: SyncRun | None = None,
 ) -> None:
-    """Bring the account's discrepancies to what one look found.
+    """Bring the account's discrepancies to what one look found. The caller holds the account.
 
     Parameters
     ----------
     judged : set of str
-        Keys that this look could judge. One that is judged and not found is resolved; one that could not be judged
-        stays as it is.
+        Keys that this look could judge. What is live, judged and not found is resolved; what could not be judged, what
+        a person has dismissed, and what only a newer look has seen, stays as it is.
     """
+    by = By(at=seen_at, run=run)
     found = {finding.key: finding for finding in findings}
-    live = account.discrepancies.filter(state__in=Discrepancy.LIVE)
-    for discrepancy in live:
-        finding = found.pop(discrepancy.key, None)
+    for row in account.discrepancies.filter(state__in=Discrepancy.LIVE):
+        finding = found.pop(row.key, None)
         if finding is not None:
-            _see_again(account, discrepancy, finding, seen_at)
-        elif discrepancy.key in judged:
-            _resolve(discrepancy, seen_at)
-    for finding in found.values():
-        _begin(account, finding, seen_at)
+            _see_again(row, finding, by)
+        elif row.key in judged and not _is_newer(row, seen_at):
+            move(row, State.RESOLVED, AGREES, by)
+    past = _past(account, list(found))
+    for key, finding in found.items():
+        _see_anew(past.get(key) or _never_seen(account, key, seen_at), finding, by)
 
 
-def _begin(account: ExchangeAccount, finding: Finding, seen_at: datetime) -> None:
-    discrepancy = Discrepancy(account=account, key=finding.key, first_seen=seen_at, times_seen=0)
+def _past(account: ExchangeAccount, keys: Sequence[str]) -> dict[str, Discrepancy]:
+    parts = (keys[start : start + KEYS_AT_ONCE] for start in range(0, len(keys), KEYS_AT_ONCE))
+    return {row.key: row for part in parts for row in account.discrepancies.filter(key__in=part)}
+
+
+def _never_seen(account: ExchangeAccount, key: str, seen_at: datetime) -> Discrepancy:
+    """Give a row before its first turn, which is not stored."""
+    return Discrepancy(account=account, key=key, state="", episode=0, last_seen=seen_at)
+
+
+def _is_newer(row: Discrepancy, seen_at: datetime) -> bool:
+    """Whether only a read that is not settled, and newer than this look, suspects a balance."""
+    return row.code in BALANCE_CODES and row.low is None and row.first_seen > seen_at
+
+
+def _see_anew(row: Discrepancy, finding: Finding, by: By) -> None:
+    """See what is not live: never seen before, resolved or dismissed."""
+    if row.state == State.DISMISSED:
+        # What a read that may yet be explained looks like is no reason to tell it again.
+        if finding.is_provisional:
+            return
+        if _is_dismissed(row, finding):
+            _count(row, finding, by.at)
+            row.save()
+            return
+    if finding.turn is None or finding.turn.episode is not None:
+        _begin(row, finding, by)
+
+
+def _begin(row: Discrepancy, finding: Finding, by: By) -> None:
+    episode = finding.turn.episode if finding.turn else None
+    is_open = episode.is_open if episode else finding.is_certain
+    begin(row, episode.first_seen if episode else by.at)
+    _count(row, finding, by.at)
+    if _is_dismissed(row, finding):
+        move(row, State.DISMISSED, DISMISSED_BEFORE, by)
+    else:
+        move(row, State.OPEN if is_open else State.SUSPECTED, row.cause, by)
+
+
+def _see_again(row: Discrepancy, finding: Finding, by: By) -> None:
+    if finding.is_provisional:
+        if row.state == State.SUSPECTED:
+            _write(row, finding, by.at)
+            row.save()
+        return
+    step = _step(row, finding, by.at)
+    if step is Step.RESOLVE:
+        move(row, State.RESOLVED, AGREES, by)
+    elif step is Step.RESTART and row.state != State.ACKNOWLEDGED:
+        move(row, State.RESOLVED, CHANGED, by)
+        _begin(row, finding, by)
+    else:
+        _count(row, finding, by.at)
+        state, reason = _state_after(row, finding, step, by.at)
+        if state == row.state:
+            row.save()
+        else:
+            move(row, state, reason, by)
+
+
+def _step(row: Discrepancy, finding: Finding, seen_at: datetime) -> Step:
+    if finding.turn is not None:
+        return finding.turn.step
     if finding.is_certain:
-        discrepancy.state, discrepancy.opened_at = State.OPEN, seen_at
-    _write(discrepancy, finding, seen_at)
-
-
-def _see_again(
-    account: ExchangeAccount, discrepancy: Discrepancy, finding: Finding, seen_at: datetime
-) -> None:
+        return Step.OPEN
     episode = Episode(
-        is_suspected=discrepancy.state == State.SUSPECTED,
-        difference=discrepancy.difference,
-        first_seen=discrepancy.first_seen,
+        is_suspected=row.state == State.SUSPECTED,
+        difference=row.difference,
+        first_seen=row.first_seen,
     )
-    step = next_step(episode, finding.difference, seen_at, lag(account) + grace(account))
-    if finding.is_certain and discrepancy.state == State.SUSPECTED:
-        step = Step.OPEN
-    elif finding.is_unproved:
-        step = Step.STAY
-    if step is Step.RESTART:
-        discrepancy.first_seen, discrepancy.times_seen = seen_at, 0
-    elif step is Step.OPEN:
-        discrepancy.state, discrepancy.opened_at = State.OPEN, seen_at
-    _write(discrepancy, finding, seen_at)
+    settle = lag(row.account) + grace(row.account)
+    step = next_step(episode, finding.difference, seen_at, settle)
+    return Step.STAY if finding.is_unproved else step
 
 
-def _write(discrepancy: Discrepancy, finding: Finding, seen_at: datetime) -> None:
+def _state_after(
+    row: Discrepancy, finding: Finding, step: Step, seen_at: datetime
+) -> tuple[str, str]:
+    """Give the state after a look that found it again, and why it changes."""
+    if row.state == State.ACKNOWLEDGED:
+        if row.acknowledged_until is not None and row.acknowledged_until <= seen_at:
+            return State.OPEN, "the time it was acknowledged for is over"
+        if finding.extent.exceeds(row.acknowledged_difference):
+            return State.OPEN, "is more than what was acknowledged"
+    elif row.state == State.SUSPECTED:
+        if _is_dismissed(row, finding):
+            return State.DISMISSED, DISMISSED_BEFORE
+        if step is Step.OPEN:
+            return State.OPEN, "found again"
+    return row.state, ""
+
+
+def _is_dismissed(row: Discrepancy, finding: Finding) -> bool:
+    return is_same(row.fingerprint, finding.code, finding.extent)
+
+
+def _count(row: Discrepancy, finding: Finding, seen_at: datetime) -> None:
+    """Write what a look found that counts for the episode."""
+    episode = finding.turn.episode if finding.turn else None
+    if row.state == State.SUSPECTED:
+        if row.low is None and episode is not None:
+            row.times_seen = 0  # what was seen before was not settled
+        row.first_seen = episode.first_seen if episode else row.first_seen
+    if episode is not None:
+        row.low, row.high = episode.low, episode.high
+        row.stale_since, row.confidence = episode.stale_since, episode.confidence
+    row.times_seen += 1
+    _write(row, finding, seen_at)
+
+
+def _write(row: Discrepancy, finding: Finding, seen_at: datetime) -> None:
     for name in FOUND:
-        setattr(discrepancy, name, getattr(finding, name))
-    discrepancy.cause = discrepancy.cause[:200]
-    discrepancy.last_seen = seen_at
-    discrepancy.times_seen += 1
-    discrepancy.save()
+        setattr(row, name, getattr(finding, name))
+    row.cause = finding.cause[:200]
+    # An older read may be settled after a newer one was seen.
+    row.last_seen = max(row.last_seen, seen_at)
 
 
-def _resolve(discrepancy: Discrepancy, seen_at: datetime) -> None:
-    discrepancy.state, discrepancy.resolved_at = State.RESOLVED, seen_at
-    discrepancy.cause = "agrees again"
-    discrepancy.save()
+def resolve(
+    row: Discrepancy,
+    cause: str,
+    at: datetime,
+    run: SyncRun | None = None,
+    decision: Decision | None = None,
+) -> None:
+    """End the episode of a live row, with what ended it in English words."""
+    move(row, State.RESOLVED, cause, By(at=at, run=run, decision=decision))
+
+
+def resolve_by(row: Discrepancy, decision: Decision, cause: str) -> None:
+    """End the episode since a person's decision has removed what was wrong.
+
+    Raises
+    ------
+    DiscrepancyRefused
+        If it is not live any more.
+    """
+    _refuse_unless(row, row.is_live)
+    resolve(row, cause, timezone.now(), decision=decision)
+
+
+def dismiss(row: Discrepancy, decision: Decision) -> None:
+    """Tell it no more while the same is found; another amount or kind begins a new episode.
+
+    Raises
+    ------
+    DiscrepancyRefused
+        If it is not live any more.
+    """
+    _refuse_unless(row, row.is_live)
+    is_exact = row.low is None or row.high is None
+    extent = Extent(row.difference, row.difference) if is_exact else Extent(row.low, row.high)
+    row.fingerprint = fingerprint(row.code, extent)
+    _decide(row, State.DISMISSED, decision)
+
+
+def acknowledge(row: Discrepancy, decision: Decision, until: datetime | None) -> None:
+    """Take it as known until `until`, None for as long as it lasts; it opens again when it grows.
+
+    A suspicion is taken as real by this.
+
+    Raises
+    ------
+    DiscrepancyRefused
+        If it is not live any more.
+    """
+    _refuse_unless(row, row.is_live)
+    row.acknowledged_difference, row.acknowledged_until = row.difference, until
+    _decide(row, State.ACKNOWLEDGED, decision)
+
+
+def reopen(row: Discrepancy, decision: Decision) -> None:
+    """Open what was dismissed or acknowledged again, in the same episode.
+
+    Raises
+    ------
+    DiscrepancyRefused
+        If it is neither.
+    """
+    _refuse_unless(row, row.state in (State.DISMISSED, State.ACKNOWLEDGED))
+    _decide(row, State.OPEN, decision)
+
+
+def undo(row: Discrepancy, decision: Decision) -> None:
+    """Put the row back into the state that it had before the decision which `decision` takes back.
+
+    Raises
+    ------
+    DiscrepancyRefused
+        If the row has moved since, or had been dismissed or acknowledged before: that is to be decided anew.
+    """
+    last = row.events.last()
+    if last is None or last.decision_id is None or last.decision_id != decision.reverses_id:
+        raise _refused(row)
+    if last.before not in (State.SUSPECTED, State.OPEN):
+        raise _refused(row)
+    if last.before == State.SUSPECTED:
+        row.opened_at = None
+    row.fingerprint = ""
+    _decide(row, last.before, decision)
+
+
+def _decide(row: Discrepancy, state: str, decision: Decision) -> None:
+    move(row, state, decision.reason, By(at=timezone.now(), decision=decision))
+
+
+def _refuse_unless(row: Discrepancy, is_possible: bool) -> None:
+    if not is_possible:
+        raise _refused(row)
+
+
+def _refused(row: Discrepancy) -> DiscrepancyRefused:
+    return DiscrepancyRefused(
+        _(
+            "“%(what)s” of account %(account)s is “%(state)s” by now, which does not allow this. "
+            "Nothing was changed; look at the discrepancy again and decide by what it says."
+        )
+        % {
+            "what": f"{row.get_code_display()} {row.asset or row.symbol}".strip(),
+            "account": row.account,
+            "state": row.get_state_display(),
+        }
+    )

@@ -10,7 +10,7 @@ from portfolios.models import ExchangeAccount, Order, SyncRun
 from portfolios.reconciliation.execution import opening_cost
 from portfolios.reconciliation.fills import unseen
 from portfolios.services.incidents import record_incident
-from portfolios.services.orders import OrderReads
+from portfolios.services.order_reads import OrderReads, unknown_orders
 from providers.errors import UnexpectedReport
 from providers.redaction import leg_error
 from providers.reports import FillReport, OrderReport, OrderStatus
@@ -21,16 +21,16 @@ def store_external_orders(account: ExchangeAccount, reads: OrderReads, run: Sync
 
     What they had filled when the account's baseline was taken is part of the baseline.
     """
-    known = set(
-        account.orders.filter(external_id__in=list(reads.reports)).values_list(
-            "external_id", flat=True
-        )
-    )
-    ours = {report.external_id for reports in reads.acknowledged.values() for report in reports}
+    ours = {
+        (report.symbol, report.external_id)
+        for reports in reads.acknowledged.values()
+        for report in reports
+    }
     problems = 0
-    for external_id in sorted(reads.reports.keys() - known - ours):
-        report = max(reads.reports[external_id], key=_tells_most)
-        problems += not _store_external_order(account, report, reads, run)
+    for key, reports in sorted(unknown_orders(account, reads).items()):
+        if key not in ours:
+            report = max(reports, key=_tells_most)
+            problems += not _store_external_order(account, report, reads, run)
     return problems
 
 

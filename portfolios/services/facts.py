@@ -11,24 +11,19 @@ from portfolios.models import ExchangeAccount, Portfolio, SyncRun
 from portfolios.services import runs
 from portfolios.services.absence import climb_ladder
 from portfolios.services.acknowledgements import with_acknowledged
-from portfolios.services.balances import balance_legs, observed_balances
 from portfolios.services.baselines import set_baseline
 from portfolios.services.claims import apply_claim_rules
 from portfolios.services.cursors import advance_cursors
 from portfolios.services.discrepancies import Findings
+from portfolios.services.effects import balance_legs, observed_balances
 from portfolios.services.external_orders import store_external_orders
-from portfolios.services.fills import find_missing_fees, find_orphans, store_orphans
+from portfolios.services.fills import fill_rows, find_missing_fees, find_orphans, store_orphans
 from portfolios.services.flows import flow_rows, sync_flows
 from portfolios.services.incidents import record_incident
 from portfolios.services.ledger import rewrite_reserved
 from portfolios.services.openings import sync_unallocated
-from portfolios.services.orders import (
-    OrderReads,
-    OrdersOutcome,
-    order_reads,
-    sync_orders,
-    with_orphans,
-)
+from portfolios.services.order_reads import OrderReads, order_reads, with_orphans
+from portfolios.services.orders import OrdersOutcome, has_frozen_orders, sync_orders
 from portfolios.services.quarantine import believed
 from providers.errors import OpeningRefused
 from providers.redaction import leg_error
@@ -77,7 +72,7 @@ def apply_snapshot(run: SyncRun, legs: Sequence[Leg]) -> Outcome:
     apply_claim_rules(account)
     outcome.openings_refused = _open_portfolios(portfolios, read.legs, run)
     # What could not be booked yet would be booked on top of a baseline that holds it.
-    is_booked = not outcome.orders.problems
+    is_booked = not (outcome.orders.problems or has_frozen_orders(account))
     if account.baseline_at is None and is_booked and _can_be_baseline(read.legs):
         for leg in balance_legs(read.legs):
             set_baseline(account, leg, run)
@@ -112,17 +107,15 @@ def _apply_orders(
 def _apply_orphans(
     account: ExchangeAccount, reads: OrderReads, run: SyncRun, findings: Findings
 ) -> int:
-    """Store the fills of whole lists whose order no book knows, nor the exchange when it was asked."""
-    named = reads.account_fills.keys() - {""}
-    orders = account.orders.filter(external_id__in=list(named))
+    """Store the fills whose order no book knows, nor the exchange when it was asked, or whose order is frozen."""
+    listed = [row for rows in reads.account_fills.values() for row in rows]
+    read = [listed, *(fill_rows(leg) for leg in reads.fills.values())]
+    orders = account.orders.filter(external_id__in=reads.ids, frozen_because="")
     known = set(orders.values_list("symbol", "external_id"))
-    rows = [
-        row
-        for order_id, fills in reads.account_fills.items()
-        for row in fills
-        if (row.symbol, order_id) not in known
+    loose = [
+        [row for row in rows if (row.symbol, row.order_external_id) not in known] for rows in read
     ]
-    return store_orphans(account, rows, run, findings)
+    return store_orphans(account, [rows for rows in loose if rows], run, findings)
 
 
 def _add(total: OrdersOutcome, part: OrdersOutcome) -> None:

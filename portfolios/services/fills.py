@@ -95,13 +95,23 @@ def _attach(fill: Fill, order: Order, run: SyncRun | None, stored: Stored) -> No
 
 
 def store_orphans(
-    account: ExchangeAccount, rows: Sequence[FillReport], run: SyncRun, findings: Findings
+    account: ExchangeAccount,
+    reads: Sequence[Sequence[FillReport]],
+    run: SyncRun,
+    findings: Findings,
 ) -> int:
-    """Store fills whose order is not known; they count for the account, in its unassigned part."""
+    """Store fills whose order is not known, or frozen; they count for the account, in its unassigned part.
+
+    Parameters
+    ----------
+    reads : sequence of sequences of FillReport
+        What each read tells; all of them may tell the same fills.
+    """
     stored = Stored()
+    rows = [row for read in reads for row in read]
     known = _known(account, rows)
     orphans = [fill_report(fill) for fill in account.fills.filter(order=None)] if rows else []
-    for row in unseen(orphans, [rows]):
+    for row in unseen(orphans, reads):
         if _key(row) not in known:
             fill = known[_key(row)] = _fill(account, None, row)
             fill.save()
@@ -116,6 +126,11 @@ def store_orphans(
     return stored.news
 
 
+def orphan_key(symbol: str, order_id: str) -> str:
+    """Name the finding of the fills of an order that is not known."""
+    return f"orphan:{symbol}:{order_id}"[:200]
+
+
 def find_orphans(account: ExchangeAccount, findings: Findings) -> None:
     """Tell of fills whose order is not known, one finding an order."""
     live = account.discrepancies.filter(
@@ -125,15 +140,21 @@ def find_orphans(account: ExchangeAccount, findings: Findings) -> None:
     orders: defaultdict[tuple[str, str], list[Fill]] = defaultdict(list)
     for fill in account.fills.filter(order=None):
         orders[fill.symbol, fill.order_external_id].append(fill)
+    ids = {order_id for _, order_id in orders} - {""}
+    named = account.orders.filter(external_id__in=ids) if ids else account.orders.none()
+    frozen = set(named.values_list("symbol", "external_id"))
     for (symbol, order_id), fills in sorted(orders.items()):
+        why = "could not be read, or is not known at the exchange"
+        if (symbol, order_id) in frozen:
+            why = "contradicts the books and is left as it is"
         findings.add(
             Finding(
-                key=f"orphan:{symbol}:{order_id}"[:200],
+                key=orphan_key(symbol, order_id),
                 code=Discrepancy.Code.FILL_ORPHAN,
                 severity=Severity.WARNING,
                 symbol=symbol,
                 exchange=exact_sum(fill.amount for fill in fills),
-                cause=f"its order {order_id or '(no id)'} could not be read, or is not known at the exchange",
+                cause=f"its order {order_id or '(no id)'} {why}",
             )
         )
 

@@ -14,7 +14,9 @@ from portfolios.amounts import amount, difference, exact_sum
 from portfolios.models import Discrepancy, ExchangeAccount, Flow, StoredLeg, SyncRun
 from portfolios.models.choices import Severity
 from portfolios.reconciliation.execution import OrderFacts, lock
+from portfolios.reconciliation.flows import UNSETTLED as UNSETTLED
 from portfolios.reconciliation.flows import flow_effect, is_in_baseline, merged_flow
+from portfolios.services.cursors import overlap
 from portfolios.services.discrepancies import Finding, Findings
 from portfolios.services.fills import fee_rows
 from portfolios.services.ledger import book_flow, flow_report
@@ -22,8 +24,6 @@ from portfolios.services.legs import leg_rows
 from providers.mapping import base_and_quote, has_made_id
 from providers.reports import FlowKind, FlowReport, FlowStatus, Leg, LegKind, OrderSide
 
-# On its way, or told in a word that is not known.
-UNSETTLED: Final = (FlowStatus.PENDING, "")
 FIELDS: Final = (
     "amount",
     "status",
@@ -126,8 +126,29 @@ def _new_flow(account: ExchangeAccount, row: FlowReport) -> Flow:
         occurred_at=row.occurred_at,
         settled_at=row.settled_at,
     )
-    flow.in_baseline = _is_in_baseline(flow)
+    flow.in_baseline = _is_in_baseline(flow) and not _came_since(flow)
     return flow
+
+
+def _came_since(flow: Flow) -> bool:
+    """Whether a deposit that is told for the first time, done but not since when, came after the baseline.
+
+    While the baseline is not settled the balances tell. After that the list does: it was read over the deposit's time
+    before and did not have it, so it had not come. If it had, and was only listed late, the balance will be short by it
+    from now on: that is shown, while a deposit that is taken as held is never looked for again.
+    """
+    is_undated = flow.settled_at is None and flow.occurred_at is not None
+    if flow.kind != FlowKind.DEPOSIT or flow.status != FlowStatus.DONE or not is_undated:
+        return False
+    account = flow.account
+    if account.baseline_settled_at is None or flow.occurred_at is None:
+        return False
+    listed = account.cursors.filter(
+        kind=LegKind.FLOWS,
+        subject=flow.source,
+        covered_until__gt=flow.occurred_at + overlap(account),
+    )
+    return listed.exists()
 
 
 def _is_in_baseline(flow: Flow) -> bool:

@@ -9,8 +9,9 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from portfolios.models import Discrepancy, ExchangeAccount, Order
+from portfolios.models import Decision, Discrepancy, ExchangeAccount, Order
 from portfolios.reconciliation.execution import lock
+from portfolios.services.discrepancies import resolve
 from portfolios.services.ledger import order_facts, rewrite_reserved
 from providers.reports import OrderStatus
 
@@ -37,7 +38,7 @@ def released_by_lapse(order: Order) -> tuple[str, Decimal]:
 
 
 @transaction.atomic
-def accept_lapse(order: Order) -> None:
+def accept_lapse(order: Order, decision: Decision | None = None) -> None:
     """End `order` as lapsed, with what it has filled, and release what its rest reserved.
 
     Lapsed is what the books conclude; it is never told as the exchange's word, such as rejected.
@@ -61,6 +62,4 @@ def accept_lapse(order: Order) -> None:
     account.orders.filter(pk=order.pk).update(status=OrderStatus.LAPSED)
     rewrite_reserved(account)
     for proposal in proposals:
-        proposal.state, proposal.cause = Discrepancy.State.RESOLVED, ACCEPTED
-        proposal.resolved_at = timezone.now()
-        proposal.save()
+        resolve(proposal, ACCEPTED, timezone.now(), decision=decision)

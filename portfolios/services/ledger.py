@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from datetime import datetime
 from decimal import Decimal
-
-from django.db.models import Q
 
 from portfolios.amounts import amount, difference, exact_mul, exact_sum, sums_by
 from portfolios.models import (
@@ -27,8 +23,9 @@ from portfolios.reconciliation.execution import (
     execution,
     fees_by_asset,
     lock,
+    moved_before,
 )
-from portfolios.reconciliation.flows import due_effect, flow_effect
+from portfolios.reconciliation.flows import due_effect
 from portfolios.reconciliation.lots import Change, cost_of_sold
 from providers.mapping import base_and_quote
 from providers.reports import (
@@ -187,21 +184,23 @@ def joined_after_baseline(order: Order) -> bool:
 def _book_before_baseline(order: Order, facts: OrderFacts, run: SyncRun | None) -> None:
     """Take what the order had moved before the account's baseline out of the unassigned part, which holds it.
 
-    Safe to call again, also when its fills are told only later. Of an order that was claimed it was taken out then, as
-    well as its price and fees were known: that is corrected once the fills of before are all told.
+    What a book counted as filled although it was filled later is booked there: no portfolio books it. Safe to call
+    again, also when its fills are told only later. Of an order that was claimed it was taken out then, as well as its
+    price and fees were known: that is corrected once the fills of before are all told.
     """
+    baseline_at = order.account.baseline_at
     entries = LedgerEntry.objects.filter(order=order)
     claimed = list(entries.filter(key__startswith=f"claim:order:{order.pk}:"))
-    if not claimed and not joined_after_baseline(order):
+    if baseline_at is None or not (claimed or joined_after_baseline(order)):
         return
     before = list(entries.filter(key__startswith=f"before:order:{order.pk}:"))
-    unclaimed = entries.filter(key__startswith=f"order:{order.pk}:0:")
+    unclaimed = list(entries.filter(key__startswith=f"order:{order.pk}:0:"))
     taken = [_negated(entry) for entry in (*before, *claimed, *unclaimed)]
-    then, fills = _before_baseline(order, facts)
-    change = pending(then, execution(then, fills), _sums(taken, facts))
+    moved = moved_before(facts, [fill_report(fill) for fill in order.fills.all()], baseline_at)
+    change = pending(facts, moved, _sums(taken, facts))
     if claimed and change.base:
         return
-    new = _entries(order, then, change, run)
+    new = _entries(order, facts, change, run)
     for entry in new:
         entry.key = f"order:{order.pk}:{len(before)}:{entry.cause}:{entry.asset}"
     append_entries([_opposite(entry, "before", run) for entry in new])
@@ -209,23 +208,6 @@ def _book_before_baseline(order: Order, facts: OrderFacts, run: SyncRun | None) 
 
 def _negated(entry: LedgerEntry) -> LedgerEntry:
     return LedgerEntry(asset=entry.asset, cause=entry.cause, amount=entry.amount.copy_negate())
-
-
-def _before_baseline(order: Order, facts: OrderFacts) -> tuple[OrderFacts, list[FillReport]]:
-    """Tell where the order was at the account's baseline, as far as its fills tell, and those fills."""
-    stored = [fill_report(fill) for fill in order.fills.all()]
-    baseline_at = order.account.baseline_at
-    fills = [
-        fill
-        for fill in stored
-        if baseline_at and fill.executed_at and fill.executed_at <= baseline_at
-    ]
-    # Of what was filled at the order's opening some fills may be among those, and others were never listed.
-    unlisted = difference(facts.filled, exact_sum(fill.amount for fill in stored))
-    unlisted = max(min(unlisted, facts.opening_filled), ZERO)
-    filled = exact_sum((unlisted, *(fill.amount for fill in fills)))
-    filled = max(filled, facts.opening_filled)
-    return replace(facts, filled=filled, cost=None, average=None, fees=()), fills
 
 
 def _opposite(entry: LedgerEntry, why: str, run: SyncRun | None) -> LedgerEntry:
@@ -320,21 +302,6 @@ def book_flow(flow: Flow, run: SyncRun | None) -> bool:
     ]
     append_entries(new)
     return bool(new)
-
-
-def later_effects(account: ExchangeAccount, moment: datetime) -> dict[str, Decimal]:
-    """Sum by asset what is booked of fills and flows after `moment`, by the exchange's clock.
-
-    A backtest moves nothing at an exchange, and what a fill's order had counted at its opening is not booked.
-    """
-    real = account.fills.filter(executed_at__gt=moment)
-    fills = real.exclude(order__portfolio__mode=Portfolio.Mode.BACKTEST)
-    moved = [(asset, amount) for fill in fills for _cause, asset, amount in _moved_by(fill)]
-    flows = account.flows.filter(in_baseline=False).filter(
-        Q(settled_at__gt=moment) | Q(settled_at=None, occurred_at__gt=moment)
-    )
-    moved += [pair for flow in flows for pair in flow_effect(flow_report(flow)).items()]
-    return sums_by(moved)
 
 
 def flow_report(flow: Flow) -> FlowReport:

@@ -38,16 +38,35 @@ def sync_unallocated(portfolio: Portfolio, cash: BalanceReport | None, run: Sync
         return
     if cash is None or cash.free is None:
         raise OpeningRefused(_nothing_there(portfolio))
-    position = find_position(portfolio.account, portfolio, portfolio.trading_symbol)
-    available = difference(exact_sum((cash.free, own_locks(portfolio))), position.amount)
+    available = available_cash(portfolio, cash.free)
     opening = portfolio.initial_balance
     if opening is None:
         opening = available
     elif opening > available:
         raise OpeningRefused(_more_than_there(portfolio, opening, available))
     open_portfolio(portfolio, portfolio.trading_symbol, opening, cost=ZERO, run=run)
+    mark_opened(portfolio, opening)
+
+
+def available_cash(portfolio: Portfolio, free: Decimal) -> Decimal:
+    """Tell what the portfolio can be opened with, given what is free at the exchange."""
+    held = portfolio.positions.filter(asset=portfolio.trading_symbol)
+    moved = exact_sum(held.values_list("amount", flat=True))
+    return difference(exact_sum((free, own_locks(portfolio))), moved)
+
+
+def mark_opened(portfolio: Portfolio, opening: Decimal) -> None:
+    # Cash that is open is shown, also where it is none.
+    find_position(portfolio.account, portfolio, portfolio.trading_symbol)
     portfolio.opening_cash = opening
     portfolio.initialized, portfolio.initialized_at = True, timezone.now()
+    portfolio.save(update_fields=["opening_cash", "initialized", "initialized_at"])
+
+
+def mark_closed(portfolio: Portfolio) -> None:
+    """Let the next sync try to open the portfolio as if it had never been opened."""
+    portfolio.opening_cash = portfolio.initialized_at = None
+    portfolio.initialized = False
     portfolio.save(update_fields=["opening_cash", "initialized", "initialized_at"])
 
 

@@ -90,7 +90,7 @@ def _other_of_those_ids(order: Order, report: OrderReport) -> Order | None:
     """Find the other order of the books that has one of the report's ids, while `order` has the other one."""
     others = order.account.orders.exclude(pk=order.pk)
     if not order.external_id:
-        return others.filter(external_id=report.external_id).first()
+        return others.filter(external_id=report.external_id, symbol=report.symbol).first()
     client_id = report.client_order_id
     if not client_id or client_id == order.client_order_id or is_used_up(order, report):
         return None
@@ -154,6 +154,45 @@ def find_in_state(
         )
 
 
+def find_fills_ahead(
+    order: Order, told: OrderState, reports: Sequence[OrderReport], findings: Findings
+) -> bool:
+    """Tell of an ended order with more fills than the exchange says is filled; whether it is one.
+
+    Parameters
+    ----------
+    told : OrderState
+        What is known of the order without these fills.
+    """
+    has_ended = told.status.is_terminal and told.status is not OrderStatus.LAPSED
+    of_fills = exact_sum(order.fills.values_list("amount", flat=True))
+    figure = _told_filled(order, told, reports) if has_ended and of_fills else None
+    if figure is None or of_fills <= figure:
+        return False
+    if overfill(told.amount, of_fills) == 0:  # that is told as such
+        findings.add(
+            _finding(
+                order,
+                Code.ORDER_FILL_AHEAD,
+                Severity.ERROR,
+                _key(order, Code.ORDER_FILL_AHEAD),
+                book=of_fills,
+                exchange=figure,
+                cause="it has ended with less than its fills add up to; all of them are booked",
+            )
+        )
+    return True
+
+
+def _told_filled(order: Order, told: OrderState, reports: Sequence[OrderReport]) -> Decimal | None:
+    """Tell how much of an ended order the exchange says is filled; None if it never did."""
+    ends = [report.filled for report in reports if report.status and report.status.is_terminal]
+    if ends:
+        return max((filled for filled in ends if filled is not None), default=None)
+    untold = order.discrepancy_set.filter(code=Code.ORDER_FILLED_UNKNOWN)
+    return told.filled if told.raw_status and not untold.exists() else None
+
+
 def _find_gap(order: Order, state: OrderState, fills: Leg | None, findings: Findings) -> None:
     """Tell of an ended order whose fills do not add up; that nobody asks for them any more resolves nothing."""
     key = _key(order, "fills")
@@ -161,8 +200,9 @@ def _find_gap(order: Order, state: OrderState, fills: Leg | None, findings: Find
     if not state.status.is_terminal or covers(of_fills, order.opening_filled, state.filled):
         findings.judged.add(key)
         return
-    is_unlisted = fills is not None and fills.status is LegStatus.UNSUPPORTED
-    if not is_unlisted and (order.fills_wanted or fills is not None):
+    if fills is not None and fills.status is LegStatus.UNSUPPORTED:
+        findings.judged.add(key)  # the market lists no fills: what the order tells is all there is
+    elif order.fills_wanted or fills is not None:
         known = exact_sum((of_fills, order.opening_filled))
         findings.add(
             _finding(

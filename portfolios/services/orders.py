@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
@@ -16,6 +15,7 @@ from django.utils import timezone
 
 from portfolios.amounts import difference, exact_sum
 from portfolios.models import (
+    Discrepancy,
     ExchangeAccount,
     Order,
     OrderVersion,
@@ -23,35 +23,33 @@ from portfolios.models import (
     SyncRun,
 )
 from portfolios.reconciliation.execution import covers, fees_by_asset, opening_cost
-from portfolios.reconciliation.orders import OrderState, amendment, merged_order
+from portfolios.reconciliation.orders import (
+    OrderState,
+    amendment,
+    fee_reports,
+    joined_fees,
+    merged_order,
+)
 from portfolios.services.discrepancies import Findings
-from portfolios.services.fills import (
-    account_fills,
-    fee_rows,
-    fill_rows,
-    store_fills,
-)
+from portfolios.services.fills import fee_rows, fill_rows, orphan_key, store_fills
 from portfolios.services.incidents import record_incident
-from portfolios.services.ledger import (
-    book_order,
-    fill_report,
-    stored_fees,
-)
+from portfolios.services.ledger import book_order, fill_report, stored_fees
 from portfolios.services.order_findings import (
+    find_fills_ahead,
     find_in_report,
     find_in_state,
     freeze_contradictions,
     judge_reports,
     thaw,
 )
+from portfolios.services.order_reads import OrderReads as OrderReads
+from portfolios.services.order_reads import names_of
 from providers.errors import UnexpectedReport
 from providers.redaction import leg_error
 from providers.reports import (
-    FeeReport,
     FillReport,
     KnownOrder,
     Leg,
-    LegKind,
     LegStatus,
     OrderReport,
     OrderStatus,
@@ -62,8 +60,7 @@ ZERO = Decimal(0)
 OPEN_STATUSES: Final = (OrderStatus.CREATED, OrderStatus.OPEN)
 # Syncs that ask for an order's fills until they add up: an exchange may list them a little later than the order.
 FILL_READS: Final = 10
-NOT_FOUND: Final = "not_found"
-# For so long after a fill its order is asked for.
+# For so long after its fill was first seen an order is asked for.
 ORPHANS_ASKED_FOR: Final = timedelta(days=1)
 STATE_FIELDS: Final = (
     "external_id",
@@ -77,52 +74,6 @@ STATE_FIELDS: Final = (
     "created_at",
     "updated_at",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class OrderReads:
-    """What one snapshot says of orders, by the exchange's id.
-
-    Parameters
-    ----------
-    reports : Mapping
-        All reports of an order; a snapshot may have several, also older copies.
-    fills : Mapping
-        The read of one order's fills.
-    account_fills : Mapping
-        Fills of whole lists, oldest first.
-    orphans : Mapping
-        Fills that are stored, but whose order was not known.
-    denied : frozenset of str
-        Orders that the exchange, asked for one by one, says that it does not have.
-    acknowledged : Mapping
-        Reports of orders that have no id of the exchange's in the books, by the order's key there.
-    """
-
-    reports: Mapping[str, Sequence[OrderReport]]
-    by_client_id: Mapping[str, Sequence[OrderReport]]
-    fills: Mapping[str, Leg]
-    account_fills: Mapping[str, Sequence[FillReport]]
-    orphans: Mapping[str, Sequence[FillReport]] = field(default_factory=dict)
-    denied: frozenset[str] = frozenset()
-    acknowledged: Mapping[int, Sequence[OrderReport]] = field(default_factory=dict)
-
-    def of(self, order: Order) -> Sequence[OrderReport]:
-        if order.external_id:
-            return self.reports.get(order.external_id, ())
-        return self.acknowledged.get(order.pk, ())
-
-    def fills_of(self, external_id: str, symbol: str) -> list[list[FillReport]]:
-        """List what each read tells of an order's fills; nothing without its id, as fills may be told without one."""
-        if not external_id:
-            return []
-        reads = (
-            fill_rows(self.fills.get(external_id)),
-            self.account_fills.get(external_id, ()),
-            self.orphans.get(external_id, ()),
-        )
-        told = [[row for row in rows if row.symbol == symbol] for rows in reads]
-        return [rows for rows in told if rows]
 
 
 @dataclass(slots=True)
@@ -158,48 +109,26 @@ def known_orders(account: ExchangeAccount) -> tuple[KnownOrder, ...]:
 
 def _orders_of_orphans(account: ExchangeAccount) -> list[KnownOrder]:
     """List the orders whose fills are known and they are not: they were asked for once, but could not be read."""
-    recent = account.fills.filter(order=None, executed_at__gt=timezone.now() - ORPHANS_ASKED_FOR)
-    # An id that is an order's of another symbol is that order's: it is asked for as such.
-    ours = account.orders.values("external_id")
-    orphans = recent.exclude(order_external_id="").exclude(order_external_id__in=ours)
-    named = orphans.order_by("order_external_id", "symbol")
+    told = account.discrepancies.filter(
+        code=Discrepancy.Code.FILL_ORPHAN, first_seen__gt=timezone.now() - ORPHANS_ASKED_FOR
+    )
+    recent = set(told.values_list("key", flat=True))
+    if not recent:
+        return []
+    named = account.fills.filter(order=None).exclude(order_external_id="").order_by()
+    orphans = set(named.values_list("symbol", "order_external_id"))
+    orphans = {orphan for orphan in orphans if orphan_key(*orphan) in recent}
+    ours = account.orders.filter(external_id__in={order_id for _, order_id in orphans})
     return [
         KnownOrder(order_id, symbol, filled=ZERO, is_open=False, wants_fills=True)
-        for order_id, symbol in named.values_list("order_external_id", "symbol").distinct()
+        for symbol, order_id in sorted(orphans - set(ours.values_list("symbol", "external_id")))
     ]
 
 
-def order_reads(legs: Iterable[Leg]) -> OrderReads:
-    """Sort the legs of one snapshot by what they tell of orders."""
-    legs = tuple(legs)
-    reports: defaultdict[str, list[OrderReport]] = defaultdict(list)
-    by_client_id: defaultdict[str, list[OrderReport]] = defaultdict(list)
-    fills: dict[str, Leg] = {}
-    for leg in legs:
-        for row in leg.rows:
-            if isinstance(row, OrderReport):
-                reports[row.external_id].append(row)
-                if row.client_order_id:
-                    by_client_id[row.client_order_id].append(row)
-        if leg.kind is LegKind.FILLS:
-            fills[leg.subject] = leg
-    return OrderReads(
-        dict(reports), dict(by_client_id), fills, account_fills(legs), denied=denied_orders(legs)
-    )
-
-
-def denied_orders(legs: Iterable[Leg]) -> frozenset[str]:
-    """Find the orders that the exchange, asked for one by one, says that it does not have."""
-    asked = [leg for leg in legs if leg.kind is LegKind.ORDER and leg.error is not None]
-    return frozenset(leg.subject for leg in asked if leg.error and leg.error.category == NOT_FOUND)
-
-
-def with_orphans(account: ExchangeAccount, reads: OrderReads) -> OrderReads:
-    """Add the stored fills whose order was not known: it may be one that this snapshot, or a book, has brought."""
-    orphans: defaultdict[str, list[FillReport]] = defaultdict(list)
-    for fill in account.fills.filter(order=None):
-        orphans[fill.order_external_id].append(fill_report(fill))
-    return replace(reads, orphans=dict(orphans))
+def has_frozen_orders(account: ExchangeAccount) -> bool:
+    """Whether an open order contradicts the exchange: what it moves is not booked to its owner meanwhile."""
+    waiting = account.orders.filter(status__in=OPEN_STATUSES)
+    return waiting.exclude(frozen_because="").exists()
 
 
 def sync_orders(
@@ -216,8 +145,7 @@ def sync_orders(
     """
     outcome = OrdersOutcome()
     orders = account.orders.filter(portfolio=portfolio).select_related("account", "portfolio")
-    told = {*reads.reports, *reads.fills, *reads.account_fills, *reads.orphans} - {""}
-    reported = orders.filter(Q(external_id__in=list(told)) | Q(pk__in=list(reads.acknowledged)))
+    reported = orders.filter(Q(external_id__in=reads.ids) | Q(pk__in=list(reads.acknowledged)))
     waiting = orders.filter(status__in=OPEN_STATUSES)
     found = (waiting | reported).distinct().order_by("created_at", "external_id", "pk")
     for order in found:
@@ -228,10 +156,15 @@ def sync_orders(
 
 def _count_denials(orders: QuerySet[Order], denied: frozenset[str]) -> None:
     """Count a denial of an ended order as a read of its fills: it is not asked for without end."""
-    if denied:
-        ids = Q(external_id__in=denied) | Q(external_id="", client_order_id__in=denied)
-        ended = orders.filter(ids, fills_wanted__gt=0).exclude(status__in=OPEN_STATUSES)
-        ended.update(fills_wanted=F("fills_wanted") - 1)
+    if not denied:
+        return
+    ended = orders.filter(fills_wanted__gt=0).exclude(status__in=OPEN_STATUSES)
+    pks = [
+        order.pk
+        for order in ended
+        if denied.intersection(names_of(order.external_id or order.client_order_id, order.symbol))
+    ]
+    ended.filter(pk__in=pks).update(fills_wanted=F("fills_wanted") - 1)
 
 
 def _sync_order(
@@ -239,7 +172,8 @@ def _sync_order(
 ) -> None:
     reports = reads.of(order)
     external_id = order.external_id or next((report.external_id for report in reports), "")
-    leg, fills = reads.fills.get(external_id), reads.fills_of(external_id, order.symbol)
+    leg = reads.fills_leg(external_id, order.symbol)
+    fills = reads.fills_of(external_id, order.symbol)
     outcome.checked += bool(reports)
     if not reports and leg is None and not fills:
         if not order.external_id and order.client_order_id in reads.by_client_id:
@@ -316,8 +250,9 @@ def apply_facts(
     stored = store_fills(order, fills, run)
     findings.found += stored.findings
     _correct_opening(order, merged, reports)
-    merged = _with_fills(merged, order)
-    order.fills_wanted = _fills_wanted(order, merged, reports, leg)
+    told, merged = merged, _with_fills(merged, order)
+    is_ahead = find_fills_ahead(order, told, reports, findings)
+    order.fills_wanted = _fills_wanted(order, merged, reports, leg, is_ahead=is_ahead)
     find_in_state(order, merged, reports, leg, findings)
     if merged == known and not stored.news and not was_missing:
         if order.fills_wanted != was_wanted:
@@ -371,21 +306,27 @@ def _correct_opening(order: Order, state: OrderState, reports: Sequence[OrderRep
 
 
 def _with_fills(state: OrderState, order: Order) -> OrderState:
-    """Add what the fills know better than the order's own report: fees, and an amount that it does not tell."""
+    """Add what the fills know better than the order's own report: fees, and an amount that it does not tell.
+
+    Of a part of the fills the fees may be more than a report tells, or less: the most counts, whichever came first.
+    """
     fills = [fill_report(fill) for fill in order.fills.all()]
     filled = exact_sum(fill.amount for fill in fills)
-    fees = fees_by_asset(fee for fill in fills for fee in fill.fees)
-    if not covers(filled, order.opening_filled, state.filled):
-        fees = {}
-    return replace(
-        state,
-        filled=max(state.filled, filled),
-        fees=tuple(FeeReport(*pair) for pair in sorted(fees.items())) or state.fees,
-    )
+    fees = fee_reports(fees_by_asset(fee for fill in fills for fee in fill.fees))
+    if not fees or not covers(filled, order.opening_filled, state.filled):
+        fees = joined_fees(state.fees, fees)
+    if filled > state.filled:  # the cost that was told is one of less
+        state = replace(state, filled=filled, average=None, cost=None)
+    return replace(state, fees=fees)
 
 
 def _fills_wanted(
-    order: Order, state: OrderState, reports: Sequence[OrderReport], fills: Leg | None
+    order: Order,
+    state: OrderState,
+    reports: Sequence[OrderReport],
+    fills: Leg | None,
+    *,
+    is_ahead: bool,
 ) -> int:
     """How many more syncs ask for the fills. A failed read is none; a market that lists no fills is not asked again."""
     known = exact_sum(order.fills.values_list("amount", flat=True))
@@ -394,7 +335,7 @@ def _fills_wanted(
         is_told = False  # nothing was said of the order itself
     if fills is not None and fills.status is LegStatus.OBSERVED and fills.complete:
         is_told = True
-    if covers(known, order.opening_filled, state.filled) and is_told:
+    if covers(known, order.opening_filled, state.filled) and is_told and not is_ahead:
         return 0
     if fills is None or fills.status in (LegStatus.FAILED, LegStatus.SKIPPED):
         return order.fills_wanted or FILL_READS

@@ -19,14 +19,18 @@ from django.utils.translation import ngettext
 
 from portfolios.models import ExchangeAccount, MarketCredential, Portfolio, SyncRun
 from portfolios.services import runs
+from portfolios.services.absence import old_denials
 from portfolios.services.accounts import forget_rejections, note_rejection
-from portfolios.services.balances import balance_legs, judge_account
+from portfolios.services.attribution import attribute_open
+from portfolios.services.balances import judge_account
 from portfolios.services.baselines import settle_baseline
 from portfolios.services.credentials import note_credential_state
+from portfolios.services.effects import balance_legs
 from portfolios.services.facts import Outcome, apply_snapshot
 from portfolios.services.incidents import record_incident
+from portfolios.services.integrity import check_integrity
 from portfolios.services.legs import store_legs
-from portfolios.services.orders import OPEN_STATUSES, denied_orders
+from portfolios.services.portfolio_snapshots import take_snapshots
 from portfolios.services.providers import provider_lookup
 from portfolios.services.snapshot_requests import snapshot_request
 from providers.base import PortfolioProvider
@@ -34,6 +38,7 @@ from providers.errors import CredentialUnreadable, RateLimited
 from providers.fetching import fetch_snapshots
 from providers.redaction import leg_error, secrets_in_use
 from providers.reports import (
+    THE_REST,
     Depth,
     Leg,
     LegError,
@@ -49,6 +54,7 @@ log = structlog.get_logger(__name__)
 SECONDS_A_ROW = 0.1
 # Without a key that can be opened, nothing was asked of the exchange.
 NOT_THE_EXCHANGES_WORD = ("CredentialMissing", "CredentialUnreadable")
+# A skipped leg of this name stands for all symbols that were not asked for.
 LISTS_OF_FACTS = (LegKind.ACCOUNT_FILLS, LegKind.FLOWS)
 Status = SyncRun.Status
 Stage = SyncRun.Stage
@@ -157,9 +163,8 @@ def _unless_taken_over(run: SyncRun) -> Iterator[None]:
 def _bring_up_to_date(run: SyncRun, snapshot: Snapshot) -> None:
     legs = snapshot.legs
     try:
-        with transaction.atomic():
-            runs.lock_account(run)
-            store_legs(run, legs)
+        if not _may_be_booked(run, legs):
+            return
         runs.show_progress(run, Stage.APPLYING)
         outcome = apply_snapshot(run, legs)
         runs.show_progress(run, Stage.JUDGING)
@@ -173,18 +178,32 @@ def _bring_up_to_date(run: SyncRun, snapshot: Snapshot) -> None:
 
 
 @transaction.atomic
+def _may_be_booked(run: SyncRun, legs: Sequence[Leg]) -> bool:
+    """Store what was read; the run ends there if what is stored of the account contradicts itself."""
+    account = runs.lock_account(run)
+    store_legs(run, legs)
+    if check_integrity(account, run):
+        return True
+    runs.close_run(run, Status.PARTIAL, account.read_only_because, stay_away=_stay_away(legs))
+    return False
+
+
+@transaction.atomic
 def _judge(run: SyncRun, snapshot: Snapshot, outcome: Outcome) -> None:
     account = runs.lock_account(run)
     _note_depth(account, snapshot, is_moved=outcome.is_moved)
     settle_baseline(account, outcome.legs, run)
-    judge_account(account, outcome.legs, timezone.now(), outcome.findings)
+    now = timezone.now()
+    judge_account(account, outcome.legs, now, outcome.findings, run, is_moved=outcome.is_moved)
+    attribute_open(account, now)
 
 
 def _note_depth(account: ExchangeAccount, snapshot: Snapshot, *, is_moved: bool) -> None:
     """Note when the account was read fully, and when it was seen to move: the next depth depends on it."""
-    if snapshot.depth is Depth.FULL and not any(map(_is_unread_list, snapshot.legs)):
+    if snapshot.depth is Depth.FULL and all(map(_is_read_list, snapshot.legs)):
         lists = [leg.requested_at for leg in snapshot.legs if leg.kind in LISTS_OF_FACTS]
-        account.full_read_at = max(lists, default=timezone.now())
+        # The earliest: what happened after it is not told by that list.
+        account.full_read_at = min(lists, default=timezone.now())
     request = snapshot.request
     was_deepened = request.depth is Depth.CHEAP and snapshot.depth is Depth.FULL
     # The first look takes everything as it is: nothing has moved since.
@@ -195,8 +214,13 @@ def _note_depth(account: ExchangeAccount, snapshot: Snapshot, *, is_moved: bool)
     account.save(update_fields=["full_read_at", "moved_at"])
 
 
-def _is_unread_list(leg: Leg) -> bool:
-    return leg.kind in LISTS_OF_FACTS and leg.status is LegStatus.FAILED
+def _is_read_list(leg: Leg) -> bool:
+    """Whether nothing of a list is left that the market could tell; what is no list is none that could."""
+    if leg.kind not in LISTS_OF_FACTS or leg.status is LegStatus.UNSUPPORTED:
+        return True
+    # Symbols that nobody asked for are a gap of the coverage, and told as that.
+    is_left_out = leg.status is LegStatus.SKIPPED and leg.subject == THE_REST
+    return is_left_out or (leg.status is LegStatus.OBSERVED and leg.complete)
 
 
 @transaction.atomic
@@ -212,16 +236,13 @@ def _close(run: SyncRun, legs: Sequence[Leg], outcome: Outcome) -> None:
     status = _status(telling, is_whole=not (troubled or outcome.has_problems))
     message = _message(status, troubled, outcome)
     runs.close_run(run, status, message, stay_away=_stay_away(legs))
+    if status == Status.SUCCEEDED:
+        take_snapshots(run)
 
 
 def _without_old_denials(account: ExchangeAccount, legs: Sequence[Leg]) -> list[Leg]:
-    """Leave out that the exchange has forgotten orders which are not open in the books: nothing is missing then."""
-    denied = denied_orders(legs)
-    if not denied:
-        return list(legs)
-    waiting = account.orders.filter(status__in=OPEN_STATUSES)
-    ids = {id_ for pair in waiting.values_list("external_id", "client_order_id") for id_ in pair}
-    old = denied - ids
+    """Leave out denials of orders that tell nothing new."""
+    old = old_denials(account, legs)
     return [
         leg
         for leg in legs

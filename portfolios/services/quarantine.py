@@ -17,8 +17,8 @@ from portfolios.reconciliation.plausibility import (
     implausible_orders,
 )
 from portfolios.services.accounts import grace
-from portfolios.services.balances import expected_by_wallet, observed_balances
 from portfolios.services.discrepancies import Finding, Findings
+from portfolios.services.effects import expected_by_wallet, observed_balances
 from portfolios.services.orders import OPEN_STATUSES
 from providers.reports import Leg, LegKind, LegStatus, OrderReport
 

@@ -13,6 +13,7 @@ from portfolios.models.choices import Verdict
 from portfolios.services.accounts import lag
 from portfolios.services.credentials import opened_credentials
 from portfolios.services.cursors import cursors, overlap
+from portfolios.services.judged_contents import reads_of
 from portfolios.services.orders import OPEN_STATUSES, known_orders
 from providers.reports import BalanceReport, Depth, SnapshotRequest
 
@@ -52,7 +53,7 @@ def snapshot_request(account: ExchangeAccount) -> SnapshotRequest:
 
 
 def reading_depth(account: ExchangeAccount, now: datetime) -> Depth:
-    """Decide how deep to read: fully at least hourly, after something moved, and while something differs."""
+    """Decide how deep to read: fully at least hourly, after something moved, and while anything is not settled."""
     full_read_at = account.full_read_at or account.baseline_booked_at
     if full_read_at is None:
         return Depth.CHEAP  # the first look takes the account as it is
@@ -60,8 +61,14 @@ def reading_depth(account: ExchangeAccount, now: datetime) -> Depth:
         return Depth.FULL
     if account.moved_at is not None and full_read_at < account.moved_at + lag(account):
         return Depth.FULL
-    differs = account.balances.filter(verdict=Verdict.DIFFERS).exists()
-    return Depth.FULL if differs else Depth.CHEAP
+    return Depth.FULL if _is_unsettled(account) else Depth.CHEAP
+
+
+def _is_unsettled(account: ExchangeAccount) -> bool:
+    """Whether a read of balances waits to be settled, or what is settled does not agree."""
+    newest = account.snapshots.order_by("-pk").values_list("settled_at", flat=True)[:1]
+    doubted = account.balances.filter(verdict__in=(Verdict.DIFFERS, Verdict.CONSISTENT))
+    return None in newest or doubted.exists()
 
 
 def _assets(account: ExchangeAccount) -> tuple[str, ...]:
@@ -76,16 +83,19 @@ def _symbols(account: ExchangeAccount) -> tuple[str, ...]:
 
 
 def _last_balances(account: ExchangeAccount) -> tuple[BalanceReport, ...]:
-    return tuple(
-        BalanceReport(
-            asset=balance.asset,
-            free=balance.free,
-            used=balance.used,
-            total=balance.total,
-            wallet=balance.wallet,
-        )
-        for balance in account.balances.order_by("wallet", "asset")
-    )
+    """Give every asset as it was last told, under the exchange's own name; what is shown may be the sum of several."""
+    shown = {
+        (row.wallet, row.asset): BalanceReport(row.asset, row.free, row.used, row.total, row.wallet)
+        for row in account.balances.order_by("wallet", "asset")
+    }
+    newest = account.snapshots.select_related("content").order_by("-pk").first()
+    wallets = newest.content.rows if newest is not None and newest.content else {}
+    reads = reads_of(newest.run_id, wallets) if newest is not None else {}
+    for wallet, read in reads.items():
+        if read.complete:
+            shown = {key: row for key, row in shown.items() if key[0] != wallet}
+        shown |= {(wallet, asset): row for asset, row in read.held.items()}
+    return tuple(shown.values())
 
 
 def _known_order_ids(account: ExchangeAccount) -> frozenset[str]:

@@ -14,6 +14,7 @@ from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from portfolios.amounts import exact_sum
 from portfolios.models import ExchangeAccount, Fill, LedgerEntry, Order, Portfolio, Position
 from portfolios.reconciliation.execution import lock
 from portfolios.reconciliation.flows import due_effect
@@ -22,6 +23,7 @@ from portfolios.reconciliation.verification import (
     Difference,
     Entry,
     add_up,
+    decision_differences,
     fill_differences,
     fill_moves,
     flow_differences,
@@ -31,6 +33,7 @@ from portfolios.reconciliation.verification import (
     sale_differences,
     unequal,
 )
+from portfolios.services.decisions.effects import BOOKING, DECIDED, booked_by
 from portfolios.services.ledger import fill_report, flow_report, order_facts
 from portfolios.services.orders import OPEN_STATUSES
 from providers.mapping import base_and_quote
@@ -115,6 +118,13 @@ MEANINGS: Final[Mapping[Check, Promise]] = {
         "The opening cash, from which the net size is reckoned, is not what the ledger opened the portfolio with. "
         "The ledger counts; restore the database from a backup."
     ),
+    Check.RELEASE: _(
+        "An order that was taken from a portfolio has left something there. Restore the database from a backup."
+    ),
+    Check.DECISION: _(
+        "What a decision booked is not what the person gave: something other than PosSync wrote it. "
+        "Restore the database from a backup."
+    ),
     Check.TOTAL: _(
         "The portfolios of the account and its unassigned part do not make up its ledger: a portfolio was moved to "
         "another account. Move it back, or restore the database from a backup."
@@ -181,6 +191,7 @@ def _differences(account: ExchangeAccount, done: Verification) -> Generator[Diff
     yield from _orders(account, done)
     yield from _loose_fills(account, done)
     yield from _flows(account, done)
+    yield from _decisions(account)
     yield from _strays(account)
     yield from _reserved(account)
     yield from _gains(account)
@@ -254,10 +265,26 @@ def _flows(account: ExchangeAccount, done: Verification) -> Iterator[Difference]
             yield replace(found, flow=flow.external_id)
 
 
+def _decisions(account: ExchangeAccount) -> Iterator[Difference]:
+    """Check what decisions booked by themselves; what they booked of orders is checked with those."""
+    is_booked = Q(kind__in=BOOKING) | Q(ledger_entries__isnull=False)
+    decisions = (
+        account.decisions.filter(is_booked)
+        .distinct()
+        .select_related("account", "reverses__account")
+    )
+    for decision in decisions.order_by("pk").prefetch_related("ledger_entries").iterator(_ROWS):
+        rows = decision.ledger_entries.all()
+        entries = [_entry(row) for row in rows if row.order_id is None]
+        for found in decision_differences(decision.pk, booked_by(decision), entries):
+            yield replace(found, decision=decision.pk)
+
+
 def _strays(account: ExchangeAccount) -> Iterator[Difference]:
-    """Find entries that have no cause: only openings and the baseline need none."""
+    """Find entries that have no cause: only openings and the baseline need none, and some can only be decided."""
     caused = account.ledger_entries.exclude(cause__in=[Cause.OPENING, Cause.BASELINE])
-    for entry in caused.filter(order=None, fill=None, flow=None).iterator(_ROWS):
+    is_causeless = Q(order=None, fill=None, flow=None) | Q(cause__in=DECIDED)
+    for entry in caused.filter(is_causeless, decision=None).iterator(_ROWS):
         yield Difference(Check.ENTRY, entry.amount, None, entry.asset, entry.portfolio_id)
 
 
@@ -324,14 +351,14 @@ def _is_in_cash(order: Order) -> bool:
 
 def _traded(row: LedgerEntry) -> tuple[Entry, str]:
     order = row.order
-    if order is None:
+    if order is None or row.decision_id is not None:
         return _entry(row), ""
     is_base = row.cause == Cause.EXECUTION and row.asset == order.base and _is_in_cash(order)
     return _entry(row, OrderSide(order.side) if is_base else None), _name(order)
 
 
 def _openings(account: ExchangeAccount) -> Iterator[Difference]:
-    openings = account.ledger_entries.filter(cause=Cause.OPENING)
+    openings = account.ledger_entries.filter(cause=Cause.OPENING, decision=None)
     needs_opposite: list[str] = []
     if account.baseline_booked_at is not None:
         later = openings.filter(
@@ -343,10 +370,11 @@ def _openings(account: ExchangeAccount) -> Iterator[Difference]:
 
 def _net_sizes(account: ExchangeAccount) -> Iterator[Difference]:
     for portfolio in account.portfolios.all():
-        cash = portfolio.ledger_entries.filter(
-            cause=Cause.OPENING, asset=portfolio.trading_symbol
-        ).values_list("amount", flat=True)
-        should_be = next(iter(cash), ZERO if portfolio.initialized else None)
+        opened = portfolio.ledger_entries.filter(cause=Cause.OPENING)
+        of_cash = opened.filter(asset=portfolio.trading_symbol)
+        cash = exact_sum(of_cash.values_list("amount", flat=True))
+        # An opening that was taken back leaves nothing.
+        should_be = cash if cash or portfolio.initialized else None
         if portfolio.opening_cash != should_be:
             yield Difference(
                 Check.NET_SIZE,

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -22,23 +19,11 @@ from portfolios.selectors.progress import run_progress
 may_sync = permission_required("portfolios.add_syncrun", raise_exception=True)
 may_change_accounts = permission_required("portfolios.change_exchangeaccount", raise_exception=True)
 may_change_incidents = permission_required("portfolios.change_incident", raise_exception=True)
-may_change_orders = permission_required("portfolios.change_order", raise_exception=True)
-may_change_discrepancies = permission_required(
-    "portfolios.change_discrepancy", raise_exception=True
-)
-
-Row = TypeVar("Row", bound=Model)
 
 
 def query_of(request: HttpRequest) -> dict[str, str]:
     # Of a parameter given twice, the last one counts.
     return request.GET.dict()
-
-
-def chosen(request: HttpRequest, name: str, rows: QuerySet[Row]) -> Row | None:
-    """Find which of `rows` a form names; None if it names none of them."""
-    pk = request.POST.get(name, "")
-    return rows.filter(pk=pk).first() if pk.isdecimal() else None
 
 
 def redirect_back(request: HttpRequest, fallback: str) -> HttpResponse:

@@ -11,7 +11,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +33,8 @@ LOOPBACK: Final = "127.0.0.1"
 GRACE: Final = 0.1
 # Seconds between two looks at the scenario.
 STEP: Final = 1.0
+# Ports of this process's exchanges so far: what is kept by address, such as symbols, must not be taken for another's.
+served_ports: set[int] = set()
 
 
 @asynccontextmanager
@@ -150,7 +152,12 @@ class SandboxServer:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        async with serving(self._exchange, LOOPBACK, self.port) as port:
+        async with AsyncExitStack() as stack:
+            wanted, port = self.port, None
+            # One that was refused stays open, so that the next is another.
+            while port is None or (not wanted and port in served_ports):
+                port = await stack.enter_async_context(serving(self._exchange, LOOPBACK, wanted))
+            served_ports.add(port)
             self.port = port
             self._ready.set()
             await self._stopping.wait()

@@ -60,6 +60,14 @@ def test_a_developers_own_settings_are_not_tested(
     assert "['POSSYNC_CHROMIUM', 'POSSYNC_DATA_DIR', 'POSSYNC_ENV_FILE']" in said
 
 
+def test_modules_are_compiled_once_for_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    house = Gate(FOLDER)
+    house.run(python("compiled", "import sys; raise SystemExit(sys.dont_write_bytecode)"), 60)
+
+    assert house.failed == []
+
+
 def test_a_check_can_be_given_settings() -> None:
     house = Gate(FOLDER)
     code = "import os; raise SystemExit(os.environ['POSSYNC_ENV'] != 'production')"

@@ -9,15 +9,19 @@ from django.db.models import Model
 from portfolios.models import (
     AssetBalance,
     Discrepancy,
+    DiscrepancyEvent,
     ExchangeAccount,
     Fill,
     Flow,
     Incident,
+    JudgedContent,
+    JudgedSnapshot,
     LedgerEntry,
     LegContent,
     Order,
     OrderVersion,
     Portfolio,
+    PortfolioSnapshot,
     Position,
     Quarantine,
     ReadCursor,
@@ -42,13 +46,18 @@ KEPT: tuple[type[Model], ...] = (
 LEFT_OUT = frozenset(
     {
         *("id", "key", "run", "state", "times_seen"),
-        *("booked_at", "created_at", "joined_at", "observed_at", "first_seen", "last_seen"),
-        *("opened_at", "resolved_at", "initialized_at", "replaced_at", "last_counted_at"),
+        *("booked_at", "created_at", "joined_at", "observed_at", "newest_at", "last_counted_at"),
+        *("first_seen", "last_seen", "opened_at", "resolved_at", "stale_since"),
+        *("initialized_at", "replaced_at"),
     }
 )
+# With how far a run says that it is, which nobody but a page reads.
 TIMES_OF_RUNS = frozenset(
     {
-        *("uuid", "baseline_at", "verified_at", "full_read_at", "moved_at", "next_sync_at"),
+        *("stage", "progress_done", "progress_total", "uuid"),
+        *("baseline_at", "baseline_booked_at", "baseline_settled_at", "verified_at"),
+        *("full_read_at", "moved_at", "next_sync_at", "at", "taken_at", "confirmed_at"),
+        *("window_low", "window_high", "seen_at", "settled_at"),
         *("lease_expires_at", "queued_at", "started_at", "finished_at", "covered_until"),
         *("requested_at", "responded_at", "since", "until", "clock_offset"),
     }
@@ -69,6 +78,10 @@ OF_RUNS: tuple[type[Model], ...] = (
     SyncRun,
     StoredLeg,
     LegContent,
+    JudgedSnapshot,
+    JudgedContent,
+    PortfolioSnapshot,
+    DiscrepancyEvent,
     Incident,
 )
 

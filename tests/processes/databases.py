@@ -17,11 +17,12 @@ class SQLiteFiles:
         self.folder = self.original.parent / "copies"
         self.folder.mkdir(exist_ok=True)
 
-    def copy(self, name: str) -> None:
-        """Copy the original, and let this process and its children use the copy."""
-        self.use(self.original)  # what was written last goes into the file with the last connection
+    def copy(self, name: str, *, of: str = "") -> None:
+        """Copy the original, or its copy `of`, and let this process and its children use what was made."""
+        copied = self._path(of) if of else self.original
+        self.use(copied)  # what was written last goes into the file with the last connection
         path = self._path(name)
-        shutil.copy(self.original, path)
+        shutil.copy(copied, path)
         self.use(path)
 
     def drop(self, name: str) -> None:
@@ -48,9 +49,9 @@ class PostgresDatabases:
     def __init__(self) -> None:
         self.original = str(connections["default"].settings_dict["NAME"])
 
-    def copy(self, name: str) -> None:
+    def copy(self, name: str, *, of: str = "") -> None:
         self.use(self.original)
-        self._run("CREATE DATABASE {} TEMPLATE {}", name, self.original)
+        self._run("CREATE DATABASE {} TEMPLATE {}", name, of or self.original)
         self.use(name)
 
     def drop(self, name: str) -> None:

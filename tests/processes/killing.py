@@ -1,5 +1,7 @@
 """A sync that is killed before each of its writes in turn, and the books that the next one makes of what is left.
 
+The exchange is read once: the sync waits there, and is forked for each kill of what comes after.
+
 Reads `{"every": 1, "age_seconds": 0}` from standard input and writes an `Inquest` to standard output, both JSON. The
 database is left as a sync that nobody killed makes it, and as old as asked.
 """
@@ -12,23 +14,28 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from functools import partial
 from typing import Any, NoReturn
+from unittest.mock import patch
 
 import django
 
 django.setup()
 
-from django.db import connections  # noqa: E402 - only after the set-up
+from django.conf import settings  # noqa: E402 - only after the set-up
+from django.db import connections  # noqa: E402
 from django.db.models import Model  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from portfolios.models import ExchangeAccount, Order, ReadCursor, SyncRun  # noqa: E402
+from portfolios.services import portfolio_sync  # noqa: E402
 from portfolios.services.manual_sync import sync_now  # noqa: E402
 from portfolios.services.runs import heal_abandoned_runs  # noqa: E402
+from providers.fetching import Job, fetch_snapshots  # noqa: E402
+from providers.reports import Progress, Snapshot  # noqa: E402
 from tests.processes.books import Books, books, covered, everything_left  # noqa: E402
 from tests.processes.databases import databases  # noqa: E402
 
@@ -71,8 +78,8 @@ class Inquest:
 class Executioner:
     """Counts the writes of this process, and kills it just before the one that is `fatal`; 0 spares it."""
 
-    def __init__(self, fatal: int = 0) -> None:
-        self.fatal = fatal
+    def __init__(self) -> None:
+        self.fatal = 0
         self.writes = 0
 
     def watch(self) -> None:
@@ -132,14 +139,6 @@ def sync() -> SyncRun:
     return run
 
 
-def clean_sync() -> dict[str, Any]:
-    executioner = Executioner()
-    executioner.watch()
-    run = sync()
-    writes = executioner.writes
-    return {"writes": writes, "status": run.status} | settled()
-
-
 def settled() -> dict[str, Any]:
     """Sync once more, as if an hour had passed, and tell what the books are then.
 
@@ -148,14 +147,6 @@ def settled() -> dict[str, Any]:
     ExchangeAccount.objects.update(full_read_at=timezone.now() - timedelta(hours=2))
     sync()
     return {"books": books(), "covered": covered()}
-
-
-def killed_sync(fatal: int) -> bool:
-    executioner = Executioner(fatal)
-    executioner.watch()
-    sync()
-    executioner.count()  # the last one comes after all of it
-    return True
 
 
 def healed_sync() -> dict[str, Any]:
@@ -167,28 +158,95 @@ def healed_sync() -> dict[str, Any]:
     return settled()
 
 
-def investigate(every: int) -> Inquest:
-    gc.disable()  # in a fork it would copy every page that it looks at
-    database = databases()
-    database.copy("warm")
-    sync()  # loads what a worker has loaded long since
-    database.drop("warm")
-    database.copy("clean")
-    clean = in_a_child(clean_sync)
-    inquest = Inquest(clean["writes"], clean["books"], clean["status"])
-    left = None
-    for fatal in range(1, inquest.writes + 2, every):
-        database.copy("killed")
-        inquest.kills += 1
-        if in_a_child(partial(killed_sync, fatal)) is not None:
-            inquest.survivors.append(fatal)
+class AllKilled(Exception):
+    """There is no write left before which the sync was not killed."""
+
+
+class Investigation:
+    """Kills one sync before each of its writes, and lets the next one heal what is left."""
+
+    def __init__(self, every: int) -> None:
+        gc.disable()  # in a fork it would copy every page that it looks at
+        settings.POSSYNC_LEASE_SECONDS = 3600  # for as long as what is read waits for its forks
+        self._database = databases()
+        self._executioner = Executioner()
+        self._database.copy("warm")
+        sync()  # loads what a worker has loaded long since
+        self._database.drop("warm")
+        self._database.copy("clean")
+        self._clean = in_a_child(self._clean_sync)
+        self.inquest = Inquest(self._clean["writes"], self._clean["books"], self._clean["status"])
+        self._points = range(1, self.inquest.writes + 2, every)
+        self._before_reading = 0
+        self._left: Books | None = None
+
+    def run(self) -> None:
+        self._executioner.watch()
+        self._kill_after_reading()
+        self._kill_before_reading()
+        self._database.take_over("clean")
+
+    def _clean_sync(self) -> dict[str, Any]:
+        self._executioner.watch()
+        run = sync()
+        return {"writes": self._executioner.writes, "status": run.status} | settled()
+
+    def _kill_after_reading(self) -> None:
+        self._database.copy("read")
+        with suppress(AllKilled), patch.object(portfolio_sync, "fetch_snapshots", self._read_once):
+            self._executioner.writes = 0
+            sync()
+            self._survive()
+        self._database.drop("read")
+
+    def _read_once(self, jobs: Iterable[Job], **_: Any) -> Iterator[Progress | Snapshot | None]:
+        """Read for all forks; each of them goes on alone until it is killed."""
+        told = list(fetch_snapshots(jobs))
+        self._before_reading = self._executioner.writes
+        for fatal in self._points:
+            if fatal <= self._before_reading:
+                continue
+            self._database.copy("killed", of="read")
+            if self._forked(fatal, written=self._before_reading):
+                yield from told
+                return
+            with patch.object(portfolio_sync, "fetch_snapshots", fetch_snapshots):
+                self._examine(fatal)
+        raise AllKilled
+
+    def _kill_before_reading(self) -> None:
+        for fatal in self._points:
+            if fatal <= self._before_reading:
+                self._database.copy("killed")
+                if self._forked(fatal, written=0):
+                    sync()
+                    self._survive()
+                self._examine(fatal)
+
+    def _forked(self, fatal: int, *, written: int) -> bool:
+        """Tell whether this is the process to be killed; the other one has waited for its end."""
+        pid = os.fork()
+        if pid == 0:
+            self._executioner.fatal, self._executioner.writes = fatal, written
+            return True
+        _pid, status = os.waitpid(pid, 0)
+        self.inquest.kills += 1
+        if not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL):
+            assert os.waitstatus_to_exitcode(status) == 0, "A fork failed; its traceback is above."
+            self.inquest.survivors.append(fatal)
+        return False
+
+    def _survive(self) -> NoReturn:
+        self._executioner.count()  # the last one comes after all of it
+        os._exit(0)
+
+    def _examine(self, fatal: int) -> None:
         # Within a transaction every kill leaves the same, which need not be healed again.
-        if left != (left := everything_left()):
-            inquest.healed += 1
-            _note_differences(inquest, fatal, clean, healed_sync())
-        database.drop("killed")
-    database.take_over("clean")
-    return inquest
+        if self._left != (left := everything_left()):
+            self._left = left
+            self.inquest.healed += 1
+            _note_differences(self.inquest, fatal, self._clean, healed_sync())
+        self._database.drop("killed")
 
 
 def _note_differences(
@@ -225,9 +283,10 @@ def age(seconds: float) -> None:
 
 def main() -> None:
     orders = json.load(sys.stdin)
-    inquest = investigate(orders["every"])
+    investigation = Investigation(orders["every"])
+    investigation.run()
     age(orders["age_seconds"])
-    json.dump(asdict(inquest), sys.stdout)
+    json.dump(asdict(investigation.inquest), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -210,3 +210,14 @@ def test_a_page_is_told_by_its_status_not_quoted() -> None:
     assert str(error) == (
         "kraken: GET https://api.kraken.com/0/private/Balance 503 Service Unavailable with an HTML page"
     )
+
+
+def test_an_error_names_the_place_that_was_asked_instead_of_the_exchanges_own() -> None:
+    text = "kraken GET https://api.kraken.com/0/private/Balance?nonce=1 503 see https://kraken.com/docs"
+    reply = ReplyFacts("https://api.kraken.com", "http://127.0.0.1:8080")
+
+    error = translated("kraken", ccxt.ExchangeNotAvailable(text), reply)
+
+    assert str(error) == (
+        "kraken: GET http://127.0.0.1:8080/0/private/Balance 503 see https://kraken.com/docs"
+    )

@@ -31,7 +31,7 @@ from providers.reports import (
     Progress,
     Snapshot,
 )
-from providers.sandbox.books import Fee, Order
+from providers.sandbox.books import Fee, Instrument, Order
 from providers.sandbox.faults import Fault, FaultKind
 from providers.sandbox.server import SandboxServer
 from tests.providers.accounts import (
@@ -334,6 +334,30 @@ def test_a_moment_of_trouble_is_bridged(
 
     assert leg_of(snapshot, LegKind.BALANCES).status is LegStatus.OBSERVED
     assert snapshot.http_requests == 3 + 2
+
+
+def test_a_symbol_listed_since_the_symbols_were_read_is_learned_when_it_is_met(
+    provider: CCXTPortfolioProvider, exchange: SandboxServer
+) -> None:
+    sync(provider, exchange)
+    step = Decimal("0.01")
+    exchange.engine.add_instrument(Instrument("NEW/USDT", step, step, Decimal(1)))
+    exchange.engine.buy(KEY, "NEW/USDT", "10", "1")
+
+    rows = leg_of(sync(provider, exchange), LegKind.OPEN_ORDERS).rows
+
+    assert [row.symbol for row in rows if isinstance(row, OrderReport)] == ["NEW/USDT"]
+
+
+def test_an_error_names_the_endpoint_that_was_asked(
+    provider: CCXTPortfolioProvider, exchange: SandboxServer
+) -> None:
+    fault(exchange, FaultKind.UNAVAILABLE, "/account$")
+
+    [message] = messages(sync(provider, exchange))
+
+    assert f"GET {exchange.url}/api/v3/account" in message
+    assert "api.binance.com" not in message
 
 
 def test_a_hanging_exchange_fails_at_the_deadline(

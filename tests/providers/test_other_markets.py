@@ -19,6 +19,7 @@ from providers.reports import (
     BalanceReport,
     Depth,
     FillReport,
+    KnownOrder,
     Leg,
     LegKind,
     LegStatus,
@@ -512,32 +513,88 @@ def test_another_order_than_asked_for_is_refused() -> None:
     assert "was asked for order 10001 and answered with 10002" in leg.error.message
 
 
-def test_a_new_symbol_is_learned_when_it_is_met() -> None:
-    listed: list[dict[str, str]] = [{}]
+def _listing(requests: list[str], new: list[str]) -> dict[str, Any]:
+    """Answer with the symbols of `new` besides the usual ones, and note each question for them in `requests`."""
 
     def instruments(_: Received) -> Answer:
+        requests.append("instruments")
         document = json.loads(OKX["/api/v5/public/instruments"].body)  # type: ignore[union-attr]
-        return json_answer({**document, "data": document["data"] + listed[1:]})
+        listed = [
+            {"instType": "SPOT", "instId": f"{base}-USDT", "baseCcy": base, "quoteCcy": "USDT"}
+            for base in new
+        ]
+        return json_answer({**document, "data": document["data"] + listed})
 
+    return {**OKX, "/api/v5/public/instruments": instruments}
+
+
+def test_orders_of_two_symbols_may_share_an_id() -> None:
+    rows = [okx_order(1), okx_order(1, instId="ETH-USDT")]
+
+    orders = json_answer({"code": "0", "data": rows})
+
+    snapshot, _ = sync("okx", {**_listing([], ["ETH"]), OPEN_ORDERS["okx"]: orders})
+
+    listed = leg_of(snapshot, LegKind.OPEN_ORDERS).rows
+    symbols = {row.symbol for row in listed if isinstance(row, OrderReport)}
+    assert symbols == {"BTC/USDT", "ETH/USDT"}
+
+
+def test_of_two_orders_of_one_id_the_one_that_left_is_asked_for_by_its_symbol_too() -> None:
+    def answer(received: Received) -> Answer:
+        ended = okx_order(1, instId=received.query["instId"], state="canceled")
+        return json_answer({"code": "0", "data": [ended]})
+
+    listed = json_answer({"code": "0", "data": [okx_order(1, instId="ETH-USDT")]})
+    known = (make_known("10001"), make_known("10001", "ETH/USDT"))
+
+    snapshot, _ = sync(
+        "okx",
+        {
+            **_listing([], ["ETH"]),
+            OPEN_ORDERS["okx"]: listed,
+            "/api/v5/trade/order": answer,
+        },
+        known_orders=known,
+    )
+
+    leg = leg_of(snapshot, LegKind.ORDER)
+    assert leg.subject == "10001 BTC/USDT"
+    [report] = leg.rows
+    assert isinstance(report, OrderReport)
+    assert (report.symbol, report.status) == ("BTC/USDT", OrderStatus.CANCELED)
+
+
+def _open_order(symbol_id: str) -> Answer:
+    return json_answer({"code": "0", "data": [okx_order(1, instId=symbol_id)]})
+
+
+def test_a_new_symbol_of_the_books_is_learned_before_its_order_is_asked_for() -> None:
+    new: list[str] = []
     provider = make_provider()
-    orders = json_answer({"code": "0", "data": [okx_order(1, instId="NEW-USDT")]})
-    with StubExchange({**OKX, "/api/v5/public/instruments": instruments}) as stub:
+    with StubExchange(_listing([], new)) as stub:
         request = make_request(stub.url, market="okx", credentials=CREDENTIALS["okx"])
         fetch(provider, request)
-        _age_symbols(provider, seconds=3600)
-        listed.append(
-            {"instType": "SPOT", "instId": "NEW-USDT", "baseCcy": "NEW", "quoteCcy": "USDT"}
-        )
-        stub.routes[OPEN_ORDERS["okx"]] = orders
-        leg = leg_of(fetch(provider, request), LegKind.OPEN_ORDERS)
+        new.append("NEW")
+        ended = okx_order(1, instId="NEW-USDT", state="filled")
+        stub.routes["/api/v5/trade/order"] = json_answer({"code": "0", "data": [ended]})
+        known = KnownOrder("10001", "NEW/USDT", Decimal(0))
+        leg = leg_of(fetch(provider, replace(request, known_orders=(known,))), LegKind.ORDER)
 
     assert [row.symbol for row in leg.rows if isinstance(row, OrderReport)] == ["NEW/USDT"]
 
 
-def _age_symbols(provider: Any, seconds: float) -> None:
-    known = provider._memory.symbols._known
-    for key, symbols in known.items():
-        known[key] = replace(symbols, loaded_at=symbols.loaded_at - seconds)
+def test_a_symbol_that_the_market_does_not_list_is_looked_for_once() -> None:
+    asked: list[str] = []
+    provider = make_provider()
+    with StubExchange(_listing(asked, [])) as stub:
+        stub.routes[OPEN_ORDERS["okx"]] = _open_order("GONE-USDT")
+        request = make_request(stub.url, market="okx", credentials=CREDENTIALS["okx"])
+        fetch(provider, request)
+        before = len(asked)
+        fetch(provider, request)
+
+    assert (before, len(asked)) == (2, 2)
 
 
 def test_one_bad_balance_costs_no_other_asset() -> None:

@@ -1,29 +1,37 @@
-"""The simulation proves itself: here with the bugs that are found soonest, with all of them in `make prove`."""
+"""The simulation proves itself: a bug that is put into the product is found; by `make prove` within 500 seeds each."""
 
 from __future__ import annotations
+
+from itertools import chain
 
 import pytest
 
 from tests.simulation.bugs import BUGS
 from tests.simulation.sweep import play
 
-# Of the gate's histories, which are all well without a bug.
-SEEDS = range(20)
+# The first of the gate's histories that goes wrong with each bug; without a bug all of them are well.
+FIRST_FOUND = {
+    "failed_read_is_absence": 0,
+    "filled_is_added": 0,
+    "fill_counts_twice": 0,
+    "fee_is_booked_again": 0,
+    "ends_without_its_fills": 0,
+    "withdrawal_fee_is_lost": 2,
+    "surplus_is_a_deposit": 6,
+    "unknown_word_is_an_end": 8,
+    "list_is_believed": 11,
+    "late_worker_writes": 22,
+    "cursor_past_a_failure": 56,
+}
+# Looked through as well, should another history have become the first.
+SEEDS = range(60)
 
 
-@pytest.mark.parametrize(
-    "plant",
-    [
-        "fill_counts_twice",
-        "filled_is_added",
-        "ends_without_its_fills",
-        "fee_is_booked_again",
-        "withdrawal_fee_is_lost",
-    ],
-)
-def test_a_planted_bug_is_found(plant: str, books_in_memory: None) -> None:
-    assert any(play(seed, plant).wrong for seed in SEEDS)
+@pytest.mark.parametrize(("plant", "first"), FIRST_FOUND.items())
+def test_a_planted_bug_is_found(plant: str, first: int, books_in_memory: None) -> None:
+    assert any(play(seed, plant).wrong for seed in chain([first], SEEDS))
 
 
 def test_there_are_at_least_twelve_planted_bugs() -> None:
     assert len(BUGS) >= 12
+    assert set(FIRST_FOUND) <= set(BUGS)

@@ -1,4 +1,4 @@
-"""The book document: accounts, portfolios, positions and orders as one JSON text."""
+"""The book document: accounts, portfolios, positions, orders and rules as one JSON text."""
 
 from __future__ import annotations
 

@@ -22,6 +22,9 @@ from providers.reports import SPOT
 
 IMMUTABLE: Final = ("market", "endpoint", "sandbox", "wallets")
 
+Policy = ExchangeAccount.Policy
+# Without commas: the admin shows them separated by these.
+_SYMBOL = re.compile(r"[^\s,/:]{1,20}/[^\s,/:]{1,20}(:[^\s,/]{1,40})?")
 _ENVIRONMENT: Final = "env:"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}", re.A)
 _LONGEST_SECRET: Final = 10_000
@@ -63,6 +66,9 @@ def _given(node: Node) -> dict[str, Any]:
         "paused": node.flag("paused"),
         "lag_seconds": node.whole("lag_seconds", None, at_least=0),
         "grace_seconds": node.whole("grace_seconds", None, at_least=0),
+        "symbols": _symbols(node),
+        "policy": node.one_of("policy", Policy.values, Policy.STANDARD),
+        "lapses_by_itself": node.flag("lapses_by_itself"),
     }
 
 
@@ -92,6 +98,20 @@ def _wallets(node: Node) -> list[str]:
             value=shown(str(wallets) if isinstance(wallets, list) else wallets),
         )
     return [SPOT]
+
+
+def _symbols(node: Node) -> list[str]:
+    symbols = node.value("symbols", [])
+    if not isinstance(symbols, list):
+        raise node.fail("symbols", _("expected a list, was %(value)s"), value=shown(symbols))
+    for index, symbol in enumerate(symbols):
+        if not isinstance(symbol, str) or not _SYMBOL.fullmatch(symbol):
+            raise node.fail(
+                f"symbols[{index}]",
+                _("expected a symbol such as BTC/USDT, was %(value)s"),
+                value=shown(symbol),
+            )
+    return list(dict.fromkeys(symbols))
 
 
 def _sync_no_later_than_its_interval(account: ExchangeAccount) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import prefetch_related_objects
 
-from portfolios.models import ExchangeAccount, Order, Portfolio
+from portfolios.models import AssetRule, ClaimRule, ExchangeAccount, Order, Portfolio
 from portfolios.services.book.changes import written
 from portfolios.services.book.portfolios import exported_cash
 
@@ -21,11 +21,28 @@ def export_book() -> dict[str, list[Row]]:
         "portfolios": [_portfolio_row(portfolio) for portfolio in portfolios],
         "positions": [row for portfolio in portfolios for row in _position_rows(portfolio)],
         "orders": [_order_row(order) for order in orders],
+        "asset_rules": [
+            _asset_rule_row(rule) for rule in AssetRule.objects.select_related("account")
+        ],
+        "claim_rules": [
+            _claim_rule_row(rule) for rule in ClaimRule.objects.select_related("portfolio")
+        ],
     }
 
 
 def _account_row(account: ExchangeAccount) -> Row:
-    names = ("label", "market", "endpoint", "sandbox", "wallets", "interval_seconds", "paused")
+    names = (
+        "label",
+        "market",
+        "endpoint",
+        "sandbox",
+        "wallets",
+        "interval_seconds",
+        "paused",
+        "symbols",
+        "policy",
+        "lapses_by_itself",
+    )
     row = {name: getattr(account, name) for name in names}
     for name in ("lag_seconds", "grace_seconds"):
         if getattr(account, name) is not None:
@@ -72,3 +89,14 @@ def _order_row(order: Order) -> Row:
     )
     # Nothing of what is not known, rather than a value that an import would take for one.
     return {name: written(getattr(order, name)) or None for name in names}
+
+
+def _asset_rule_row(rule: AssetRule) -> Row:
+    row = {"account": rule.account.label, "kind": rule.kind, "asset": rule.asset}
+    given = {"counts_as": rule.counts_as, "amount": written(rule.amount)}
+    return row | {name: value for name, value in given.items() if value}
+
+
+def _claim_rule_row(rule: ClaimRule) -> Row:
+    row = {"portfolio": rule.portfolio.name, "kind": rule.kind}
+    return row | ({"value": rule.value} if rule.value else {})

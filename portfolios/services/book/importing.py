@@ -14,6 +14,7 @@ from portfolios.services.book.changes import Import, ImportResult
 from portfolios.services.book.document import BookError, Node, node_at
 from portfolios.services.book.orders import import_orders
 from portfolios.services.book.portfolios import import_portfolio, import_position
+from portfolios.services.book.rules import import_asset_rule, import_claim_rule
 from portfolios.services.ledger import rewrite_reserved
 
 
@@ -50,6 +51,10 @@ def _import(root: Node) -> ImportResult:
     for node in root.rows("positions"):
         import_position(node, under_way)
     import_orders(root.rows("orders"), under_way)
+    for node in root.rows("asset_rules"):
+        import_asset_rule(node, under_way)
+    for node in root.rows("claim_rules"):
+        import_claim_rule(node, under_way)
     root.refuse_unknown()
     for account in under_way.booked.values():
         rewrite_reserved(account)

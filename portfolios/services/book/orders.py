@@ -48,7 +48,8 @@ def _row(node: Node, under_way: Import) -> _Row:
     given = _given(node)
     node.refuse_unknown()
     if given["external_id"]:
-        under_way.refuse_twice(node, "external_id", portfolio.account_id, given["external_id"])
+        of_symbol = (portfolio.account_id, given["symbol"], given["external_id"])
+        under_way.refuse_twice(node, "external_id", *of_symbol)
     # One's own id may be used again, but not while its order is open.
     if given["client_order_id"] and not OrderStatus(given["status"]).is_terminal:
         under_way.refuse_twice(node, "client_order_id", portfolio.name, given["client_order_id"])
@@ -62,7 +63,14 @@ class _KnownOrders:
         found: dict[int, Order] = {}
         for start in range(0, len(rows), _ROWS_OF_A_QUERY):
             found |= self._read(rows[start : start + _ROWS_OF_A_QUERY])
-        self._by_external_id = {(row.account_id, row.external_id): row for row in found.values()}
+        # Some exchanges count the orders of each symbol by themselves.
+        self._by_symbol_and_id = {
+            (row.account_id, row.symbol, row.external_id): row for row in found.values()
+        }
+        # One that the exchange has not told yet is known by its id alone: another symbol is a changed one.
+        self._untold = {
+            (row.account_id, row.external_id): row for row in found.values() if not row.raw_status
+        }
         self._by_client_id: dict[tuple[int | None, str], Order] = {}
         # One that still waits for the exchange's id comes first, then the newest.
         for order in sorted(found.values(), key=lambda row: (row.external_id, -row.pk)):
@@ -83,7 +91,9 @@ class _KnownOrders:
         external_id, client_id = row.given["external_id"], row.given["client_order_id"]
         found = None
         if external_id:
-            found = self._by_external_id.get((row.portfolio.account_id, external_id))
+            account_id = row.portfolio.account_id
+            found = self._by_symbol_and_id.get((account_id, row.given["symbol"], external_id))
+            found = found or self._untold.get((account_id, external_id))
         if not client_id or (found is not None and found.portfolio_id is not None):
             return found
         other = self._by_client_id.get((row.portfolio.pk, client_id))

@@ -32,5 +32,7 @@ def test_books_without_anything_are_empty_lists() -> None:
         "portfolios": [],
         "positions": [],
         "orders": [],
+        "asset_rules": [],
+        "claim_rules": [],
     }
     assert json.loads(out.getvalue()) == empty

@@ -77,6 +77,14 @@ SECOND_ONE = trade(-10, in_baseline=False, BTC="2", USDT="-210")
 CHAIN = baseline_corrections([SECOND_ONE, FIRST], WINDOW, LAG)
 
 
+def test_of_trades_within_a_second_the_baseline_may_hold_the_later_alone() -> None:
+    trades = [trade(-9, in_baseline=False, BTC="3"), trade(-8.5, in_baseline=False, BTC="5")]
+
+    corrections = baseline_corrections(trades, WINDOW, LAG)
+
+    assert {each.get("BTC", D(0)) for each in corrections} == {D(0), D(-3), D(-5), D(-8)}
+
+
 def test_each_number_of_trades_in_the_baseline_has_its_correction() -> None:
     assert (
         {"BTC": D(1), "USDT": D(-100), "BNB": D("-0.1")},

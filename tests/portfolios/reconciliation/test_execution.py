@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -11,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portfolios.amounts import exact_mul, exact_sum
-from portfolios.reconciliation.execution import OrderFacts, execution, lock, opening_cost
+from portfolios.reconciliation.execution import (
+    Execution,
+    OrderFacts,
+    execution,
+    lock,
+    moved_before,
+    opening_cost,
+)
 from providers.reports import FeeReport, FillReport, OrderSide
 
 D = Decimal
@@ -143,3 +151,33 @@ def test_a_part_for_which_the_order_costs_nothing_more_is_booked_at_its_limit() 
     moved = execution(order, [make_fill("6", "10")])
 
     assert (moved.base, moved.quote) == (D(10), D(96))
+
+
+BASELINE = datetime(2026, 1, 1, tzinfo=UTC)
+_HOUR = timedelta(hours=1)
+_TIMED = (
+    replace(make_fill("2", "1", "0.1"), executed_at=BASELINE - _HOUR),
+    replace(make_fill("3", "2", "0.2"), executed_at=BASELINE + _HOUR),
+    replace(make_fill("5", "3", "0.3"), executed_at=BASELINE + 2 * _HOUR),
+)
+
+
+@pytest.mark.parametrize(
+    ("opening", "moved"),
+    [
+        ("0", Execution(D(2), D(2), {"BNB": D("0.1")})),
+        ("2", Execution()),
+        ("5", Execution(D(-3), D(-6), {"BNB": D("-0.2")})),
+        ("10", Execution(D(-8), D(-21), {"BNB": D("-0.5")})),
+    ],
+)
+def test_what_an_opening_counts_of_after_the_baseline_had_not_moved_before_it(
+    opening: str, moved: Execution
+) -> None:
+    assert moved_before(facts("10", opening_filled=D(opening)), _TIMED, BASELINE) == moved
+
+
+def test_what_an_opening_counts_and_no_fill_tells_had_moved_before() -> None:
+    order = facts("10", opening_filled=D(2), price=D(1))
+
+    assert moved_before(order, _TIMED[1:], BASELINE) == Execution()

@@ -21,7 +21,7 @@ from portfolios.reconciliation.orders import (
     merged_order,
 )
 from providers.reports import FeeReport, OrderReport, OrderSide, OrderStatus, OrderType
-from tests.hypothesis_profiles import CASES_OF_A_LAW
+from tests.hypothesis_profiles import CASES_OF_A_LAW, Pick, picks
 
 D = Decimal
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -61,14 +61,12 @@ def joined(reports: list[OrderReport], known: OrderState = BOOKED) -> OrderState
     return reduce(merged_order, reports, known)
 
 
-@st.composite
-def histories(draw: st.DrawFn) -> list[OrderReport]:
+def a_life(pick: Pick) -> list[OrderReport]:
     """Tell one order's life as one exchange tells it: every report is true at its time, some fields never told."""
-    tells_times, tells_cost, tells_fees = draw(st.tuples(*[st.booleans()] * 3))
-    is_filled = draw(st.lists(st.booleans(), min_size=1, max_size=6))
+    tells_times, tells_cost, tells_fees = (pick.random() < 0.5 for _ in range(3))
     filled, life = D(0), []
-    for step, fills_more in enumerate(is_filled):
-        filled += D(10) if fills_more else D(0)
+    for step in range(pick.randint(1, 6)):
+        filled += pick.choice((D(0), D(10)))
         # Only its time tells an amended order from what it was before.
         amount = D(100 + step) if tells_times else D(100)
         life.append(
@@ -81,30 +79,22 @@ def histories(draw: st.DrawFn) -> list[OrderReport]:
                 created_at=NOON,
             )
         )
-    if draw(st.booleans()):
-        end = draw(st.sampled_from(ENDS))
+    if pick.random() < 0.5:
+        end = pick.choice(ENDS)
         last_time = life[-1].updated_at
         later = last_time + timedelta(seconds=1) if last_time else None
         life.append(replace(life[-1], status=end, raw_status=end.value, updated_at=later))
     return life
 
 
-@st.composite
-def arrivals(draw: st.DrawFn) -> tuple[list[OrderReport], list[OrderReport]]:
-    """Pair a life with copies of its reports, doubled and in any order, the newest among them."""
-    life = draw(histories())
-    copies = draw(st.lists(st.sampled_from(life), max_size=10))
-    return life, draw(st.permutations([*copies, life[-1]]))
-
-
 @quick
-@given(arrivals())
-def test_reports_in_any_order_and_number_give_what_the_newest_alone_gives(
-    pair: tuple[list[OrderReport], list[OrderReport]],
-) -> None:
-    life, arrived = pair
+@given(picks)
+def test_reports_in_any_order_and_number_give_what_the_newest_alone_gives(pick: Pick) -> None:
+    life = a_life(pick)
+    copies = [*pick.choices(life, k=pick.randint(0, 10)), life[-1]]
+    pick.shuffle(copies)
 
-    assert joined(arrived) == joined([life[-1]])
+    assert joined(copies) == joined([life[-1]])
 
 
 def any_facts(number: int) -> OrderReport:
@@ -146,82 +136,77 @@ def any_book(number: int) -> OrderState:
     )
 
 
-# Drawn from a pool, thousands of cases are a matter of seconds.
-any_report = st.sampled_from([any_facts(number) for number in range(3000)])
-books = st.sampled_from([any_book(number) for number in range(300)])
+# Out of a pool, thousands of cases are a matter of seconds.
+REPORTS = [any_facts(number) for number in range(3000)]
+BOOKS = [any_book(number) for number in range(300)]
 
 
-@st.composite
-def shuffled(draw: st.DrawFn) -> tuple[list[OrderReport], list[OrderReport]]:
-    """Pair reports with the same ones in another order, some of them doubled."""
-    told = draw(st.lists(any_report, min_size=1, max_size=5))
-    return told, draw(st.permutations([*told, *told[:2]]))
+def some_reports(pick: Pick, most: int = 8) -> list[OrderReport]:
+    return pick.choices(REPORTS, k=pick.randint(1, most))
 
 
-@quick
-@given(books, shuffled())
-def test_any_reports_in_any_order_and_number_give_one_state(
-    book: OrderState, pair: tuple[list[OrderReport], list[OrderReport]]
-) -> None:
-    told, shuffled_and_doubled = pair
-
-    assert joined(shuffled_and_doubled, book) == joined(told, book)
+def shuffled_and_doubled(told: list[OrderReport], pick: Pick) -> list[OrderReport]:
+    more = [*told, *told[:2]]
+    pick.shuffle(more)
+    return more
 
 
 @quick
-@given(books, shuffled())
-def test_replaying_all_reports_changes_nothing(
-    book: OrderState, pair: tuple[list[OrderReport], list[OrderReport]]
-) -> None:
-    told, replayed = pair
-    state = joined(told, book)
+@given(picks)
+def test_any_reports_in_any_order_and_number_give_one_state(pick: Pick) -> None:
+    book, told = pick.choice(BOOKS), some_reports(pick, 5)
 
-    assert joined(replayed, state) == state
+    assert joined(shuffled_and_doubled(told, pick), book) == joined(told, book)
 
 
 @quick
-@given(books)
-def test_a_report_that_tells_nothing_changes_nothing(book: OrderState) -> None:
+@given(picks)
+def test_replaying_all_reports_changes_nothing(pick: Pick) -> None:
+    told = some_reports(pick, 5)
+    state = joined(told, pick.choice(BOOKS))
+
+    assert joined(shuffled_and_doubled(told, pick), state) == state
+
+
+def test_a_report_that_tells_nothing_changes_nothing() -> None:
     nothing = OrderReport("", "ADA/EUR", None, None, None, None, None)
 
-    assert merged_order(book, nothing) == book
+    assert [merged_order(book, nothing) for book in BOOKS] == BOOKS
 
 
 @quick
-@given(books, any_report)
-def test_no_report_contradicts_the_state_that_it_has_just_made(
-    book: OrderState, report: OrderReport
-) -> None:
+@given(picks)
+def test_no_report_contradicts_the_state_that_it_has_just_made(pick: Pick) -> None:
+    book, report = pick.choice(BOOKS), pick.choice(REPORTS)
     state = merged_order(replace(book, status=OrderStatus.OPEN, filled=D(0)), report)
 
     assert conflicts(state, report) == ()
 
 
 @quick
-@given(st.lists(any_report, max_size=8))
-def test_filled_never_falls_whatever_is_reported(reports: list[OrderReport]) -> None:
+@given(picks)
+def test_filled_never_falls_whatever_is_reported(pick: Pick) -> None:
     state = BOOKED
-    for report in reports:
+    for report in some_reports(pick):
         following = merged_order(state, report)
         assert following.filled == max(state.filled, report.filled or D(0))
         state = following
 
 
 @quick
-@given(st.lists(any_report, max_size=8))
-def test_an_order_that_has_ended_does_not_open_again(reports: list[OrderReport]) -> None:
+@given(picks)
+def test_an_order_that_has_ended_does_not_open_again(pick: Pick) -> None:
     state = BOOKED
-    for report in reports:
+    for report in some_reports(pick):
         following = merged_order(state, report)
         assert following.status.is_terminal >= state.status.is_terminal
         state = following
 
 
 @quick
-@given(st.lists(any_report, max_size=5), any_report)
-def test_a_report_that_comes_twice_changes_nothing_the_second_time(
-    earlier: list[OrderReport], report: OrderReport
-) -> None:
+@given(picks)
+def test_a_report_that_comes_twice_changes_nothing_the_second_time(pick: Pick) -> None:
+    *earlier, report = some_reports(pick, 6)
     once = merged_order(joined(earlier), report)
 
     assert merged_order(once, report) == once

@@ -27,7 +27,7 @@ from portfolios.models.choices import Health, Verdict
 from portfolios.services.accounts import account_health, due_accounts
 from portfolios.services.manual_sync import sync_now
 from portfolios.services.providers import provider_lookup, user_providers
-from providers.reports import LegKind, OrderStatus
+from providers.reports import BalanceReport, LegKind, OrderStatus
 from providers.sandbox.faults import DistortionKind, Fault, FaultKind
 from providers.sandbox.server import SandboxServer
 from tests.desk import KEY, Desk
@@ -69,7 +69,9 @@ def with_orders(account: ExchangeAccount, count: int) -> None:
     for number in range(count):
         note_order(account, external_id=str(number), amount="1", created_at="2026-01-01T00:00:00Z")
     listed = [make_order_report(str(number), amount=D(1)) for number in range(count)]
-    look(account, open_orders(*listed), balances(EUR="100"))
+    locked = D(2 * count)
+    held = balances(EUR=BalanceReport("EUR", D(100) - locked, locked, D(100)))
+    look(account, open_orders(*listed), held)
 
 
 def test_x01_fifty_runs_without_an_exchange_change_nothing_and_are_one_row_a_read(
@@ -171,7 +173,7 @@ def test_x05_a_nonce_that_somebody_else_has_used_is_no_absence(account: Exchange
         account,
         open_orders(),
         failed(LegKind.ORDER, "nonce", subject="0"),
-        balances(EUR="100"),
+        balances(EUR=BalanceReport("EUR", D(98), D(2), D(100))),
     )
 
     assert facts_and_discrepancies() == before

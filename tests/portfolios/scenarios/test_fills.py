@@ -24,7 +24,7 @@ from portfolios.models import (
 )
 from portfolios.models.choices import Verdict
 from portfolios.services.book import import_book
-from providers.reports import FeeReport, FillReport, LegKind, OrderStatus
+from providers.reports import BalanceReport, FeeReport, FillReport, LegKind, OrderStatus
 from providers.sandbox.books import Fee
 from providers.sandbox.faults import DistortionKind, Fault
 from tests.desk import KEY, Desk
@@ -162,11 +162,13 @@ def test_f03_a_fill_told_with_another_price_is_a_conflict_and_the_first_counts(
 ) -> None:
     note_order(account)
     report = open_orders(make_order_report(filled=D(4), cost=D(8)))
-    look(account, report, fills_leg(fill_now("4", "2")), balances(EUR="92", ADA="4"))
+    told = fills_leg(fill_now("4", "2"))
+    held = balances(EUR=BalanceReport("EUR", D(80), D(12), D(92)), ADA="4")
+    look(account, report, told, held)
     before = stored_facts()
 
     other = fill_now("4", "2.5")
-    look(account, report, account_fills(other), balances(EUR="92", ADA="4"))
+    look(account, report, account_fills(other), held)
 
     assert stored_facts() == before
     assert codes(account) == {Code.FILL_CONFLICT: State.OPEN}

@@ -13,12 +13,13 @@ from django.utils import timezone
 
 from portfolios.models import ExchangeAccount, SyncRun
 from portfolios.services.book import import_book
-from portfolios.services.portfolio_sync import finish_run
+from portfolios.services.portfolio_sync import LISTS_OF_FACTS, finish_run
 from portfolios.services.runs import claim_run, open_run
 from portfolios.services.snapshot_requests import snapshot_request
 from providers.ccxt_provider import CCXTPortfolioProvider
 from providers.reports import (
     BalanceReport,
+    Depth,
     FillReport,
     FlowKind,
     FlowReport,
@@ -87,11 +88,18 @@ def begin(account: ExchangeAccount) -> SyncRun:
 
 
 def look(account: ExchangeAccount, *legs: Leg, **snapshot: Any) -> SyncRun:
-    """Sync `account` as if its exchange had answered with `legs`, in a run that began when they were asked for."""
+    """Sync `account` as if its exchange had answered with `legs`, in a run that began when they were asked for.
+
+    Once there is a baseline the look is full: unless lists of fills or flows are given, the market has none.
+    """
     run = begin(account)
     run.started_at = min((leg.requested_at for leg in legs), default=run.started_at)
     run.save(update_fields=["started_at"])
-    finish_run(run, Snapshot(snapshot_request(account), legs, **snapshot))
+    is_full = account.baseline_at is not None and "depth" not in snapshot
+    if is_full and not any(leg.kind in LISTS_OF_FACTS for leg in legs):
+        legs = (*legs, unsupported(LegKind.ACCOUNT_FILLS), unsupported(LegKind.FLOWS))
+    depth = Depth.FULL if is_full else Depth.CHEAP
+    finish_run(run, Snapshot(snapshot_request(account), legs, **{"depth": depth} | snapshot))
     account.refresh_from_db()
     run.refresh_from_db()
     return run
@@ -233,11 +241,14 @@ def make_flow_report(amount: str, asset: str = "EUR", **kwargs: Any) -> FlowRepo
 
 
 # Of these a sync writes new rows, or when it happened.
-OF_THE_RUN = {"SyncRun", "StoredLeg"}
+OF_THE_RUN = {"SyncRun", "StoredLeg", "JudgedSnapshot"}
 TIMES = {
     "next_sync_at",
     "verified_at",
     "observed_at",
+    "newest_at",
+    "confirmed_at",
+    "last_run_id",
     "tested_at",
     "lease_fence",
     "lease_expires_at",

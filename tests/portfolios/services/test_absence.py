@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount, Order
 from portfolios.models.choices import Severity
+from portfolios.services.absence import old_denials
 from providers.reports import (
     BalanceReport,
     Leg,
@@ -54,6 +55,24 @@ def account() -> ExchangeAccount:
 def read(account: ExchangeAccount, *legs: Leg, lists: Leg | None = None) -> Order:
     look(account, lists or open_orders(), *legs, balances(EUR="100"))
     return Order.objects.get()
+
+
+def test_a_denial_of_an_open_order_is_news(account: ExchangeAccount) -> None:
+    assert old_denials(account, denial()) == frozenset()
+
+
+def test_a_denial_of_an_order_that_is_not_open_is_none(account: ExchangeAccount) -> None:
+    assert old_denials(account, denial("2")) == {"2"}
+
+
+def test_a_denial_of_an_order_never_acknowledged_is_none_once_that_is_told() -> None:
+    account = open_books(external_id="", client_order_id="a-1")
+    news = []
+    for _look in range(2):
+        read(account, *denial("a-1"))
+        news.append("a-1" not in old_denials(account, denial("a-1")))
+
+    assert news == [True, False]
 
 
 def test_a_whole_look_is_one_strike_and_says_since_when(account: ExchangeAccount) -> None:
@@ -142,7 +161,7 @@ def test_a_lapsed_order_that_the_exchange_shows_is_open_again(account: ExchangeA
     order = read(account, lists=open_orders(make_order_report()))
 
     assert order.status == OrderStatus.OPEN
-    assert Discrepancy.objects.get().code == Code.ORDER_RESURRECTED
+    assert Discrepancy.objects.filter(code=Code.ORDER_RESURRECTED).exists()
 
 
 def test_a_lapsed_order_that_the_exchange_ended_ends_as_it_says(account: ExchangeAccount) -> None:
@@ -193,7 +212,7 @@ def test_it_is_resolved_when_the_exchange_shows_the_order() -> None:
     order = read(account, lists=shown)
 
     assert (order.external_id, order.status) == ("9", OrderStatus.OPEN)
-    assert Discrepancy.objects.get().state == State.RESOLVED
+    assert Discrepancy.objects.get(code=Code.ORDER_UNACKED).state == State.RESOLVED
 
 
 def test_three_whole_looks_prove_that_it_never_arrived() -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from portfolios.models import ExchangeAccount, LedgerEntry
 from portfolios.models.choices import Verdict
-from portfolios.services.balances import expected_totals
+from portfolios.services.effects import expected_totals
 from providers.reports import FillReport, FlowReport, Leg, OrderStatus
 from tests.portfolios.services.reads import (
     account_fills,

@@ -241,3 +241,14 @@ def test_an_order_that_cannot_be_given_keeps_no_other_from_its_turn() -> None:
     broken.refresh_from_db()
     assert broken.portfolio is None
     assert Incident.objects.get().operation == "claims.apply"
+
+
+def test_no_rule_gives_anything_away_on_an_account_that_is_only_observed() -> None:
+    account = make_account(policy="observe")
+    order = make_order(account)
+    make_claim_rule(make_portfolio(account))
+
+    assert apply_claim_rules(account) == 0
+
+    order.refresh_from_db()
+    assert order.portfolio is None

@@ -8,11 +8,12 @@ from decimal import Decimal
 
 import pytest
 from django.db import IntegrityError, transaction
+from pytest_django import DjangoAssertNumQueries
 
-from portfolios.models import Discrepancy, ExchangeAccount
+from portfolios.models import Discrepancy, DiscrepancyEvent, ExchangeAccount
 from portfolios.models.choices import Severity
 from portfolios.services.discrepancies import Finding, record_findings
-from tests.builders import make_account, make_discrepancy
+from tests.builders import make_account, make_discrepancy, make_run
 
 D = Decimal
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -76,7 +77,7 @@ def test_another_size_while_suspected_starts_again(account: ExchangeAccount) -> 
     found = Discrepancy.objects.get()
     assert (found.state, found.times_seen) == (State.SUSPECTED, 1)
     assert found.first_seen == NOON + timedelta(seconds=100)
-    assert found.difference == D(-1)
+    assert (found.difference, found.episode) == (D(-1), 2)
 
 
 def test_another_size_while_open_stays_open_and_is_shown(account: ExchangeAccount) -> None:
@@ -125,13 +126,27 @@ def test_a_look_that_could_not_judge_it_changes_nothing(account: ExchangeAccount
     assert found.last_seen == before.last_seen
 
 
-def test_what_comes_back_after_it_was_resolved_is_a_new_one(account: ExchangeAccount) -> None:
-    look(account, 0, SHORT)
-    look(account, 300)
+def test_what_comes_back_after_it_was_resolved_is_the_next_episode(
+    account: ExchangeAccount,
+) -> None:
+    make_discrepancy(
+        account,
+        key=KEY,
+        state=State.RESOLVED,
+        opened_at=NOON,
+        resolved_at=NOON,
+        confidence="repeated",
+        attribution={"outcome": "unique"},
+        times_seen=7,
+    )
+
     look(account, 600, SHORT)
 
-    states = Discrepancy.objects.order_by("first_seen").values_list("state", flat=True)
-    assert list(states) == [State.RESOLVED, State.SUSPECTED]
+    found = Discrepancy.objects.get()
+    assert (found.state, found.episode, found.times_seen) == (State.SUSPECTED, 2, 1)
+    assert found.first_seen == NOON + timedelta(seconds=600)
+    assert (found.opened_at, found.resolved_at) == (None, None)
+    assert (found.confidence, found.attribution) == ("", {})
 
 
 def test_an_acknowledged_one_stays_acknowledged_while_it_lasts(account: ExchangeAccount) -> None:
@@ -158,8 +173,82 @@ def test_the_same_key_of_another_account_is_another_one(account: ExchangeAccount
     assert Discrepancy.objects.count() == 2
 
 
-def test_the_database_refuses_two_live_ones_of_one_key(account: ExchangeAccount) -> None:
-    make_discrepancy(account, key=KEY, state=State.OPEN)
+def test_the_database_refuses_two_of_one_key(account: ExchangeAccount) -> None:
+    make_discrepancy(account, key=KEY, state=State.RESOLVED)
 
     with pytest.raises(IntegrityError), transaction.atomic():
         make_discrepancy(account, key=KEY, state=State.SUSPECTED)
+
+
+def turns() -> list[tuple[int, str, str, str]]:
+    return list(DiscrepancyEvent.objects.values_list("episode", "before", "after", "reason"))
+
+
+def test_every_turn_leaves_an_event_and_a_look_that_turns_nothing_none(
+    account: ExchangeAccount,
+) -> None:
+    told = replace(SHORT, cause="unexplained")
+    for seconds in (0, 50, 100, 150):
+        look(account, seconds, told)
+    look(account, 200)
+    look(account, 300, told)
+
+    assert turns() == [
+        (1, "", State.SUSPECTED, "unexplained"),
+        (1, State.SUSPECTED, State.OPEN, "found again"),
+        (1, State.OPEN, State.RESOLVED, "agrees again"),
+        (2, State.RESOLVED, State.SUSPECTED, "unexplained"),
+    ]
+
+
+def test_an_event_says_when_by_which_run_and_of_how_much(account: ExchangeAccount) -> None:
+    run = make_run(account)
+
+    record_findings(account, [SHORT], {KEY}, NOON, run)
+
+    event = DiscrepancyEvent.objects.get()
+    assert (event.at, event.run, event.decision) == (NOON, run, None)
+    assert event.difference == D(-2)
+
+
+def test_a_suspicion_that_changes_its_size_ends_one_episode_and_begins_the_next(
+    account: ExchangeAccount,
+) -> None:
+    look(account, 0, SHORT)
+    look(account, 100, replace(SHORT, difference=D(-1), cause="drift"))
+
+    assert turns()[1:] == [
+        (1, State.SUSPECTED, State.RESOLVED, "changed"),
+        (2, State.RESOLVED, State.SUSPECTED, "drift"),
+    ]
+
+
+def test_a_suspicion_that_clears_was_a_transient(account: ExchangeAccount) -> None:
+    look(account, 0, SHORT)
+    look(account, 10)
+
+    assert Discrepancy.objects.get().is_transient
+
+
+@pytest.mark.parametrize("judged", [KEY, "another"])
+def test_what_was_dismissed_stays_so_when_it_is_not_found(
+    account: ExchangeAccount, judged: str
+) -> None:
+    make_discrepancy(account, key=KEY, state=State.DISMISSED)
+
+    look(account, 300, judged=judged)
+
+    assert Discrepancy.objects.get().state == State.DISMISSED
+
+
+def test_however_many_there_are_a_look_reads_them_with_two_queries(
+    account: ExchangeAccount, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    keys = [f"order:{number}" for number in range(3)]
+    for key in keys:
+        make_discrepancy(
+            account, key=key, state=State.DISMISSED, fingerprint="BALANCE_SHORT -2..-2"
+        )
+
+    with django_assert_num_queries(2 + len(keys)):  # a row is written when it is seen
+        look(account, 0, *(replace(SHORT, key=key) for key in keys))

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from portfolios.models import (
@@ -324,12 +325,25 @@ def test_a_fill_of_another_symbol_than_the_order_of_its_id_is_an_orphan(
     assert Code.FILL_ORPHAN in live()
 
 
-def test_the_order_of_such_a_fill_is_not_asked_for_in_place_of_the_known_one(
+def test_the_order_of_such_a_fill_is_asked_for_besides_the_known_one(
     account: ExchangeAccount,
 ) -> None:
     told = account_fills(fill(symbol="DOT/EUR"), symbol="DOT/EUR")
     look(account, open_orders(make_order_report()), told, balances(EUR="92", DOT="4"))
 
-    [asked] = known_orders(account)
+    asked = [(order.external_id, order.symbol, order.is_open) for order in known_orders(account)]
 
-    assert (asked.external_id, asked.symbol, asked.is_open) == ("1", "ADA/EUR", True)
+    assert asked == [("1", "ADA/EUR", True), ("1", "DOT/EUR", False)]
+
+
+def test_an_order_is_asked_for_a_day_from_when_its_fill_was_first_seen(
+    account: ExchangeAccount,
+) -> None:
+    old = fill(order="2", executed_at=timezone.now() - timedelta(days=3))
+    look(account, open_orders(make_order_report()), account_fills(old), balances(EUR="100"))
+
+    at_first = [order.external_id for order in known_orders(account)]
+    with time_machine.travel(timezone.now() + timedelta(days=1, seconds=1), tick=False):
+        later = [order.external_id for order in known_orders(account)]
+
+    assert (at_first, later) == (["1", "2"], ["1"])

@@ -122,6 +122,39 @@ def test_a_deposit_from_before_the_baseline_is_not_booked(account: ExchangeAccou
     assert (booked(), verdicts()) == ({}, {Verdict.VERIFIED})
 
 
+def undated_deposit(account: ExchangeAccount) -> FlowReport:
+    """Report a deposit as done that was made an hour before the baseline; the exchange does not say when it came."""
+    assert account.baseline_at is not None
+    earlier = account.baseline_at - timedelta(hours=1)
+    return make_flow_report("25", occurred_at=earlier, settled_at=None)
+
+
+def settle(account: ExchangeAccount) -> None:
+    account.baseline_settled_at = timezone.now()
+    account.save()
+
+
+def test_a_deposit_that_a_list_of_its_time_did_not_have_came_after_the_baseline(
+    account: ExchangeAccount,
+) -> None:
+    settle(account)
+    see(account)
+
+    see(account, undated_deposit(account), EUR="125")
+
+    assert booked() == {"EUR": D(25)}
+
+
+def test_a_deposit_that_the_first_list_of_its_time_has_is_in_the_settled_baseline(
+    account: ExchangeAccount,
+) -> None:
+    settle(account)
+
+    see(account, undated_deposit(account))
+
+    assert booked() == {}
+
+
 def test_a_deposit_on_its_way_is_shown_and_not_booked(account: ExchangeAccount) -> None:
     see(account, make_flow_report("25", status=FlowStatus.PENDING, settled_at=None))
 

@@ -8,7 +8,9 @@ import pytest
 
 from portfolios.models import Order
 from portfolios.selectors.report import full_report
+from portfolios.services.connection_test import execute_connection_test
 from portfolios.services.orders import known_orders
+from portfolios.services.verification import verify_books
 from providers.sandbox.books import Fee, Instrument
 from providers.sandbox.faults import Fault, FaultKind
 from tests.desk import KEY, Desk
@@ -104,6 +106,47 @@ def test_an_order_that_was_filled_before_the_baseline_is_not_booked_on_top_of_it
     assert (desk.position("ADA").amount, desk.unallocated()) == (D(100), D(900))
 
 
+def test_what_a_book_counts_as_filled_though_it_was_filled_after_the_baseline_is_the_accounts(
+    desk: Desk,
+) -> None:
+    start(desk)
+    desk.deposit("EUR", "100")
+    desk.sync()
+    placed = desk.engine.buy(KEY, "ADA/EUR", "100", "1")
+    desk.engine.fill_order(placed.id, "40", fee=euros("0.25"))
+    desk.note(placed.id, "buy", "100", "1", "ADA/EUR", filled="40")
+    desk.sync()
+    desk.engine.fill_order(placed.id)
+
+    desk.sync()
+
+    assert (desk.position("ADA", None).amount, desk.position("ADA").amount) == (D(40), D(60))
+    assert desk.position("EUR", None).amount == D("59.75")
+    assert desk.differences() == []
+    assert verify_books().difference is None
+
+
+def test_a_fill_that_is_booked_already_stays_booked_when_a_book_counts_it_as_filled(
+    desk: Desk,
+) -> None:
+    start(desk)
+    desk.deposit("EUR", "100")
+    desk.sync()
+    placed = desk.engine.buy(KEY, "ADA/EUR", "40", "1")
+    desk.engine.fill_order(placed.id)
+    desk.server.faults.append(Fault(FaultKind.UNAVAILABLE, path="/order$"))
+    desk.sync()
+    desk.server.faults.clear()
+    assert desk.position("ADA", None).amount == D(40)
+    desk.note(placed.id, "buy", "40", "1", "ADA/EUR", filled="40", status="closed")
+
+    desk.sync()
+
+    assert desk.position("ADA", None).amount == D(40)
+    assert desk.differences() == []
+    assert verify_books().difference is None
+
+
 def test_a_sale_for_another_asset_than_the_cash_mixes_no_currencies(desk: Desk) -> None:
     start(desk)
     desk.hold("ADA", "100", "100")
@@ -118,6 +161,20 @@ def test_a_sale_for_another_asset_than_the_cash_mixes_no_currencies(desk: Desk) 
     assert desk.portfolio().net_size == D(1000)
     assert (desk.position("BTC").amount, desk.position("BTC").cost) == (D("0.002"), D(100))
     assert desk.position("ADA").cost == D(0)
+
+
+def test_an_order_of_a_symbol_listed_since_the_symbols_were_read_is_booked(desk: Desk) -> None:
+    execute_connection_test(desk.account.pk)
+    start(desk)
+    step = D("0.00001")
+    desk.engine.add_instrument(Instrument("NEW/EUR", step, step, D(1)))
+    order = desk.buy("100", "1", "NEW/EUR")
+    desk.sync()
+    desk.engine.fill_order(order.id)
+
+    desk.sync()
+
+    assert (desk.position("NEW").amount, desk.unallocated()) == (D(100), D(900))
 
 
 def test_the_fees_of_an_orders_fills_are_told_with_the_order(desk: Desk) -> None:

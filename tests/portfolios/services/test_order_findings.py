@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount, Order
-from portfolios.services.orders import FILL_READS
+from portfolios.services.orders import FILL_READS, known_orders
 from providers.reports import Leg, LegKind, OrderStatus
 from tests.portfolios.services.reads import (
     account_fills,
@@ -49,6 +49,10 @@ def ended(filled: str | None) -> Leg:
 
 def own_fills(*, complete: bool) -> Leg:
     return observed(LegKind.FILLS, [], subject="1", complete=complete)
+
+
+def two_fills() -> Leg:
+    return account_fills(make_fill_report("4", "2"), make_fill_report("2", "2", external_id="f-2"))
 
 
 def see(account: ExchangeAccount, *legs: Leg, filled: str = "0") -> None:
@@ -106,9 +110,66 @@ def test_missing_fills_stay_told_when_they_are_asked_for_no_more(account: Exchan
         see(account, ended("4"), own_fills(complete=False), filled="4")
     assert Order.objects.get().fills_wanted == 0
 
-    see(account, ended("4"), unsupported(LegKind.FILLS, subject="1"), filled="4")
+    see(account, ended("4"), filled="4")
 
     assert states(Code.ORDER_FILLS_INCOMPLETE) == [State.OPEN]
+
+
+def test_missing_fills_are_resolved_when_the_market_proves_to_list_none(
+    account: ExchangeAccount,
+) -> None:
+    see(account, ended("4"), own_fills(complete=False), filled="4")
+
+    see(account, ended("4"), unsupported(LegKind.FILLS, subject="1"), filled="4")
+
+    assert states(Code.ORDER_FILLS_INCOMPLETE) == [State.RESOLVED]
+
+
+def test_more_fills_than_an_ended_order_says_is_filled_are_told(account: ExchangeAccount) -> None:
+    for _look in range(2):
+        see(account, ended("4"), two_fills(), filled="6")
+
+    assert states(Code.ORDER_FILL_AHEAD) == [State.OPEN]
+    assert Order.objects.get().filled == D(6)
+
+
+def test_fills_that_come_after_the_end_was_told_and_go_beyond_it_are_told(
+    account: ExchangeAccount,
+) -> None:
+    see(account, ended("4"), fills_leg(make_fill_report("4", "2")), filled="4")
+    see(account, two_fills(), filled="6")
+    [asked] = known_orders(account)
+    see(account, ended("4"), filled="6")
+
+    see(account, filled="6")
+
+    assert (asked.is_open, asked.wants_fills) == (False, True)
+    assert states(Code.ORDER_FILL_AHEAD) == [State.OPEN]
+
+
+def test_an_end_that_catches_up_with_its_fills_is_no_longer_told(account: ExchangeAccount) -> None:
+    see(account, ended("4"), two_fills(), filled="6")
+
+    see(account, ended("6"), filled="6")
+
+    assert states(Code.ORDER_FILL_AHEAD) == [State.RESOLVED]
+
+
+def test_fills_that_complete_an_end_of_unknown_size_contradict_nothing(
+    account: ExchangeAccount,
+) -> None:
+    see(account, ended(None), own_fills(complete=False))
+
+    see(account, two_fills(), filled="6")
+
+    assert states(Code.ORDER_FILL_AHEAD) == []
+
+
+def test_more_fills_than_were_ordered_are_told_as_such(account: ExchangeAccount) -> None:
+    see(account, ended("4"), account_fills(make_fill_report("11", "2")), filled="11")
+
+    assert states(Code.ORDER_OVERFILLED) == [State.OPEN]
+    assert states(Code.ORDER_FILL_AHEAD) == []
 
 
 def test_missing_fills_are_resolved_when_they_add_up(account: ExchangeAccount) -> None:

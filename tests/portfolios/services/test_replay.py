@@ -1,7 +1,7 @@
 """Whatever an exchange tells, in whatever order and however often: the books are the same to the byte.
 
 A pool of legs tells of one small account in several stages. Some are late copies of others, some lack half, some
-failed. A case is a handful of them.
+failed. A case is a handful of them: every pair there is, and drawn ones of more.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import combinations_with_replacement, islice
 from random import Random
 from typing import Any
 
@@ -45,7 +46,7 @@ from providers.reports import (
     OrderSide,
     OrderStatus,
 )
-from tests.hypothesis_profiles import CASES_OF_A_LAW
+from tests.hypothesis_profiles import CASES_OF_A_LAW, PART
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -174,8 +175,18 @@ POOLS = tuple(map(reads_of, range(SLOTS)))
 Case = tuple[int, ...]
 some_legs = st.lists(st.integers(0, len(POOLS[0]) - 1), min_size=1, max_size=MOST_LEGS).map(tuple)
 cases = st.tuples(*[some_legs] * SLOTS)
+
+
+def every_pair() -> Iterator[tuple[Case, ...]]:
+    """Tell every pair of legs, as cases that share snapshots."""
+    pairs = combinations_with_replacement(range(len(POOLS[0])), 2)
+    while lot := tuple(islice(pairs, SLOTS)):
+        yield (lot * SLOTS)[:SLOTS]
+
+
+PAIRS = tuple(every_pair())[::PART]
 quick = settings(
-    max_examples=max(CASES_OF_A_LAW // (16 * SLOTS), 2),  # each is several syncs
+    max_examples=max(CASES_OF_A_LAW // (25 * SLOTS), 2),  # each is several syncs
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
@@ -216,11 +227,7 @@ def stored() -> Books:
     return books(FACTS, without=LOOKS)
 
 
-@quick
-@given(cases, st.integers(0, 2**32))
-def test_the_order_of_legs_changes_nothing_and_neither_does_their_repetition(
-    run: SyncRun, drawn: tuple[Case, ...], seed: int
-) -> None:
+def check_order_of_legs(run: SyncRun, drawn: tuple[Case, ...], seed: int) -> None:
     legs = legs_of([sorted(case) for case in drawn])
     shuffled = Random(seed).sample(legs, len(legs))  # noqa: S311 - no secret
     with undone():
@@ -234,11 +241,21 @@ def test_the_order_of_legs_changes_nothing_and_neither_does_their_repetition(
 
 
 @quick
-@given(cases)
-def test_snapshots_in_another_order_end_at_the_same_amounts(
-    run: SyncRun, drawn: tuple[Case, ...]
+@given(cases, st.integers(0, 2**32))
+def test_the_order_of_legs_changes_nothing_and_neither_does_their_repetition(
+    run: SyncRun, drawn: tuple[Case, ...], seed: int
 ) -> None:
-    snapshots = [legs_of([case[turn : turn + 1] for case in drawn]) for turn in range(MOST_LEGS)]
+    check_order_of_legs(run, drawn, seed)
+
+
+def test_the_order_of_any_two_legs_changes_nothing(run: SyncRun) -> None:
+    for drawn in PAIRS:
+        check_order_of_legs(run, drawn, seed=1)
+
+
+def check_order_of_snapshots(run: SyncRun, drawn: tuple[Case, ...]) -> None:
+    turns = range(max(map(len, drawn)))
+    snapshots = [legs_of([case[turn : turn + 1] for case in drawn]) for turn in turns]
     with undone():
         for legs in snapshots:
             apply_snapshot(run, legs)
@@ -247,6 +264,19 @@ def test_snapshots_in_another_order_end_at_the_same_amounts(
         for legs in reversed(snapshots):
             apply_snapshot(run, legs)
         assert amounts() == expected
+
+
+@quick
+@given(cases)
+def test_snapshots_in_another_order_end_at_the_same_amounts(
+    run: SyncRun, drawn: tuple[Case, ...]
+) -> None:
+    check_order_of_snapshots(run, drawn)
+
+
+def test_any_two_snapshots_in_another_order_end_at_the_same_amounts(run: SyncRun) -> None:
+    for drawn in PAIRS:
+        check_order_of_snapshots(run, drawn)
 
 
 def amounts() -> Books:

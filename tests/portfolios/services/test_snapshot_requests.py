@@ -58,11 +58,14 @@ def test_after_a_movement_everything_is_read_until_the_lag_is_over() -> None:
     ("verdict", "depth"),
     [
         (Verdict.DIFFERS, Depth.FULL),
+        (Verdict.CONSISTENT, Depth.FULL),
         (Verdict.VERIFIED, Depth.CHEAP),
         (Verdict.NOT_VERIFIABLE, Depth.CHEAP),
     ],
 )
-def test_while_something_differs_everything_is_read(verdict: Verdict, depth: Depth) -> None:
+def test_while_something_does_not_agree_beyond_doubt_everything_is_read(
+    verdict: Verdict, depth: Depth
+) -> None:
     account = account_read(NOON)
     make_balance(account, verdict=verdict)
 

@@ -75,7 +75,7 @@ def test_a_match_says_which_order_it_is_and_what_changes(client: Client) -> None
     assert "Buy 0.01 BTC/USDT 4711 · created 2026-11-22 12:00:00" in page
     assert "order 4711, with all that was booked for it, moves from the unassigned part" in page
     assert "It is order 4711" in page
-    assert f'name="order" value="{seen.pk}"' in html_of(client.get(f"/discrepancies/{found.pk}/"))
+    assert f"candidate={seen.pk}&amp;" in html_of(client.get(f"/discrepancies/{found.pk}/"))
 
 
 def test_an_order_without_a_match_offers_nothing(client: Client) -> None:

@@ -5,12 +5,21 @@ from decimal import Decimal
 
 import pytest
 from django.test import Client
-from django.urls import reverse
+from django.urls import URLPattern, reverse
 from pytest_django import DjangoAssertNumQueries
 
-from portfolios.models import Discrepancy, ExchangeAccount, Order
+from portfolios.models import (
+    Decision,
+    Discrepancy,
+    ExchangeAccount,
+    JudgedContent,
+    JudgedSnapshot,
+    Order,
+    SyncRun,
+)
 from portfolios.urls import urlpatterns
 from tests.builders import (
+    NOON,
     make_account,
     make_balance,
     make_cursor,
@@ -30,17 +39,14 @@ from tests.builders import (
 from tests.portfolios.views.pages import html_of
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
-LISTS = ("overview", "accounts", "discrepancies", "exceptions", "runs")
-DETAILS = ("account", "portfolio", "discrepancy", "exception", "run")
+LISTS = ("overview", "accounts", "discrepancies", "exceptions", "runs", "decisions")
+DETAILS = ("account", "portfolio", "discrepancy", "exception", "run", "verdicts")
 POSTS = (
     "account_sync",
     "account_test",
     "account_pause",
     "account_resume",
     "portfolio_sync",
-    "order_claim",
-    "discrepancy_lapse",
-    "discrepancy_match",
     "exception_resolve",
 )
 EXPORTED = ("export_csv", "export_json")  # test_exports reads them
@@ -49,6 +55,8 @@ MAX_QUERIES = 23
 
 
 def url_of(name: str, pk: int = 1) -> str:
+    if name == "decision":
+        return reverse(name, args=[pk, "adjust"])
     return reverse(name) if name in (*LISTS, "sync_all") else reverse(name, args=[pk])
 
 
@@ -66,12 +74,14 @@ def a_world(text: str = "BTC/USDT") -> dict[str, str]:
     make_leg(run, subject=text, why_incomplete=text, complete=False, error_message=text)
     make_entry(portfolio, run=run, order=order, asset=text[:20])
     make_occurrence(incident, run, subject=text, message=text, trace=text)
+    make_decision(account, text)
     details = {
         "account": account.pk,
         "portfolio": portfolio.pk,
         "discrepancy": lapse.pk,
         "exception": incident.pk,
         "run": run.pk,
+        "verdicts": make_snapshot(run, text).run_id,
         "run_progress": run.pk,
     }
     return {name: url_of(name) for name in LISTS} | {
@@ -101,13 +111,40 @@ def make_lapse(order: Order, text: str) -> Discrepancy:
     )
 
 
+def make_snapshot(run: SyncRun, text: str) -> JudgedSnapshot:
+    numbers = dict.fromkeys(("expected", "total", "residual", "low", "high", "tolerance"), "1")
+    said = {"free": "1", "used": "0", "verdict": "VERIFIED", "reason": text} | numbers
+    content = JudgedContent.objects.create(account=run.account, rows={"spot": {text: said}})
+    return JudgedSnapshot.objects.create(
+        account=run.account,
+        run=run,
+        content=content,
+        window_low=NOON,
+        window_high=NOON,
+        seen_at=NOON,
+    )
+
+
+def make_decision(account: ExchangeAccount, text: str) -> Decision:
+    change = {"table": text, "row": text, "field": text, "before": text, "after": None}
+    return Decision.objects.create(
+        account=account,
+        kind=Decision.Kind.ADJUST,
+        subject=text,
+        reason=text,
+        actor_name=text,
+        changes=[change],
+    )
+
+
 def test_the_names_below_are_all_pages_that_there_are() -> None:
-    known = {*LISTS, *DETAILS, *POSTS, *PUBLIC, *EXPORTED, "run_progress", "sync_all"}
+    known = {*LISTS, *DETAILS, *POSTS, *PUBLIC, *EXPORTED, "run_progress", "sync_all", "decision"}
 
-    assert {pattern.name for pattern in urlpatterns} == known
+    # The API, a tree of its own, has its own tests.
+    assert {page.name for page in urlpatterns if isinstance(page, URLPattern)} == known
 
 
-@pytest.mark.parametrize("name", [*LISTS, *DETAILS, *POSTS, "run_progress", "sync_all"])
+@pytest.mark.parametrize("name", [*LISTS, *DETAILS, *POSTS, "run_progress", "sync_all", "decision"])
 def test_it_wants_a_log_in(stranger: Client, name: str) -> None:
     url = url_of(name)
 
@@ -128,7 +165,7 @@ def test_an_action_rejects_get(client: Client, name: str) -> None:
 
 
 @pytest.mark.parametrize("pk", [999, 10**30])
-@pytest.mark.parametrize("name", [*DETAILS, *POSTS, "run_progress"])
+@pytest.mark.parametrize("name", [*DETAILS, *POSTS, "run_progress", "decision"])
 def test_it_does_not_find_what_is_not_there(client: Client, name: str, pk: int) -> None:
     url = url_of(name, pk)
 
@@ -138,7 +175,7 @@ def test_it_does_not_find_what_is_not_there(client: Client, name: str, pk: int) 
     assert "There is no such page" in html_of(response)
 
 
-@pytest.mark.parametrize("name", POSTS)
+@pytest.mark.parametrize("name", [*POSTS, "decision"])
 def test_an_action_wants_the_token_of_its_form(client: Client, name: str) -> None:
     careful = Client(enforce_csrf_checks=True)
     careful.cookies = client.cookies
@@ -213,6 +250,8 @@ def test_it_asks_the_database_as_often_for_many_rows_as_for_few(
         make_leg(run)
         make_entry(portfolio, run=run, order=order)
         make_occurrence(incident, run)
+        make_decision(account, "checked")
+    make_snapshot(run, "BTC")
     pks = {
         "account": account.pk,
         "portfolio": portfolio.pk,

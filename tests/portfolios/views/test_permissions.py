@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 from django_q.models import OrmQ
 
-from portfolios.models import Discrepancy, ExchangeAccount, Incident, Order, Portfolio, SyncRun
+from portfolios.models import Discrepancy, ExchangeAccount, Incident, SyncRun
 from tests.builders import (
     make_account,
     make_discrepancy,
@@ -22,8 +22,6 @@ ACTIONS = (
     "account_pause",
     "account_resume",
     "portfolio_sync",
-    "order_claim",
-    "discrepancy_lapse",
     "exception_resolve",
     "sync_all",
 )
@@ -82,29 +80,6 @@ def test_a_reader_resolves_nothing(reader: Client, urls: dict[str, str]) -> None
     assert Incident.objects.get().state == before
 
 
-def test_a_reader_gives_no_order_away(reader: Client, urls: dict[str, str]) -> None:
-    response = reader.post(urls["order_claim"], {"portfolio": Portfolio.objects.get().pk})
-
-    assert response.status_code == 403
-    assert Order.objects.filter(external=True).count() == 1
-
-
-def test_a_reader_ends_no_order(reader: Client, urls: dict[str, str]) -> None:
-    response = reader.post(urls["discrepancy_lapse"])
-
-    assert response.status_code == 403
-    assert not Order.objects.filter(status="lapsed").exists()
-
-
-def test_a_reader_matches_no_order(reader: Client) -> None:
-    found, seen = make_match()
-
-    response = reader.post(f"/discrepancies/{found.pk}/match/", {"order": seen.pk})
-
-    assert response.status_code == 403
-    assert Order.objects.count() == 2
-
-
 def test_who_may_decide_sees_the_button_that_accepts_a_match(
     client: Client, reader: Client
 ) -> None:
@@ -112,7 +87,7 @@ def test_who_may_decide_sees_the_button_that_accepts_a_match(
 
     pages = [html_of(who.get(f"/discrepancies/{found.pk}/")) for who in (client, reader)]
 
-    assert ["/match/" in page for page in pages] == [True, False]
+    assert ["/decisions/match_order/" in page for page in pages] == [True, False]
 
 
 def test_a_reader_is_told_that_a_right_is_missing(reader: Client, urls: dict[str, str]) -> None:
@@ -132,9 +107,8 @@ def test_a_reader_sees_no_button(reader: Client, urls: dict[str, str], page: str
     [
         ("overview", ["account_sync", "sync_all"]),
         ("accounts", ["account_sync"]),
-        ("account", ["account_sync", "account_test", "account_pause", "order_claim"]),
+        ("account", ["account_sync", "account_test", "account_pause"]),
         ("portfolio", ["portfolio_sync"]),
-        ("discrepancy", ["discrepancy_lapse"]),
         ("exception", ["exception_resolve"]),
     ],
 )
@@ -144,6 +118,17 @@ def test_who_has_the_right_sees_the_buttons(
     html = html_of(client.get(urls[page]))
 
     assert [name for name in ACTIONS if f'action="{urls[name]}"' in html] == actions
+
+
+@pytest.mark.parametrize(
+    ("page", "kind"), [("account", "claim_order"), ("discrepancy", "accept_lapse")]
+)
+def test_only_who_has_the_right_is_led_to_a_decision(
+    client: Client, reader: Client, urls: dict[str, str], page: str, kind: str
+) -> None:
+    pages = [html_of(who.get(urls[page])) for who in (client, reader)]
+
+    assert [f"/decisions/{kind}/" in html for html in pages] == [True, False]
 
 
 def test_an_account_that_is_paused_can_be_resumed(client: Client, urls: dict[str, str]) -> None:

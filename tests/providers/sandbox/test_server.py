@@ -8,14 +8,15 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from providers.sandbox import server
 from providers.sandbox.errors import AddressInUse
 from providers.sandbox.server import SandboxServer
 from tests.providers.sandbox.exchange import BTC, KEY, ask, make_engine
@@ -107,6 +108,22 @@ def test_two_servers_run_side_by_side() -> None:
         time_of(one.url)
 
         assert (len(one.requests), len(other.requests)) == (1, 0)
+
+
+def test_no_port_is_served_twice_since_symbols_are_kept_by_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ports = iter([1, 1, 2])
+
+    @asynccontextmanager
+    async def offered(*_: Any) -> AsyncIterator[int]:
+        yield next(ports)
+
+    monkeypatch.setattr(server, "serving", offered)
+    monkeypatch.setattr(server, "served_ports", set())
+
+    with SandboxServer(make_engine()) as first, SandboxServer(make_engine()) as second:
+        assert (first.port, second.port) == (1, 2)
 
 
 def test_it_records_who_asked_what_without_the_signature() -> None:

@@ -1,0 +1,60 @@
+"""What a program may do: start a sync, and tell of the orders that it sends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+from ninja import Router, Status
+from ninja.errors import HttpError
+
+from portfolios import tasks
+from portfolios.api import schemas
+from portfolios.api.auth import TokenAuth
+from portfolios.api.reads import REFUSALS
+from portfolios.models import ApiToken, ExchangeAccount, Order, Portfolio, SyncRun
+from portfolios.selectors.report import Row, order_row, run_row
+from portfolios.services.book import BookError, import_book
+
+router = Router()
+
+
+@router.post(
+    "/accounts/{label}/sync",
+    auth=TokenAuth(ApiToken.Scope.SYNC),
+    response={202: schemas.Run, **REFUSALS},
+)
+def sync(request: HttpRequest, label: str) -> Status[Row]:
+    """Sync an account now; joins the run that is under way already."""
+    account = get_object_or_404(ExchangeAccount, label=label.replace("\0", ""))
+    return Status(202, run_row(tasks.enqueue_sync(account, SyncRun.Trigger.API)))
+
+
+@router.put(
+    "/portfolios/{name}/orders/{client_order_id}",
+    auth=TokenAuth(ApiToken.Scope.BOOK),
+    response={200: schemas.Order, 201: schemas.Order, **REFUSALS},
+)
+def book_order(
+    request: HttpRequest, name: str, client_order_id: str, sent: schemas.SentOrder
+) -> Status[Row]:
+    """Book an order that is sent, or tell the exchange's id of one that was.
+
+    Told again with the same values it changes nothing, so that a bot may repeat what it is not sure of.
+    """
+    if not Portfolio.objects.filter(name=name.replace("\0", "")).exists():
+        raise HttpError(404, _("No portfolio has this name. Nothing was booked."))
+    given: dict[str, Any] = sent.dict()
+    if given["price"] is None:
+        del given["price"]
+    try:
+        result = import_book(
+            {"orders": [{"portfolio": name, "client_order_id": client_order_id, **given}]}
+        )
+    except BookError as e:
+        raise HttpError(422, str(e)) from None
+    orders = Order.objects.filter(portfolio__name=name, client_order_id=client_order_id)
+    order = orders.select_related("account", "portfolio").latest("pk")
+    return Status(201 if result.created else 200, order_row(order))

@@ -1,0 +1,267 @@
+"""What people decided, what they may decide, and what that changes, as a page shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from django.contrib.auth.models import AbstractUser, AnonymousUser
+from django.db.models import Q, QuerySet
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
+
+from portfolios.amounts import plain
+from portfolios.models import Decision, Discrepancy, ExchangeAccount, LedgerEntry
+from portfolios.selectors.listing import (
+    ALL,
+    Listing,
+    Query,
+    account_facet,
+    facet,
+    one_page,
+    search,
+)
+from portfolios.services.claims import possible_owners
+from portfolios.services.decisions import Change, Changes, changes_of
+from portfolios.services.decisions.flows import left_of_flow
+
+Kind = Decision.Kind
+Word = str | Promise
+# Of so many it is looked whether something is left to give away.
+NEWEST_FLOWS: Final = 5
+_OF_AMOUNTS: Final = (Discrepancy.Code.BALANCE_SHORT, Discrepancy.Code.BALANCE_SURPLUS)
+_ORDER, _DISCREPANCY, _BOOKS = (
+    f"portfolios.change_{name}" for name in ("order", "discrepancy", "portfolio")
+)
+# Who may decide what; a decision is taken back by whoever may make it.
+PERMISSIONS: Final[Mapping[str, str]] = {
+    Kind.CLAIM_ORDER: _ORDER,
+    Kind.RELEASE_ORDER: _ORDER,
+    Kind.MATCH_ORDER: _DISCREPANCY,
+    Kind.ACCEPT_LAPSE: _DISCREPANCY,
+    Kind.ASSIGN_FLOW: _BOOKS,
+    Kind.ADJUST: _BOOKS,
+    Kind.REBASELINE: _BOOKS,
+    Kind.ACCEPT_OPENING: _BOOKS,
+    Kind.DISMISS: _DISCREPANCY,
+    Kind.ACKNOWLEDGE: _DISCREPANCY,
+    Kind.REOPEN: _DISCREPANCY,
+}
+# What each does, in one sentence.
+SENTENCES: Final[Mapping[str, Word]] = {
+    Kind.CLAIM_ORDER: _(
+        "The order and all that was booked for it become the portfolio's. What it had filled before the account's "
+        "baseline stays in the unassigned part."
+    ),
+    Kind.RELEASE_ORDER: _(
+        "The order and all that was booked for it go back to the unassigned part."
+    ),
+    Kind.MATCH_ORDER: _(
+        "The order that was sent is taken for this one of the exchange: they become one order of the portfolio."
+    ),
+    Kind.ACCEPT_LAPSE: _(
+        "The order ends as lapsed with what it has filled, and what its rest reserved is available again. If the "
+        "exchange tells of it later after all, its word counts."
+    ),
+    Kind.ASSIGN_FLOW: _(
+        "What the movement brought or took goes from the unassigned part to portfolios; the rest stays there."
+    ),
+    Kind.ADJUST: _(
+        "The books are changed by an amount that no record of the exchange explains, for the reason that you give."
+    ),
+    Kind.REBASELINE: _(
+        "The unassigned part takes up what differs, and only later change is judged from then on."
+    ),
+    Kind.ACCEPT_OPENING: _(
+        "The portfolio is opened with what the exchange has for it, which is not what it was configured with."
+    ),
+    Kind.DISMISS: _("It is told no more while it stays the same. If it changes, it is told again."),
+    Kind.ACKNOWLEDGE: _(
+        "It is known. It is told again when the time is over, or when it has grown."
+    ),
+    Kind.REOPEN: _("It is told again."),
+    Kind.REVERSE: _("All that the decision did is taken back by further entries."),
+}
+_WORDS: Final[Mapping[str, Word]] = {
+    "order": _("Order"),
+    "position": _("Position"),
+    "discrepancy": _("Discrepancy"),
+    "portfolio": _("Portfolio"),
+    "flow": _("Left of the movement"),
+    "entry": _("Ledger entry"),
+    "status": _("status"),
+    "client_order_id": _("client id"),
+    "opening_filled": _("filled before the books"),
+    "amount": _("amount"),
+    "reserved": _("reserved"),
+    "available": _("available"),
+    "cost": _("cost"),
+    "opened": _("opened"),
+    "unallocated": _("unallocated"),
+    "net_size": _("net size"),
+    "state": _("state"),
+    "acknowledged_until": _("acknowledged until"),
+    "unassigned": _("unassigned"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ShownChange:
+    table: Word
+    row: str
+    field: Word
+    before: Word
+    after: Word
+
+
+@dataclass(frozen=True, slots=True)
+class ShownBalance:
+    """What is held of one asset, before and after: by the portfolios, by nobody, and by the account."""
+
+    asset: str
+    portfolios: Change
+    unassigned: Change
+    total: Change
+
+
+@dataclass(frozen=True, slots=True)
+class ShownChanges:
+    rows: tuple[ShownChange, ...]
+    balances: tuple[ShownBalance, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDecision:
+    """One decision in a list; `may_reverse` is for whoever looks at it."""
+
+    decision: Decision
+    changes: ShownChanges
+    may_reverse: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionsPage:
+    listing: Listing[Decision]
+    rows: tuple[ShownDecision, ...]
+
+
+def may_decide(user: AbstractUser | AnonymousUser, decision: Decision | str) -> bool:
+    """Whether `user` may make decisions of a kind, or take this one back."""
+    kind = decision.kind if isinstance(decision, Decision) else decision
+    return kind in PERMISSIONS and user.has_perm(PERMISSIONS[kind])
+
+
+def shown_changes(changes: Changes) -> ShownChanges:
+    by_asset: dict[str, dict[str, Change]] = {}
+    for change in changes.balances:
+        by_asset.setdefault(change.row, {})[change.field] = change
+    return ShownChanges(
+        rows=tuple(map(_shown, changes.rows)),
+        balances=tuple(ShownBalance(asset, **parts) for asset, parts in by_asset.items()),
+    )
+
+
+def _shown(change: Change) -> ShownChange:
+    word = _WORDS.get(change.field, change.field)
+    if change.table == "entry":
+        word = LedgerEntry.Cause(change.field).label
+    return ShownChange(
+        _WORDS.get(change.table, change.table),
+        change.row,
+        word,
+        *(_value(value) for value in (change.before, change.after)),
+    )
+
+
+def _value(value: str | None) -> Word:
+    if value in Discrepancy.State.values:
+        return Discrepancy.State(value).label
+    return _WORDS.get(value, value) if value else "—"
+
+
+def decisions_page(query: Query, user: AbstractUser | AnonymousUser) -> DecisionsPage:
+    account = account_facet(query)
+    kind = facet(query, "kind", _("What"), (ALL, *Kind.choices))
+    words = search(query)
+    rows = _with_their_names(Decision.objects.all())
+    if account.chosen:
+        rows = rows.filter(account=int(account.chosen))
+    if kind.chosen:
+        rows = rows.filter(kind=kind.chosen)
+    if words:
+        is_named = Q(subject__icontains=words) | Q(actor_name__icontains=words)
+        rows = rows.filter(is_named | Q(reason__icontains=words))
+    listing = one_page(rows, query, (account, kind), searched=words)
+    return DecisionsPage(listing, shown_decisions(listing.rows, user))
+
+
+def newest_decisions(
+    decisions: QuerySet[Decision], user: AbstractUser | AnonymousUser, count: int
+) -> tuple[ShownDecision, ...]:
+    return shown_decisions(_with_their_names(decisions)[:count], user)
+
+
+def _with_their_names(decisions: QuerySet[Decision]) -> QuerySet[Decision]:
+    return decisions.select_related("account", "reversed_by", "reverses")
+
+
+def shown_decisions(
+    decisions: Iterable[Decision], user: AbstractUser | AnonymousUser
+) -> tuple[ShownDecision, ...]:
+    return tuple(
+        ShownDecision(
+            decision,
+            shown_changes(changes_of(decision.changes)),
+            not hasattr(decision, "reversed_by") and may_decide(user, decision),
+        )
+        for decision in decisions
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A decision that can be made now, and what its page is opened with."""
+
+    kind: Decision.Kind
+    word: Word
+    given: dict[str, object]
+
+
+def discrepancy_offers(discrepancy: Discrepancy) -> list[Offer]:
+    """List what can be decided about a discrepancy; lapses and matches have places of their own."""
+    named: dict[str, object] = {"discrepancy": discrepancy.pk}
+    if not discrepancy.is_live:
+        is_closed = discrepancy.state == Discrepancy.State.DISMISSED
+        return [Offer(Kind.REOPEN, Kind.REOPEN.label, named)] if is_closed else []
+    offers = [
+        Offer(kind, kind.label, named)
+        for kind in (Kind.ACKNOWLEDGE, Kind.DISMISS)
+        if discrepancy.state != Discrepancy.State.ACKNOWLEDGED
+    ]
+    if discrepancy.state == Discrepancy.State.ACKNOWLEDGED:
+        offers = [Offer(kind, kind.label, named) for kind in (Kind.REOPEN, Kind.DISMISS)]
+    if discrepancy.code in _OF_AMOUNTS:
+        asset: dict[str, object] = dict.fromkeys(("asset", "assets"), discrepancy.asset)
+        offers += [Offer(kind, kind.label, asset) for kind in (Kind.ADJUST, Kind.REBASELINE)]
+    order = discrepancy.order
+    if order is not None and order.portfolio_id is not None and not order.book_values:
+        offers.append(Offer(Kind.RELEASE_ORDER, Kind.RELEASE_ORDER.label, {"order": order.pk}))
+    return offers
+
+
+def account_offers(account: ExchangeAccount) -> list[Offer]:
+    """List what can be decided about an account as a whole; about one order, at that order."""
+    offers = [Offer(Kind.ADJUST, Kind.ADJUST.label, {})]
+    if account.balances.filter(residual__isnull=False).exclude(verdict="VERIFIED").exists():
+        offers.append(Offer(Kind.REBASELINE, Kind.REBASELINE.label, {}))
+    for portfolio in possible_owners(account).filter(initialized=False):
+        word = format_lazy("{}: {}", Kind.ACCEPT_OPENING.label, portfolio.name)
+        offers.append(Offer(Kind.ACCEPT_OPENING, word, {"portfolio": portfolio.pk}))
+    booked = account.flows.filter(ledger_entries__isnull=False).distinct()
+    for flow in booked.order_by("-pk").prefetch_related("ledger_entries")[:NEWEST_FLOWS]:
+        if any(left_of_flow(flow).values()):
+            word = format_lazy("{}: {} {}", Kind.ASSIGN_FLOW.label, plain(flow.amount), flow.asset)
+            offers.append(Offer(Kind.ASSIGN_FLOW, word, {"flow": flow.pk}))
+    return offers

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+
+from portfolios.models import Order, SyncRun
+from tests.builders import make_account, make_order, make_portfolio
+
+Bot = Callable[..., Client]
+SENT = {
+    "symbol": "BTC/USDT",
+    "side": "buy",
+    "price": "50000",
+    "amount": "0.01",
+    "created_at": "2026-11-22T08:00:00Z",
+}
+
+
+@pytest.fixture
+def trader(bot: Bot) -> Client:
+    make_portfolio(name="alpha")
+    return bot("book")
+
+
+def put(client: Client, client_id: str = "a-1", portfolio: str = "alpha", **given: Any) -> Any:
+    path = f"/api/v1/portfolios/{portfolio}/orders/{client_id}"
+    return client.put(path, {**SENT, **given}, content_type="application/json")
+
+
+def test_an_order_that_is_sent_is_booked(trader: Client) -> None:
+    response: HttpResponse = put(trader)
+
+    assert response.status_code == 201
+    order = Order.objects.get()
+    assert (order.client_order_id, order.status, str(order.price)) == ("a-1", "created", "50000")
+
+
+def test_told_again_it_changes_nothing(trader: Client) -> None:
+    put(trader)
+    before = Order.objects.values().get()
+
+    assert put(trader).status_code == 200
+    assert Order.objects.values().get() == before
+
+
+def test_the_exchanges_id_is_noted_when_it_is_known(trader: Client) -> None:
+    put(trader)
+
+    response = put(trader, external_id="77")
+
+    assert (response.status_code, response.json()["status"]) == (200, "open")
+    assert Order.objects.get().external_id == "77"
+
+
+def test_what_was_sent_cannot_become_another_order(trader: Client) -> None:
+    put(trader)
+
+    response = put(trader, amount="0.02")
+
+    assert response.status_code == 422
+    assert "amount" in response.json()["detail"]
+    assert str(Order.objects.get().amount) == "0.01"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"amount": "much"},
+        {"amount": 0.1},
+        {"side": "hold"},
+        {"symbol": "BTCUSDT"},
+        {"created_at": "today"},
+        {"price": "-1"},
+    ],
+)
+def test_a_wrong_value_books_nothing(trader: Client, wrong: dict[str, Any]) -> None:
+    assert put(trader, **wrong).status_code == 422
+    assert not Order.objects.exists()
+
+
+def test_a_portfolio_that_does_not_exist_is_named(trader: Client) -> None:
+    response = put(trader, portfolio="beta")
+
+    assert (response.status_code, response.json()["detail"]) == (
+        404,
+        "No portfolio has this name. Nothing was booked.",
+    )
+
+
+def test_another_portfolios_order_is_not_touched(trader: Client) -> None:
+    other = make_order(make_portfolio(name="beta"), external_id="1", client_order_id="a-1")
+
+    assert put(trader).status_code == 201
+    assert Order.objects.get(pk=other.pk).portfolio_id == other.portfolio_id
+
+
+@pytest.mark.usefixtures("db")
+def test_a_sync_is_started_and_told(bot: Bot) -> None:
+    make_account(label="main")
+
+    response = bot("sync").post("/api/v1/accounts/main/sync")
+
+    assert response.status_code == 202
+    run = SyncRun.objects.get()
+    assert (response.json()["id"], run.trigger) == (run.pk, SyncRun.Trigger.API)
+
+
+@pytest.mark.usefixtures("db")
+def test_a_sync_that_is_under_way_is_joined(bot: Bot) -> None:
+    make_account(label="main")
+    client = bot("sync")
+
+    ids = {client.post("/api/v1/accounts/main/sync").json()["id"] for _ in range(3)}
+
+    assert len(ids) == 1
+
+
+def test_an_account_that_does_not_exist_is_not_synced(bot: Bot) -> None:
+    assert bot("sync").post("/api/v1/accounts/none/sync").status_code == 404

@@ -1,0 +1,165 @@
+"""Scenarios B11, B13, B14, B16, L08 and L12: balances that contradict themselves, the orders or the portfolios."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from portfolios.models import AssetBalance, Discrepancy, ExchangeAccount, Order
+from portfolios.services.book import import_book
+from providers.reports import BalanceReport, Leg
+from tests.desk import Desk
+from tests.portfolios.services.reads import (
+    balances,
+    look,
+    make_order_report,
+    note_order,
+    open_orders,
+    stored_facts,
+)
+
+D = Decimal
+
+
+def of_eur(free: str, used: str, total: str) -> Leg:
+    return balances(EUR=BalanceReport("EUR", D(free), D(used), D(total)))
+
+
+def differences(account: ExchangeAccount) -> dict[str, str]:
+    live = account.discrepancies.filter(state__in=Discrepancy.LIVE)
+    return dict(live.values_list("code", "state"))
+
+
+def eur(account: ExchangeAccount) -> AssetBalance:
+    return account.balances.get(asset="EUR")
+
+
+def test_b11_a_total_beyond_its_parts_is_broken(account: ExchangeAccount) -> None:
+    for _look in range(2):
+        look(account, open_orders(), of_eur("60", "0", "100"))
+
+    assert differences(account) == {"BALANCE_IDENTITY_BROKEN": "OPEN"}
+    assert eur(account).verdict == "VERIFIED"
+
+
+def test_b11_a_rule_says_that_the_rest_of_the_total_is_in_earn(account: ExchangeAccount) -> None:
+    rule = {"account": account.label, "kind": "earn", "asset": "EUR"}
+    for _look in range(2):
+        look(account, open_orders(), of_eur("60", "0", "100"))
+    import_book({"asset_rules": [rule]})
+
+    look(account, open_orders(), of_eur("60", "0", "100"))
+
+    assert differences(account) == {}
+    assert eur(account).verdict == "VERIFIED"
+
+
+def test_b11_what_goes_into_earn_under_another_name_is_still_held(
+    account: ExchangeAccount,
+) -> None:
+    rule = {"account": account.label, "kind": "alias", "asset": "LDEUR", "counts_as": "EUR"}
+    import_book({"asset_rules": [rule]})
+
+    look(account, open_orders(), balances(EUR="60", LDEUR="40"))
+
+    assert differences(account) == {}
+    assert (eur(account).verdict, eur(account).total) == ("VERIFIED", D(100))
+
+
+def test_b13_swapped_numbers_keep_their_total_and_are_told_as_swapped(
+    account: ExchangeAccount,
+) -> None:
+    note_order(account, amount="10", price="2", created_at="2026-01-01T00:00:00Z")
+    orders = open_orders(make_order_report(filled=D(0)))
+    look(account, orders, of_eur("80", "20", "100"))
+    assert differences(account) == {}
+
+    for _look in range(2):
+        look(account, orders, of_eur("20", "80", "100"))
+
+    [found] = account.discrepancies.filter(state="OPEN")
+    assert (found.code, found.book, found.exchange) == ("BALANCE_LOCK_MISMATCH", D(20), D(80))
+    assert found.cause == "free and used look swapped"
+    assert (eur(account).verdict, eur(account).used_verdict) == ("VERIFIED", "DIFFERS")
+
+
+def test_b14_a_total_below_nothing_keeps_its_sign(account: ExchangeAccount) -> None:
+    below = BalanceReport("BTC", D("-0.0000007"), D(0), D("-0.0000007"))
+    for _look in range(2):
+        look(account, open_orders(), balances(EUR="100", BTC=below))
+
+    negative = account.discrepancies.get(code="BALANCE_NEGATIVE")
+    assert (negative.state, negative.severity) == ("OPEN", "error")
+    assert negative.exchange == D("-0.0000007")
+    assert account.balances.get(asset="BTC").total == D("-0.0000007")
+
+
+def test_b16_dust_is_information_and_still_in_the_sum(account: ExchangeAccount) -> None:
+    rule = {"account": account.label, "kind": "dust", "asset": "ETH", "amount": "0.000001"}
+    import_book({"asset_rules": [rule]})
+    for _look in range(2):
+        look(account, open_orders(), balances(EUR="100", ETH="0.00000042"))
+
+    found = account.discrepancies.get()
+    assert (found.code, found.severity) == ("BALANCE_SURPLUS", "info")
+    assert found.difference == D("0.00000042")
+    assert account.balances.get(asset="ETH").total == D("0.00000042")
+
+
+def test_l08_portfolios_that_claim_more_than_there_is_leave_the_account_verified(
+    desk: Desk,
+) -> None:
+    desk.deposit("EUR", "100")
+    desk.open_portfolio("60")
+    desk.open_portfolio("50", name="beta")
+    desk.sync()
+    desk.sync()
+
+    [found] = desk.differences()
+    assert (found.code, found.state) == ("ALLOC_OVERCOMMITTED", "OPEN")
+    assert found.difference == D(-10)
+    assert eur(desk.account).verdict == "VERIFIED"
+
+
+@pytest.fixture
+def edited(trader: Desk) -> Desk:
+    """Let an order of 10 be filled, and then be made one of 8 behind the books' back."""
+    order = trader.buy("10", "2")
+    trader.engine.fill_order(order.id)
+    trader.sync()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE portfolios_order SET filled = '8'")
+    trader.deposit("EUR", "5")
+    return trader
+
+
+def test_l12_what_contradicts_itself_stops_all_booking_and_names_the_way_out(
+    edited: Desk,
+) -> None:
+    before = stored_facts()
+
+    edited.sync()
+
+    [found] = edited.differences()
+    assert (found.code, found.severity, found.state) == ("LOCAL_INTEGRITY", "critical", "OPEN")
+    assert "8 stored, 10 recomputed" in found.cause
+    assert "rebuild_positions --account desk" in found.cause
+    assert edited.account.read_only_because
+    assert stored_facts() == before
+    call_command("rebuild_positions", "--account", "desk", stdout=StringIO())
+
+
+def test_l12_after_a_rebuild_all_is_booked_that_waited(edited: Desk) -> None:
+    edited.sync()
+    call_command("rebuild_positions", "--account", "desk", stdout=StringIO())
+
+    edited.sync()
+
+    assert edited.account.read_only_because == ""
+    assert Order.objects.get().filled == D(10)
+    assert edited.position("EUR", None).amount == D(105)
+    assert edited.differences() == []
