@@ -20,6 +20,7 @@ from portfolios.selectors.accounts import AccountSummary, account_summaries
 from portfolios.selectors.coverage import Coverage, account_coverage
 from portfolios.selectors.listing import Listing, Query
 from portfolios.selectors.orders import account_orders
+from portfolios.selectors.ownership import Ownership, account_ownership
 from portfolios.services.accounts import grace, lag
 from portfolios.services.credentials import stored_names
 
@@ -93,6 +94,7 @@ class AccountPage:
     lag_seconds: float
     grace_seconds: float
     balances: list[BalanceRow]
+    ownership: list[Ownership]
     orders: Listing[Order]
     owners: list[Portfolio]
     flows: list[Flow]
@@ -104,14 +106,20 @@ class AccountPage:
         return self.summary.account
 
 
-def account_page(account: ExchangeAccount, query: Query, now: datetime) -> AccountPage:
-    [summary] = account_summaries(ExchangeAccount.objects.filter(pk=account.pk), now)
+def account_page(pk: int, query: Query, now: datetime) -> AccountPage | None:
+    """Gather all that is told of an account; None if there is none of this key."""
+    found = account_summaries(ExchangeAccount.objects.filter(pk=pk), now)
+    if not found:
+        return None
+    [summary] = found
+    account = summary.account
     return AccountPage(
         summary=summary,
-        credential=credential_state(summary.account),
+        credential=credential_state(account),
         lag_seconds=lag(account).total_seconds(),
         grace_seconds=grace(account).total_seconds(),
         balances=_balances(account),
+        ownership=account_ownership(account),
         orders=account_orders(account, query),
         owners=[row for row in summary.portfolios if row.mode == Portfolio.Mode.LIVE],
         flows=_newest_flows(account),

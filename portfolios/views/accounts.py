@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -29,8 +29,9 @@ def accounts(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def account(request: HttpRequest, pk: int) -> HttpResponse:
-    account = get_object_or_404(ExchangeAccount, pk=pk)
-    page = account_page(account, query_of(request), timezone.now())
+    page = account_page(pk, query_of(request), timezone.now())
+    if page is None:
+        raise Http404
     return render(request, "portfolios/account.html", {"page": page})
 
 
