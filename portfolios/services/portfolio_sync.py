@@ -215,8 +215,11 @@ def _note_depth(account: ExchangeAccount, snapshot: Snapshot, *, is_moved: bool)
 
 
 def _is_read_list(leg: Leg) -> bool:
-    """Whether nothing of a list is left that the market could tell; what is no list is none that could."""
+    """Whether nothing of a list is left that waiting could tell; what is no list is none that could."""
     if leg.kind not in LISTS_OF_FACTS or leg.status is LegStatus.UNSUPPORTED:
+        return True
+    # A key that may not read it never will: what differs is told, rather than suspected for ever.
+    if leg.error is not None and leg.error.category == "permission":
         return True
     # Symbols that nobody asked for are a gap of the coverage, and told as that.
     is_left_out = leg.status is LegStatus.SKIPPED and leg.subject == THE_REST

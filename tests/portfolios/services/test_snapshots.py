@@ -128,6 +128,15 @@ def test_symbols_that_nobody_asks_for_keep_nothing_waiting(account: ExchangeAcco
     assert settled(account) == [True, True, True]
 
 
+def test_a_list_that_the_key_may_not_read_keeps_nothing_waiting(account: ExchangeAccount) -> None:
+    see(account, "900", 100)
+
+    see(account, "900", 200, account_fills(), failed(LegKind.FLOWS, "permission"))
+
+    assert settled(account) == [True, True, True]
+    assert states(account) == [State.OPEN]
+
+
 def test_several_reads_within_the_lag_are_all_settled_by_what_comes_after_it(
     account: ExchangeAccount,
 ) -> None:
