@@ -40,6 +40,8 @@ class BalanceRow:
         What a newer read says that waits to be settled, where it says something else.
     since : datetime or None
         When the difference was first seen; None where there is none.
+    discrepancy : int or None
+        The key of the discrepancy that tells of it.
     """
 
     wallet: str
@@ -58,6 +60,7 @@ class BalanceRow:
     newer_total: Decimal | None
     observed_at: datetime
     since: datetime | None
+    discrepancy: int | None
 
     @property
     def is_wide(self) -> bool:
@@ -149,14 +152,14 @@ def _newest_flows(account: ExchangeAccount) -> list[Flow]:
 
 def _balances(account: ExchangeAccount) -> list[BalanceRow]:
     live = Discrepancy.objects.filter(account=account, state__in=Discrepancy.LIVE, order=None)
-    since = {(row.wallet, row.asset): row.first_seen for row in live.exclude(asset="")}
+    found = {(row.wallet, row.asset): row for row in live.exclude(asset="")}
     return [
-        _balance_row(balance, since.get((balance.wallet, balance.asset)))
+        _balance_row(balance, found.get((balance.wallet, balance.asset)))
         for balance in account.balances.order_by("wallet", "asset")
     ]
 
 
-def _balance_row(balance: AssetBalance, since: datetime | None) -> BalanceRow:
+def _balance_row(balance: AssetBalance, found: Discrepancy | None) -> BalanceRow:
     is_newer = balance.provisional and balance.newest_total != balance.total
     return BalanceRow(
         wallet=balance.wallet,
@@ -174,5 +177,6 @@ def _balance_row(balance: AssetBalance, since: datetime | None) -> BalanceRow:
         provisional=balance.provisional,
         newer_total=balance.newest_total if is_newer else None,
         observed_at=balance.observed_at,
-        since=since,
+        since=found.first_seen if found else None,
+        discrepancy=found.pk if found else None,
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
 
 from django.contrib.auth.models import AbstractUser, AnonymousUser
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
@@ -25,12 +27,16 @@ from portfolios.selectors.listing import (
 )
 from portfolios.services.claims import possible_owners
 from portfolios.services.decisions import Change, Changes, changes_of
+from portfolios.services.decisions.amounts import open_residuals
 from portfolios.services.decisions.flows import left_of_flow
 
 Kind = Decision.Kind
 Word = str | Promise
+Value = Word | Decimal | datetime
 # Of so many it is looked whether something is left to give away.
 NEWEST_FLOWS: Final = 5
+# Of a primary key; Python refuses to read thousands of digits.
+MAX_KEY_DIGITS: Final = 18
 _OF_AMOUNTS: Final = (Discrepancy.Code.BALANCE_SHORT, Discrepancy.Code.BALANCE_SURPLUS)
 _ORDER, _DISCREPANCY, _BOOKS = (
     f"portfolios.change_{name}" for name in ("order", "discrepancy", "portfolio")
@@ -66,22 +72,26 @@ SENTENCES: Final[Mapping[str, Word]] = {
         "exchange tells of it later after all, its word counts."
     ),
     Kind.ASSIGN_FLOW: _(
-        "What the movement brought or took goes from the unassigned part to portfolios; the rest stays there."
+        "What the movement brought or took goes from the unassigned part to portfolios. What you do not give away "
+        "stays there."
     ),
     Kind.ADJUST: _(
         "The books are changed by an amount that no record of the exchange explains, for the reason that you give."
     ),
     Kind.REBASELINE: _(
-        "The unassigned part takes up what differs, and only later change is judged from then on."
+        "The books take over what the exchange holds: the difference goes to the unassigned part, and only what "
+        "changes from then on is judged."
     ),
     Kind.ACCEPT_OPENING: _(
         "The portfolio is opened with what the exchange has for it, which is not what it was configured with."
     ),
-    Kind.DISMISS: _("It is told no more while it stays the same. If it changes, it is told again."),
-    Kind.ACKNOWLEDGE: _(
-        "It is known. It is told again when the time is over, or when it has grown."
+    Kind.DISMISS: _(
+        "It is no longer listed while it stays the same. If it changes, it comes back."
     ),
-    Kind.REOPEN: _("It is told again."),
+    Kind.ACKNOWLEDGE: _(
+        "You know of it. It opens again when the time is over, or when it has grown."
+    ),
+    Kind.REOPEN: _("It counts as open again."),
     Kind.REVERSE: _("All that the decision did is taken back by further entries."),
 }
 _WORDS: Final[Mapping[str, Word]] = {
@@ -105,6 +115,9 @@ _WORDS: Final[Mapping[str, Word]] = {
     "acknowledged_until": _("acknowledged until"),
     "unassigned": _("unassigned"),
 }
+# Tables, and fields of others, whose values are amounts.
+_OF_NUMBERS: Final = ("position", "flow", "entry")
+_NUMBERS: Final = ("opening_filled", "unallocated", "net_size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +125,14 @@ class ShownChange:
     table: Word
     row: str
     field: Word
-    before: Word
-    after: Word
+    before: Value
+    after: Value
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAmounts:
+    before: Decimal
+    after: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +140,9 @@ class ShownBalance:
     """What is held of one asset, before and after: by the portfolios, by nobody, and by the account."""
 
     asset: str
-    portfolios: Change
-    unassigned: Change
-    total: Change
+    portfolios: ShownAmounts
+    unassigned: ShownAmounts
+    total: ShownAmounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +156,7 @@ class ShownDecision:
     """One decision in a list; `may_reverse` is for whoever looks at it."""
 
     decision: Decision
+    subject: str
     changes: ShownChanges
     may_reverse: bool
 
@@ -154,9 +174,10 @@ def may_decide(user: AbstractUser | AnonymousUser, decision: Decision | str) -> 
 
 
 def shown_changes(changes: Changes) -> ShownChanges:
-    by_asset: dict[str, dict[str, Change]] = {}
+    by_asset: dict[str, dict[str, ShownAmounts]] = {}
     for change in changes.balances:
-        by_asset.setdefault(change.row, {})[change.field] = change
+        amounts = ShownAmounts(Decimal(change.before or 0), Decimal(change.after or 0))
+        by_asset.setdefault(change.row, {})[change.field] = amounts
     return ShownChanges(
         rows=tuple(map(_shown, changes.rows)),
         balances=tuple(ShownBalance(asset, **parts) for asset, parts in by_asset.items()),
@@ -169,16 +190,30 @@ def _shown(change: Change) -> ShownChange:
         word = LedgerEntry.Cause(change.field).label
     return ShownChange(
         _WORDS.get(change.table, change.table),
-        change.row,
+        _in_words(change.row),
         word,
-        *(_value(value) for value in (change.before, change.after)),
+        *(_value(change, value) for value in (change.before, change.after)),
     )
 
 
-def _value(value: str | None) -> Word:
-    if value in Discrepancy.State.values:
+def _in_words(name: str) -> str:
+    """Say the code of a discrepancy in words, where a name begins with one."""
+    code, _space, what = name.partition(" ")
+    if code in Discrepancy.Code.values:
+        return f"{Discrepancy.Code(code).label} {what}".strip()
+    return name
+
+
+def _value(change: Change, value: str | None) -> Value:
+    if not value:
+        return "—"
+    if change.table in _OF_NUMBERS or change.field in _NUMBERS:
+        return Decimal(value)
+    if change.field == "acknowledged_until":
+        return datetime.fromisoformat(value)
+    if change.table == "discrepancy" and value in Discrepancy.State.values:
         return Discrepancy.State(value).label
-    return _WORDS.get(value, value) if value else "—"
+    return _WORDS.get(value, value)
 
 
 def decisions_page(query: Query, user: AbstractUser | AnonymousUser) -> DecisionsPage:
@@ -213,6 +248,7 @@ def shown_decisions(
     return tuple(
         ShownDecision(
             decision,
+            _in_words(decision.subject),
             shown_changes(changes_of(decision.changes)),
             not hasattr(decision, "reversed_by") and may_decide(user, decision),
         )
@@ -243,25 +279,56 @@ def discrepancy_offers(discrepancy: Discrepancy) -> list[Offer]:
     if discrepancy.state == Discrepancy.State.ACKNOWLEDGED:
         offers = [Offer(kind, kind.label, named) for kind in (Kind.REOPEN, Kind.DISMISS)]
     if discrepancy.code in _OF_AMOUNTS:
-        asset: dict[str, object] = dict.fromkeys(("asset", "assets"), discrepancy.asset)
-        offers += [Offer(kind, kind.label, asset) for kind in (Kind.ADJUST, Kind.REBASELINE)]
+        offers += _offers_of_amounts(discrepancy)
     order = discrepancy.order
     if order is not None and order.portfolio_id is not None and not order.book_values:
         offers.append(Offer(Kind.RELEASE_ORDER, Kind.RELEASE_ORDER.label, {"order": order.pk}))
     return offers
 
 
+def _offers_of_amounts(discrepancy: Discrepancy) -> list[Offer]:
+    """Offer what levels the difference, with its amount while that is settled: the person may enter another."""
+    asset = discrepancy.asset
+    residual = open_residuals(discrepancy.account).get(asset)
+    adjust: dict[str, object] = {"asset": asset}
+    if residual is None:
+        return [Offer(Kind.ADJUST, Kind.ADJUST.label, adjust)]
+    return [
+        Offer(Kind.ADJUST, Kind.ADJUST.label, adjust | {"amount": plain(residual)}),
+        Offer(Kind.REBASELINE, Kind.REBASELINE.label, {"assets": asset}),
+    ]
+
+
 def account_offers(account: ExchangeAccount) -> list[Offer]:
     """List what can be decided about an account as a whole; about one order, at that order."""
     offers = [Offer(Kind.ADJUST, Kind.ADJUST.label, {})]
-    if account.balances.filter(residual__isnull=False).exclude(verdict="VERIFIED").exists():
+    if open_residuals(account):
         offers.append(Offer(Kind.REBASELINE, Kind.REBASELINE.label, {}))
     for portfolio in possible_owners(account).filter(initialized=False):
         word = format_lazy("{}: {}", Kind.ACCEPT_OPENING.label, portfolio.name)
         offers.append(Offer(Kind.ACCEPT_OPENING, word, {"portfolio": portfolio.pk}))
     booked = account.flows.filter(ledger_entries__isnull=False).distinct()
     for flow in booked.order_by("-pk").prefetch_related("ledger_entries")[:NEWEST_FLOWS]:
-        if any(left_of_flow(flow).values()):
-            word = format_lazy("{}: {} {}", Kind.ASSIGN_FLOW.label, plain(flow.amount), flow.asset)
+        left = {asset: amount for asset, amount in left_of_flow(flow).items() if amount}
+        if left:
+            amounts = ", ".join(f"{plain(amount)} {asset}" for asset, amount in left.items())
+            word = format_lazy("{}: {}", Kind.ASSIGN_FLOW.label, amounts)
             offers.append(Offer(Kind.ASSIGN_FLOW, word, {"flow": flow.pk}))
     return offers
+
+
+def decision_subjects(account: ExchangeAccount, named: Mapping[str, str]) -> dict[str, Model]:
+    """Find the rows that a decision is about; what is named wrongly is not there."""
+    tables: dict[str, QuerySet[Any]] = {
+        "discrepancy": account.discrepancies.select_related("order"),
+        "order": account.orders.all(),
+        "candidate": account.orders.all(),
+        "flow": account.flows.prefetch_related("ledger_entries"),
+        "decision": account.decisions.all(),
+    }
+    found = {
+        name: tables[name].filter(pk=pk).first()
+        for name, pk in named.items()
+        if name in tables and pk.isdecimal() and len(pk) <= MAX_KEY_DIGITS
+    }
+    return {name: row for name, row in found.items() if row is not None}

@@ -71,8 +71,21 @@ class DiscrepancyPage:
     events: list[DiscrepancyEvent]
 
     @property
+    def is_decided_since(self) -> bool:
+        """Whether a decision has booked the asset since the last look, which knows nothing of that."""
+        found = self.discrepancy
+        decisions = found.account.decisions.filter(at__gt=found.last_seen)
+        is_booked = bool(found.asset) and found.is_live
+        return is_booked and decisions.filter(ledger_entries__asset=found.asset).exists()
+
+    @property
     def advice(self) -> Promise:
         return discrepancy_advice(self.discrepancy.code)
+
+    @property
+    def has_amounts(self) -> bool:
+        found = self.discrepancy
+        return any(part is not None for part in (found.book, found.exchange, found.difference))
 
     @property
     def is_wide(self) -> bool:

@@ -59,7 +59,7 @@ def test_that_not_all_are_listed_is_said() -> None:
 def test_that_nothing_explains_it_is_said() -> None:
     page = part_of_the_page("unexplained")
 
-    assert "Nothing that may have happened unseen, as far as it is known, adds up" in page
+    assert "Nothing that PosSync may have missed, as far as it knows, adds up" in page
     assert "proposal" not in page
 
 

@@ -241,12 +241,58 @@ def test_an_order_of_another_account_is_not_given_away(decider: Client) -> None:
 
 
 def test_a_discrepancy_page_offers_what_can_be_decided(decider: Client) -> None:
-    row = make_discrepancy()
+    row = make_discrepancy(a_rebaseline().account)
 
     html = html_of(decider.get(f"/discrepancies/{row.pk}/"))
 
     kinds = re.findall(r"/decisions/(\w+)/", html)
     assert kinds == ["acknowledge", "dismiss", "adjust", "rebaseline"]
+    assert "asset=BTC&amp;amount=-0.1" in html
+
+
+def test_a_difference_that_is_not_settled_offers_no_amount(decider: Client) -> None:
+    row = make_discrepancy()
+
+    html = html_of(decider.get(f"/discrepancies/{row.pk}/"))
+
+    assert "/decisions/adjust/" in html
+    assert "/decisions/rebaseline/" not in html
+    assert "amount=" not in html
+
+
+def test_a_discrepancy_says_that_its_asset_was_booked_since(decider: Client) -> None:
+    proposal = an_adjustment()
+    row = make_discrepancy(proposal.account, asset=proposal.given["asset"])
+    done(proposal)
+
+    text = text_of(decider.get(f"/discrepancies/{row.pk}/"))
+
+    assert "A decision has changed the books of this asset since it was last seen." in text
+
+
+def test_the_page_says_what_it_is_about(decider: Client) -> None:
+    row = make_discrepancy()
+
+    text = text_of(decider.get(url(row.account, Kind.ACKNOWLEDGE), {"discrepancy": row.pk}))
+
+    assert "Less at the exchange than in the books BTC State Open Difference -0.1" in text
+
+
+def test_a_name_too_long_to_be_one_names_nothing(decider: Client) -> None:
+    account = make_account()
+
+    response = decider.get(url(account, Kind.ACKNOWLEDGE), {"discrepancy": "9" * 5000})
+
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("elsewhere", ["//evil.example/", "https://evil.example/", "javascript:x"])
+def test_the_way_back_leads_nowhere_else(decider: Client, elsewhere: str) -> None:
+    account = make_account()
+
+    html = html_of(decider.get(url(account, Kind.ADJUST), {"next": elsewhere}))
+
+    assert f'<a href="/accounts/{account.pk}/">Do nothing</a>' in html
 
 
 def test_an_account_page_lists_what_was_decided_and_how_it_is_taken_back(decider: Client) -> None:

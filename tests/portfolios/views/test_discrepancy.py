@@ -92,5 +92,6 @@ def test_a_settled_discrepancy_shows_when_and_why_and_offers_nothing(client: Cli
 
     page = page_of(client, found)
 
-    assert "Resolved accepted as lapsed" in page
+    assert "Cause accepted as lapsed" in page
+    assert "What to do" not in page
     assert "What can be decided" not in page
