@@ -111,11 +111,11 @@ def let_the_lease_lapse(run: SyncRun) -> None:
 
 
 def balances(*unread: str, complete: bool = True, **totals: str | BalanceReport) -> Leg:
-    """Report the total of each asset, all of it free; those of `unread` without any number."""
+    """Report the total of each asset, all of it free, and nothing of what is in use; of `unread` no number at all."""
     rows = [
         total
         if isinstance(total, BalanceReport)
-        else BalanceReport(asset, D(total), D(0), D(total))
+        else BalanceReport(asset, D(total), None, D(total))
         for asset, total in totals.items()
     ]
     rows += [BalanceReport(asset, None, None, None) for asset in unread]

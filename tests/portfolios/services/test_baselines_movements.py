@@ -27,8 +27,8 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def account() -> ExchangeAccount:
-    """Begin books with 100 EUR ten minutes ago."""
-    opened = make_books()
+    """Begin books with 100 EUR ten minutes ago; clocks may be apart by as much as the lag."""
+    opened = make_books(lag_seconds=5)
     look(opened, *later([open_orders(), balances(EUR="100")], -600))
     return opened
 
