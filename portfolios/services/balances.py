@@ -15,6 +15,7 @@ from portfolios.reconciliation.balances import NEW_ASSET, balance_cause, expecte
 from portfolios.reconciliation.episodes import Look, Step, Turn, next_turn
 from portfolios.reconciliation.verdicts import Verdict
 from portfolios.services.accounts import grace, next_slot
+from portfolios.services.asset_rules import rules_of
 from portfolios.services.balance_rows import (
     NOT_LISTED,
     UNREAD,
@@ -283,9 +284,13 @@ def _differing(
 
 def _judge_claims(account: ExchangeAccount, findings: Findings) -> None:
     """Find what the portfolios claim beyond what the account holds; a fact of the books, certain at once."""
-    held = expected_totals(account)
-    unassigned = account.positions.filter(portfolio=None).values_list("asset", "amount")
-    for asset, amount in unassigned:
+    rules = rules_of(account)
+    held = rules.folded(expected_totals(account))
+    positions = account.positions.filter(portfolio=None)
+    unassigned = dict(positions.values_list("asset", "amount"))
+    # What counts as another asset is no claim of its own.
+    findings.judged |= {f"alloc:{asset}" for asset in unassigned}
+    for asset, amount in rules.folded(unassigned).items():
         key = f"alloc:{asset}"
         findings.judged.add(key)
         if amount < 0:

@@ -253,10 +253,12 @@ def _late_deposits(account: ExchangeAccount, window: Window) -> list[Trade]:
 
 
 def _fills(account: ExchangeAccount, window: Window) -> list[Trade]:
-    """List the fills about the time of the baseline, each fee apart: it may have been told and booked later."""
-    fills = account.fills.filter(
-        executed_at__gt=window.low - lag(account), executed_at__lte=window.high
-    )
+    """List the fills about the time of the baseline, each fee apart: it may have been told and booked later.
+
+    Orders are read before balances: what was filled in between is held by the baseline, and booked after it.
+    """
+    begins = _orders_read_at(account, window) - lag(account)
+    fills = account.fills.filter(executed_at__gt=begins, executed_at__lte=window.high)
     booked = {
         order.pk: _booked_since(account, order)
         for order in account.orders.filter(fills__in=fills).distinct()
@@ -270,6 +272,14 @@ def _fills(account: ExchangeAccount, window: Window) -> list[Trade]:
                 is_in = not _takes(booked[fill.order_id], moved, is_fee=number > 0)
             trades.append(Trade(at, moved, is_in))
     return trades[::-1]
+
+
+def _orders_read_at(account: ExchangeAccount, window: Window) -> datetime:
+    """Tell when the baseline's run first asked for open orders, at the latest when it asked for balances."""
+    legs = StoredLeg.objects.filter(
+        run=account.baseline_run, kind__in=(LegKind.OPEN_ORDERS, LegKind.TRIGGER_ORDERS)
+    )
+    return min([window.low, *(window_of(leg, clock_error(account)).low for leg in legs)])
 
 
 def _takes(booked: dict[_Part, Decimal], moved: Mapping[str, Decimal], *, is_fee: bool) -> bool:

@@ -359,6 +359,22 @@ def undo(row: Discrepancy, decision: Decision) -> None:
     _decide(row, last.before, decision)
 
 
+def put_back(decision: Decision) -> None:
+    """Put back what the decision had resolved that `decision` takes back; what moved on since stays where it is.
+
+    What had been acknowledged is open again: to take it as known is to be decided anew.
+    """
+    resolved = Discrepancy.objects.filter(events__decision=decision.reverses, state=State.RESOLVED)
+    for row in resolved.select_related("account"):
+        last = row.events.last()
+        if last is None or last.decision_id != decision.reverses_id:
+            continue
+        if last.before == State.ACKNOWLEDGED:
+            _decide(row, State.OPEN, decision)
+        else:
+            undo(row, decision)
+
+
 def _decide(row: Discrepancy, state: str, decision: Decision) -> None:
     move(row, state, decision.reason, By(at=timezone.now(), decision=decision))
 

@@ -184,7 +184,8 @@ def lock_findings(
 ) -> None:
     """Find balances that are not what the orders lock or that contradict themselves; none is certain at one look.
 
-    What was not told is not judged, and `used` only if all lists of open orders were read whole.
+    What was not told is not judged, and `used` only if all lists of open orders were read whole. While the lists of
+    movements were not read since, what is in use beyond the orders may be about to leave: it stays suspected.
 
     Parameters
     ----------
@@ -299,6 +300,9 @@ def _find_mismatches(
     seen: Collection[OrderKey],
 ) -> None:
     held = rules.counted(_reported(leg))
+    are_movements_read = account.full_read_at is not None and (
+        account.full_read_at >= leg.requested_at
+    )
     for asset, judged in _judgements(account, leg, rules, seen).items():
         key = f"used:{leg.subject}:{asset}"
         if judged.verdict is not Verdict.NOT_VERIFIABLE:
@@ -308,6 +312,7 @@ def _find_mismatches(
         row = held.get(asset)
         used = row.used if row is not None else ZERO
         is_swapped = row is not None and looks_swapped(row.free, judged)
+        beyond = difference(used or ZERO, judged.expected)
         findings.add(
             Finding(
                 key=key,
@@ -317,10 +322,11 @@ def _find_mismatches(
                 asset=asset,
                 book=judged.expected,
                 exchange=used,
-                difference=difference(used or ZERO, judged.expected),
+                difference=beyond,
                 cause=_("free and used look swapped")
                 if is_swapped
                 else _("what is in use is not what the open orders lock"),
+                is_unproved=beyond > 0 and not are_movements_read,
             )
         )
 

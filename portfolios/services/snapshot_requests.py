@@ -8,7 +8,7 @@ from typing import Final
 from django.conf import settings
 from django.utils import timezone
 
-from portfolios.models import ExchangeAccount
+from portfolios.models import Discrepancy, ExchangeAccount
 from portfolios.models.choices import Verdict
 from portfolios.services.accounts import lag
 from portfolios.services.credentials import opened_credentials
@@ -65,10 +65,16 @@ def reading_depth(account: ExchangeAccount, now: datetime) -> Depth:
 
 
 def _is_unsettled(account: ExchangeAccount) -> bool:
-    """Whether a read of balances waits to be settled, or what is settled does not agree."""
+    """Whether a read of balances waits to be settled, or what is settled does not agree.
+
+    Or what is in use is suspected of not being what orders lock, which the lists of movements may explain.
+    """
     newest = account.snapshots.order_by("-pk").values_list("settled_at", flat=True)[:1]
     doubted = account.balances.filter(verdict__in=(Verdict.DIFFERS, Verdict.CONSISTENT))
-    return None in newest or doubted.exists()
+    mismatched = account.discrepancies.filter(
+        state=Discrepancy.State.SUSPECTED, code=Discrepancy.Code.BALANCE_LOCK_MISMATCH
+    )
+    return None in newest or doubted.exists() or mismatched.exists()
 
 
 def _assets(account: ExchangeAccount) -> tuple[str, ...]:

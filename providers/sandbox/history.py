@@ -88,6 +88,12 @@ class History:
                 return state
         return account
 
+    def between(self, account: Account, first: datetime, last: datetime) -> list[Account]:
+        """Tell the books as they were at `first` and all that they became until `last`, as far as is remembered."""
+        states = self._states.get(account.api_key.key, ())
+        begins = max((at for at, _ in states if at <= first), default=first)
+        return [state for at, state in states if begins <= at <= last] or [account]
+
     def forget(self) -> None:
         self._states.clear()
 

@@ -27,6 +27,7 @@ from portfolios.models import (
 from portfolios.services.book import import_book
 from providers.sandbox.faults import DistortionKind
 from providers.sandbox.in_process import InProcess
+from tests.simulation.alarms import Alarms
 from tests.simulation.clock import VirtualClock
 from tests.simulation.database import restored_afterwards
 from tests.simulation.place import book_document, make_place
@@ -108,6 +109,7 @@ class History:
         self._standing: list[Standing] = []
         self._is_nested = False
         self._watch = Watch()
+        self._alarms = Alarms(self._clock)
 
     def run(self) -> Outcome:
         with (
@@ -240,6 +242,7 @@ class History:
     def _check(self) -> None:
         for place in self._places:
             self.outcome.wrong += wrong_now(place)
+            self.outcome.wrong += self._alarms.false(place)
         self.outcome.wrong += self._watch.went_back()
 
     async def _on_request(self, port: int) -> None:

@@ -109,6 +109,7 @@ class Movements:
         amount = self._small() * self._rng.choice((1, -1))
         place.engine.adjust(KEY, asset, amount)
         place.unexplained[asset] = place.unexplained.get(asset, Decimal(0)) + amount
+        place.drifts.setdefault(asset, []).append(place.unexplained[asset])
         return f"{amount} {asset} moves without a record"
 
     def _small(self) -> Decimal:

@@ -28,6 +28,8 @@ TRADED: Final = ("BTC/EUR", "ADA/EUR")
 DEALT: Final = {"BTC/EUR": ("0.0005", "0.0301"), "ADA/EUR": ("1.5", "97.25")}
 # How far back a page may be stale; beyond the lag that the books reckon with, that is trouble.
 MEMORY: Final = timedelta(hours=1)
+# What the books reckon with; no list lags longer.
+LAG_SECONDS: Final = 20
 FUNDS: Final = {CASH: "250000.37", "BTC": "3.00000001", "ADA": "5000.1", FEE_COIN: "12.5"}
 STEP: Final = Decimal("0.0001")
 
@@ -44,6 +46,8 @@ class Place:
         Orders of the desks that are not in the books yet, as rows of a book document.
     unexplained : dict
         What moved without any record, by asset.
+    drifts : dict
+        All that `unexplained` has been since the first such move, by asset.
     never_arrived : dict
         Portfolio and order, by client id, of what a desk has sent and the exchange has never got.
     """
@@ -57,6 +61,7 @@ class Place:
     owners: dict[str, str] = field(default_factory=dict)
     unbooked: list[dict[str, Any]] = field(default_factory=list)
     unexplained: dict[str, Decimal] = field(default_factory=dict)
+    drifts: dict[str, list[Decimal]] = field(default_factory=dict)
     never_arrived: dict[str, tuple[str, OrderRequest]] = field(default_factory=dict)
 
     @property
@@ -109,7 +114,7 @@ def book_document(places: list[Place]) -> dict[str, Any]:
                 "market": place.market,
                 "credential": {"apiKey": KEY, "secret": secret},
                 "endpoint": f"http://127.0.0.1:{place.port}",
-                "lag_seconds": 20,
+                "lag_seconds": LAG_SECONDS,
                 "grace_seconds": 10,
             }
         )

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from portfolios.amounts import exact_sum, plain
 from portfolios.models import AssetBalance, Discrepancy, ExchangeAccount, LedgerEntry, Portfolio
 from portfolios.models.choices import Verdict
+from portfolios.services.asset_rules import rules_of
 from portfolios.services.claims import possible_owners
 from portfolios.services.decisions.booking import Cause, Line, book
 from portfolios.services.decisions.doing import Doing
@@ -45,7 +46,7 @@ def _owner(doing: Doing) -> Portfolio | None:
 def open_residuals(account: ExchangeAccount) -> dict[str, Decimal]:
     """Tell by asset what the unassigned part would take up, where that can be accepted now."""
     rows = account.balances.filter(wallet=account.wallets[0], verdict__in=_JUDGED)
-    settled = [row for row in rows.filter(provisional=False) if row.residual]
+    settled = [row for row in rows.filter(provisional=False) if _is_exact(row)]
     return {row.asset: row.residual for row in settled if row.residual and not _is_stale(row)}
 
 
@@ -75,7 +76,7 @@ def _line(doing: Doing, asset: str, given: object) -> Line:
     names = {"asset": asset}
     if row is None or row.verdict not in _JUDGED or row.residual is None:
         raise doing.refused(_("%(asset)s has not been judged.") % names)
-    if row.provisional or _is_stale(row):
+    if row.provisional or not _is_exact(row) or _is_stale(row):
         raise doing.refused(
             _("The verdict on %(asset)s is not settled; sync the account and try again.") % names
         )
@@ -85,11 +86,18 @@ def _line(doing: Doing, asset: str, given: object) -> Line:
     return Line(None, asset, row.residual, Cause.REBASELINE)
 
 
+def _is_exact(row: AssetBalance) -> bool:
+    """Whether the residual is one amount, not the likeliest of those that the moment of the read leaves open."""
+    return row.residual_low == row.residual_high
+
+
 def _is_stale(row: AssetBalance) -> bool:
     """Whether a person has booked the asset since the balance was read: its verdict knows nothing of that."""
+    aliases = rules_of(row.account).aliases
+    names = {name for name, counts_as in aliases.items() if counts_as == row.asset}
     entries = LedgerEntry.objects.filter(
         account=row.account_id,
-        asset=row.asset,
+        asset__in={row.asset, *names},
         cause__in=(Cause.ADJUSTMENT, Cause.REBASELINE),
         booked_at__gte=row.observed_at,
     )

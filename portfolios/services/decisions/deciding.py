@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -155,3 +156,5 @@ def _refusals() -> Iterator[None]:
         yield
     except (ClaimRefused, LapseRefused, DiscrepancyRefused) as e:
         raise DecisionRefused(str(e)) from None
+    except ValidationError as e:  # a sum that is longer than any amount may be
+        raise DecisionRefused(" ".join(e.messages)) from None

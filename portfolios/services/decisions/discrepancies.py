@@ -37,7 +37,10 @@ def _until(doing: Doing) -> datetime | None:
     value = doing.given.get("until")
     if value is None:
         return None
-    until = parse_datetime(value) if isinstance(value, str) else None
+    try:
+        until = parse_datetime(value) if isinstance(value, str) else None
+    except ValueError:  # well formed, and yet no date
+        until = None
     if until is None or timezone.is_naive(until) or until <= timezone.now():
         raise doing.refused(_("It can only be acknowledged until a time to come."))
     return until

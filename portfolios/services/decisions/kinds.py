@@ -12,6 +12,7 @@ from portfolios.models import Decision
 from portfolios.services.decisions import amounts, discrepancies, flows, openings, orders
 from portfolios.services.decisions.booking import book_back
 from portfolios.services.decisions.doing import Doing
+from portfolios.services.discrepancies import put_back
 
 Kind = Decision.Kind
 
@@ -44,6 +45,7 @@ class Act:
 
 def _book_back(doing: Doing, done: Doing) -> None:
     book_back(doing.account, doing.decision, done.decision.ledger_entries.order_by("pk"))
+    put_back(doing.decision)
 
 
 def _of_order(do: Callable[[Doing], None], undo: Callable[[Doing, Doing], None]) -> Act:

@@ -9,11 +9,11 @@ from django.core import serializers
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils.translation import gettext as _
 
-from portfolios.models import Discrepancy, Order
+from portfolios.models import Order
 from portfolios.services.claims import accept_match, claim_order
 from portfolios.services.decisions.doing import Doing
 from portfolios.services.decisions.releases import release
-from portfolios.services.discrepancies import undo
+from portfolios.services.discrepancies import put_back
 from portfolios.services.lapses import accept_lapse
 from providers.reports import OrderStatus
 
@@ -89,7 +89,7 @@ def unmatch(doing: Doing, done: Doing) -> None:
     # Their keys name the order by its primary key, which it has again.
     rows = doing.account.discrepancies.filter(key__startswith=f"order:{sent.pk}:")
     rows.update(order=sent, portfolio=sent.portfolio_id)
-    put_back(doing)
+    put_back(doing.decision)
 
 
 def _stored(orders: str) -> list[Order]:
@@ -111,15 +111,4 @@ def unlapse(doing: Doing, done: Doing) -> None:
             % {"order": name_of(order), "status": order.status}
         )
     doing.account.orders.filter(pk=order.pk).update(status=done.kept["status"])
-    put_back(doing)
-
-
-def put_back(doing: Doing) -> None:
-    """Put the discrepancies that the reversed decision resolved back; one that moved on since stays where it is."""
-    resolved = Discrepancy.objects.filter(
-        events__decision=doing.decision.reverses, state=Discrepancy.State.RESOLVED
-    )
-    for row in resolved.select_related("account"):
-        last = row.events.last()
-        if last is not None and last.decision_id == doing.decision.reverses_id:
-            undo(row, doing.decision)
+    put_back(doing.decision)

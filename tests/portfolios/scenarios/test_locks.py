@@ -9,10 +9,10 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
-from portfolios.models import AssetBalance, Discrepancy, ExchangeAccount, Order
+from portfolios.models import AssetBalance, Discrepancy, DiscrepancyEvent, ExchangeAccount, Order
 from portfolios.services.book import import_book
 from providers.reports import BalanceReport, Leg
-from tests.desk import Desk
+from tests.desk import KEY, Desk
 from tests.portfolios.services.reads import (
     balances,
     look,
@@ -85,6 +85,16 @@ def test_b13_swapped_numbers_keep_their_total_and_are_told_as_swapped(
     assert (found.code, found.book, found.exchange) == ("BALANCE_LOCK_MISMATCH", D(20), D(80))
     assert found.cause == "free and used look swapped"
     assert (eur(account).verdict, eur(account).used_verdict) == ("VERIFIED", "DIFFERS")
+
+
+def test_what_a_withdrawal_from_before_the_books_began_locks_is_never_open(desk: Desk) -> None:
+    desk.deposit("EUR", "100")
+    desk.engine.withdraw(KEY, "EUR", "40")
+    for _look in range(3):
+        desk.sync()
+
+    told = DiscrepancyEvent.objects.filter(discrepancy__code="BALANCE_LOCK_MISMATCH")
+    assert list(told.values_list("after", flat=True)) == ["SUSPECTED", "RESOLVED"]
 
 
 def test_b14_a_total_below_nothing_keeps_its_sign(account: ExchangeAccount) -> None:

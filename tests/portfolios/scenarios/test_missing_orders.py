@@ -52,7 +52,7 @@ def account(db: None) -> ExchangeAccount:
 
 def denied(account: ExchangeAccount, seconds: float = 0, legs: Sequence[Leg] = ()) -> None:
     """Look at the account `seconds` from now, when no order is locked for and none is found."""
-    read = [open_orders(), *(legs or denial()), balances(EUR="100")]
+    read = [open_orders(), *(legs or denial()), balances(EUR="100", used="0")]
     look(account, *later(read, seconds))
 
 
@@ -84,7 +84,10 @@ def test_o06_an_order_that_is_listed_again_starts_anew(account: ExchangeAccount)
     denied(account)
     assert the_order().strikes == 1
 
-    look(account, *later([open_orders(make_order_report()), balances(EUR="100")], GRACE + 1))
+    look(
+        account,
+        *later([open_orders(make_order_report()), balances(EUR="100", used="0")], GRACE + 1),
+    )
 
     order = the_order()
     assert (order.status, order.strikes, order.missing_since) == (OrderStatus.OPEN, 0, None)
@@ -93,7 +96,10 @@ def test_o06_an_order_that_is_listed_again_starts_anew(account: ExchangeAccount)
 def test_o06_a_suspicion_that_clears_was_never_open(account: ExchangeAccount) -> None:
     denied(account)
 
-    look(account, *later([open_orders(make_order_report()), balances(EUR="100")], GRACE + 1))
+    look(
+        account,
+        *later([open_orders(make_order_report()), balances(EUR="100", used="0")], GRACE + 1),
+    )
 
     suspicion = Discrepancy.objects.get(code=Code.ORDER_MISSING_AT_VENUE)
     assert (suspicion.state, suspicion.opened_at) == (State.RESOLVED, None)
@@ -184,7 +190,7 @@ def test_o09_a_partly_filled_order_lapses_with_what_it_has_filled(db: None) -> N
     )
 
     for number in range(3):
-        read = [open_orders(), *denial(), balances(EUR="94", ADA="3")]
+        read = [open_orders(), *denial(), balances(EUR="94", ADA="3", used="0")]
         look(account, *later(read, number * GRACE))
 
     order = the_order()

@@ -110,12 +110,18 @@ def let_the_lease_lapse(run: SyncRun) -> None:
     ExchangeAccount.objects.filter(pk=run.account_id).update(lease_expires_at=lapsed)
 
 
-def balances(*unread: str, complete: bool = True, **totals: str | BalanceReport) -> Leg:
-    """Report the total of each asset, all of it free, and nothing of what is in use; of `unread` no number at all."""
+def balances(
+    *unread: str, complete: bool = True, used: str | None = None, **totals: str | BalanceReport
+) -> Leg:
+    """Report the total of each asset, all of it free; of `unread` no number at all.
+
+    What is in use is not reported, unless `used` tells it of each.
+    """
+    in_use = None if used is None else D(used)
     rows = [
         total
         if isinstance(total, BalanceReport)
-        else BalanceReport(asset, D(total), None, D(total))
+        else BalanceReport(asset, D(total), in_use, D(total))
         for asset, total in totals.items()
     ]
     rows += [BalanceReport(asset, None, None, None) for asset in unread]

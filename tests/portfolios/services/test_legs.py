@@ -27,7 +27,7 @@ def run() -> SyncRun:
 
 
 def test_a_leg_is_stored_as_it_was_read(run: SyncRun) -> None:
-    store_legs(run, [balances(EUR="1000.50")])
+    store_legs(run, [balances(EUR="1000.50", used="0")])
 
     leg = StoredLeg.objects.get()
     assert (leg.kind, leg.subject, leg.status, leg.row_count) == ("balances", "spot", "OBSERVED", 1)

@@ -87,6 +87,22 @@ def test_anything_else_in_use_is_a_mismatch_with_both_numbers(alpha: Portfolio) 
     assert not found.is_certain
 
 
+@pytest.mark.parametrize(
+    ("used", "read_after", "is_unproved"),
+    [("25", -1, True), ("25", None, True), ("25", 1, False), ("15", None, False)],
+)
+def test_more_in_use_is_unproved_until_the_lists_of_movements_are_read(
+    alpha: Portfolio, used: str, read_after: int | None, is_unproved: bool
+) -> None:
+    leg = held("75", used, "100")
+    if read_after is not None:
+        alpha.account.full_read_at = leg.requested_at + timedelta(seconds=read_after)
+
+    [found] = found_by(alpha.account, open_orders(make_order_report("1")), leg)[:1]
+
+    assert found.is_unproved == is_unproved
+
+
 def test_orders_of_nobody_lock_as_well(account: ExchangeAccount) -> None:
     make_order(account, external_id="1", symbol="ADA/EUR", amount=D(10), price=D(2))
 
@@ -96,7 +112,7 @@ def test_orders_of_nobody_lock_as_well(account: ExchangeAccount) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"updated_at": timezone.now()},
+        {"updated_at": timezone.now() + timedelta(days=1)},
         {"status": OrderStatus.CREATED},
         {"external_id": "", "client_order_id": "mine"},
         {"external_id": "2"},

@@ -13,7 +13,14 @@ from portfolios.models.choices import Verdict
 from portfolios.services.snapshot_requests import reading_depth, snapshot_request
 from providers.reports import BalanceReport, Depth, LegKind
 from providers.sandbox.books import Fee
-from tests.builders import NOON, make_account, make_balance, make_order, make_portfolio
+from tests.builders import (
+    NOON,
+    make_account,
+    make_balance,
+    make_discrepancy,
+    make_order,
+    make_portfolio,
+)
 from tests.desk import KEY, Desk
 from tests.portfolios.services.reads import stored_facts
 
@@ -68,6 +75,16 @@ def test_while_something_does_not_agree_beyond_doubt_everything_is_read(
 ) -> None:
     account = account_read(NOON)
     make_balance(account, verdict=verdict)
+
+    assert reading_depth(account, NOON + MINUTE) is depth
+
+
+@pytest.mark.parametrize(("state", "depth"), [("SUSPECTED", Depth.FULL), ("OPEN", Depth.CHEAP)])
+def test_while_it_is_suspected_that_something_else_is_in_use_everything_is_read(
+    state: str, depth: Depth
+) -> None:
+    account = account_read(NOON)
+    make_discrepancy(account, code="BALANCE_LOCK_MISMATCH", state=state)
 
     assert reading_depth(account, NOON + MINUTE) is depth
 

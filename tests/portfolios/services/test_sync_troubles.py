@@ -65,7 +65,8 @@ def busy(desk: Desk, without_pauses: None) -> Desk:
 def books() -> dict[str, list[dict[str, Any]]]:
     stored = everything_stored()
     for row in stored["AssetBalance"]:
-        del row["verdict"], row["reason"]
+        for said in ("verdict", "reason", "used_verdict", "used_low", "used_high"):
+            del row[said]
     return {
         model.__name__: stored[model.__name__]
         for model in (Position, Order, Fill, LedgerEntry, AssetBalance, Discrepancy)

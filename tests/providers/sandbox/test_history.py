@@ -43,6 +43,16 @@ def test_books_can_be_shown_as_they_were(engine: Engine, timeline: Timeline) -> 
     assert shown == [6, 5, 5, 4, 4, 3]
 
 
+def test_books_tell_what_they_were_between_two_moments(engine: Engine, timeline: Timeline) -> None:
+    for number in range(1, 4):
+        timeline.now = START + number * 10 * SECOND
+        engine.deposit(KEY, "BNB", "1")
+
+    states = engine.history.between(engine.accounts[KEY], START + 15 * SECOND, START + 20 * SECOND)
+
+    assert [state.balances["BNB"].total for state in states] == [4, 5]
+
+
 def test_every_kind_of_change_is_remembered(engine: Engine, timeline: Timeline) -> None:
     order = engine.buy(KEY, BTC, "0.5", "80000")
     timeline.now += 10 * SECOND
