@@ -82,20 +82,33 @@ def execution(order: OrderFacts, fills: Sequence[FillReport]) -> Execution:
     return Execution(due, exact_sum((quote, rest_quote)), fees)
 
 
-def moved_before(order: OrderFacts, fills: Sequence[FillReport], moment: datetime) -> Execution:
+def moved_before(
+    order: OrderFacts,
+    fills: Sequence[FillReport],
+    moment: datetime,
+    created_at: datetime | None = None,
+) -> Execution:
     """Tell what an order, booked in full since its opening, had moved up to `moment` of that, by its exchange's clock.
 
-    Negative if part of what the opening counts was filled later: nothing has booked that.
+    Negative if part of what the opening counts was filled later: nothing has booked that. Of an order that was created
+    later all of it was, also what no fill tells.
     """
     before = [fill for fill in fills if fill.executed_at and fill.executed_at <= moment]
     # Of what was filled at the order's opening some fills may be among those, and others were never listed.
     unlisted = difference(order.filled, exact_sum(fill.amount for fill in fills))
     unlisted = max(min(unlisted, order.opening_filled), ZERO)
+    if created_at is not None and created_at > moment:
+        unlisted = ZERO
     filled = exact_sum((unlisted, *(fill.amount for fill in before)))
     if filled >= order.opening_filled:
         return execution(_as_of(order, filled), before)
     opening = _oldest(fills, difference(order.opening_filled, unlisted))
-    later = execution(_as_of(order, order.opening_filled, opening=filled), opening)
+    counted = _as_of(order, order.opening_filled, opening=filled)
+    if not fills:  # the order's own totals are all that is told of it
+        is_all = order.filled == order.opening_filled
+        cost, average = (order.cost, order.average) if is_all else (None, None)
+        counted = replace(counted, cost=cost, average=average, fees=order.fees, opening_cost=ZERO)
+    later = execution(counted, opening)
     fees = {asset: fee.copy_negate() for asset, fee in later.fees.items()}
     return Execution(later.base.copy_negate(), later.quote.copy_negate(), fees)
 

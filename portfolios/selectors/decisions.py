@@ -22,6 +22,7 @@ from portfolios.selectors.listing import (
     Query,
     account_facet,
     facet,
+    is_key,
     one_page,
     search,
 )
@@ -35,8 +36,6 @@ Word = str | Promise
 Value = Word | Decimal | datetime
 # Of so many it is looked whether something is left to give away.
 NEWEST_FLOWS: Final = 5
-# Of a primary key; Python refuses to read thousands of digits.
-MAX_KEY_DIGITS: Final = 18
 _OF_AMOUNTS: Final = (Discrepancy.Code.BALANCE_SHORT, Discrepancy.Code.BALANCE_SURPLUS)
 _ORDER, _DISCREPANCY, _BOOKS = (
     f"portfolios.change_{name}" for name in ("order", "discrepancy", "portfolio")
@@ -329,6 +328,6 @@ def decision_subjects(account: ExchangeAccount, named: Mapping[str, str]) -> dic
     found = {
         name: tables[name].filter(pk=pk).first()
         for name, pk in named.items()
-        if name in tables and pk.isdecimal() and len(pk) <= MAX_KEY_DIGITS
+        if name in tables and is_key(pk)
     }
     return {name: row for name, row in found.items() if row is not None}

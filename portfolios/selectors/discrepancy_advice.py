@@ -72,8 +72,8 @@ ADVICE: Final[Mapping[str, Promise]] = {
         "exchange's own history."
     ),
     Code.ORDER_STATE_CONFLICT: _(
-        "The exchange has told two ends of this order that cannot both be true. Compare with its own history; the "
-        "order follows the exchange's next word."
+        "The exchange has told two ends of this order that cannot both be true, or shows it open after its end. The "
+        "books keep the end that tells of more; compare the order with the exchange's own history."
     ),
     Code.ORDER_ID_CONFLICT: _(
         "The exchange's id and the client id of one report name two orders of the books. Both are frozen: nothing is "

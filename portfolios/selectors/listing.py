@@ -14,6 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from portfolios.models import ExchangeAccount
 
 PER_PAGE = 50
+# Longer numbers are the key of no row, and cost more to read than they are worth.
+MAX_KEY_DIGITS = 18
 MAX_SEARCH = 100
 
 Query = Mapping[str, str]
@@ -71,6 +73,11 @@ def facet(
     asked = query.get(name, default)
     chosen = asked if asked in {value for value, _word in known} else default
     return Facet(name, label, known, chosen, default)
+
+
+def is_key(text: str) -> bool:
+    """Whether `text` can be the key of a row."""
+    return text.isdecimal() and len(text) <= MAX_KEY_DIGITS
 
 
 def search(query: Query) -> str:

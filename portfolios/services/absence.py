@@ -82,7 +82,8 @@ def old_denials(account: ExchangeAccount, legs: Sequence[Leg]) -> frozenset[str]
     denied = denied_orders(legs)
     if not denied:
         return denied
-    told = account.discrepancies.filter(code=Discrepancy.Code.ORDER_UNACKED).exclude(
+    codes = [*CODES.values(), Discrepancy.Code.ORDER_UNACKED]
+    told = account.discrepancies.filter(code__in=codes).exclude(
         state__in=[Discrepancy.State.SUSPECTED, Discrepancy.State.RESOLVED]
     )
     waiting = account.orders.filter(status__in=OPEN_STATUSES).exclude(

@@ -13,7 +13,7 @@ from portfolios.models import Discrepancy, ExchangeAccount, JudgedSnapshot, Sync
 from portfolios.models.choices import Severity
 from portfolios.reconciliation.balances import NEW_ASSET, balance_cause, expected_then
 from portfolios.reconciliation.episodes import Look, Step, Turn, next_turn
-from portfolios.reconciliation.verdicts import Verdict
+from portfolios.reconciliation.verdicts import NOT_SETTLED, Verdict
 from portfolios.services.accounts import grace, next_slot
 from portfolios.services.asset_rules import rules_of
 from portfolios.services.balance_rows import (
@@ -44,12 +44,15 @@ from portfolios.services.snapshots import (
     settles_at,
     take_snapshot,
     waiting,
+    waits_since,
     write_judgement,
 )
 from providers.reports import Leg, LegStatus
 
 # What the last looks before this one are asked for.
 _LAST_LOOKS: Final = 5
+# As often fills and movements are read whole at least; what waits longer waits for a list that cannot be read.
+SETTLED_WITHIN: Final = timedelta(hours=1)
 BALANCE_PREFIX: Final = "balance:"
 ZERO = Decimal(0)
 
@@ -121,6 +124,7 @@ def _judge_reads(judging: Judging) -> None:
             _glance(judging, books, read, rows)
     rows.note_locks(judging.legs)
     rows.write()
+    _mark_unsettled(judging)
     account.balances.filter(asset__in=books.rules.aliases).delete()
 
 
@@ -136,6 +140,13 @@ def _mark_unread(judging: Judging) -> None:
             mark_not_verifiable(balances, UNREAD)
         elif not leg.complete:
             mark_not_verifiable(balances.exclude(asset__in=observed_balances(leg)), NOT_LISTED)
+
+
+def _mark_unsettled(judging: Judging) -> None:
+    """Say that nobody knows where lists that cannot be read whole have left what moved unsettled for long."""
+    since = waits_since(judging.account)
+    if since is not None and judging.at - since > SETTLED_WITHIN:
+        mark_not_verifiable(judging.account.balances.filter(provisional=True), NOT_SETTLED)
 
 
 def _look(judging: Judging, books: Books, read: JudgedRead) -> None:
@@ -234,7 +245,8 @@ def _finding(of_asset: _Asset, looks: Sequence[Look]) -> Finding | None:
     if row is not None and is_told:
         return _unchanged(row, turn)
     agreed_by = [x.judged.residual for x in looks if x.judged.verdict is Verdict.VERIFIED]
-    residual = judgement.residual or turn.episode.low or turn.episode.high
+    # All looks so far leave less of it than this one alone.
+    residual = min(max(judgement.residual or ZERO, turn.episode.low), turn.episode.high)
     return _differing(of_asset, residual, turn, [x for x in agreed_by if x is not None])
 
 
@@ -260,7 +272,10 @@ def _differing(
     of_asset: _Asset, residual: Decimal, turn: Turn | None = None, agreed_by: Sequence[Decimal] = ()
 ) -> Finding:
     found, is_short = of_asset.found, residual < 0
+    total = found.evidence.total
     expected = expected_then(found.evidence, found.judgement)
+    if total is not None:
+        expected = difference(total, residual)
     cause = balance_cause(
         found.evidence.total, expected, known_before=of_asset.is_known, agreed_by=agreed_by
     )

@@ -243,7 +243,9 @@ def _records_elsewhere(scope: Scope) -> Iterator[Suspect]:
         occurred_at__range=(scope.since - _LONGEST_WAY, scope.until),
     ).exclude(Q(account=scope.account) | Q(status=FlowStatus.FAILED))
     moving = [FlowKind.WITHDRAWAL, FlowKind.DEPOSIT, FlowKind.TRANSFER, FlowKind.OTHER]
-    recorded = flows.filter(kind__in=moving).select_related("account").order_by("-pk")[:MOST]
+    # What left here after it last agreed had not come there before.
+    possible = flows.exclude(amount__negative=False, occurred_at__lt=scope.since - _ABOUT)
+    recorded = possible.filter(kind__in=moving).select_related("account").order_by("-pk")[:MOST]
     for flow in recorded:
         for holding, amount in wanted.items():
             is_opposite = (holding[1], amount) == (flow.asset, flow.amount.copy_negate())

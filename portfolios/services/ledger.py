@@ -196,7 +196,8 @@ def _book_before_baseline(order: Order, facts: OrderFacts, run: SyncRun | None) 
     before = list(entries.filter(key__startswith=f"before:order:{order.pk}:"))
     unclaimed = list(entries.filter(key__startswith=f"order:{order.pk}:0:"))
     taken = [_negated(entry) for entry in (*before, *claimed, *unclaimed)]
-    moved = moved_before(facts, [fill_report(fill) for fill in order.fills.all()], baseline_at)
+    fills = [fill_report(fill) for fill in order.fills.all()]
+    moved = moved_before(facts, fills, baseline_at, order.created_at)
     change = pending(facts, moved, _sums(taken, facts))
     if claimed and change.base:
         return

@@ -24,7 +24,14 @@ _CONFLICTS: Final = {
         "the exchange reports less filled",
     ),
     Conflict.RESURRECTED: (Code.ORDER_RESURRECTED, Severity.WARNING, "it is known there after all"),
+    Conflict.REGRESSION: (
+        Code.ORDER_STATE_CONFLICT,
+        Severity.WARNING,
+        "the exchange shows it open again after its end",
+    ),
 }
+# A stale copy tells less than is known: only a second one, later, says something.
+_MAY_BE_STALE: Final = (Conflict.FILL_AHEAD, Conflict.REGRESSION)
 
 
 def freeze_contradictions(order: Order, reports: Sequence[OrderReport], findings: Findings) -> bool:
@@ -115,8 +122,7 @@ def find_in_report(order: Order, known: OrderState, report: OrderReport) -> list
                 book=known.filled,
                 exchange=report.filled,
                 cause=cause,
-                # A stale copy tells less than is known: only a second one, later, says something.
-                is_certain=conflict is not Conflict.FILL_AHEAD,
+                is_certain=conflict not in _MAY_BE_STALE,
             )
         )
     return found

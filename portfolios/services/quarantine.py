@@ -82,6 +82,10 @@ def _why_not_balances(account: ExchangeAccount, leg: Leg) -> str:
     # A total that is not told is unknown, not zero.
     told = {row.asset: row.total for row in observed_balances(leg).values()}
     held = {asset: total for asset, total in told.items() if total is not None}
+    expected = expected_by_wallet(account).get(leg.subject, {})
+    if account.baseline_at is None:
+        # Nothing was read before: a read with nothing in it, though the books claim something, is no baseline at once.
+        return "" if told else implausible_balances(expected, held)
     last = account.balances.filter(wallet=leg.subject).values_list("asset", "total")
     before = {
         asset: total
@@ -90,7 +94,6 @@ def _why_not_balances(account: ExchangeAccount, leg: Leg) -> str:
     }
     if not implausible_balances(before, held):
         return ""
-    expected = expected_by_wallet(account).get(leg.subject, {})
     explained = {asset: difference(expected.get(asset, ZERO), before[asset]) for asset in before}
     return implausible_balances(before, held, explained)
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max, Q, QuerySet
 
 from portfolios.models import ExchangeAccount, JudgedSnapshot, Portfolio, StoredLeg, SyncRun
 from portfolios.reconciliation.balances import Evidence, judged
@@ -148,11 +148,20 @@ def take_snapshot(
 
 
 def waiting(account: ExchangeAccount) -> list[JudgedSnapshot]:
-    """Give the snapshots after the last settled one, oldest first."""
+    """Give the snapshots after the last settled one, oldest first; the newest of them if they are many."""
+    newest = _unsettled(account).select_related("content").order_by("-pk")
+    return list(newest[:_MOST_WAITING])[::-1]
+
+
+def waits_since(account: ExchangeAccount) -> datetime | None:
+    """Tell when the oldest read that waits to be settled was answered; None if none waits."""
+    return _unsettled(account).order_by("pk").values_list("seen_at", flat=True).first()
+
+
+def _unsettled(account: ExchangeAccount) -> QuerySet[JudgedSnapshot]:
     settled = account.snapshots.filter(settled_at__isnull=False).order_by("-pk")
     last = settled.values_list("pk", flat=True).first() or 0
-    newest = account.snapshots.filter(pk__gt=last).select_related("content").order_by("-pk")
-    return list(newest[:_MOST_WAITING])[::-1]
+    return account.snapshots.filter(pk__gt=last)
 
 
 def judge_snapshot(snapshot: JudgedSnapshot, books: Books, wallets: Iterable[str]) -> JudgedRead:

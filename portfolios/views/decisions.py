@@ -18,6 +18,7 @@ from portfolios.selectors.decisions import (
     may_decide,
     shown_changes,
 )
+from portfolios.selectors.listing import is_key
 from portfolios.services.decisions import (
     KINDS,
     ChangedMeanwhile,
@@ -91,7 +92,7 @@ def _refuse_strangers(request: HttpRequest, account: ExchangeAccount, kind: Deci
     what: Decision | str | None = kind
     if kind == Kind.REVERSE:
         pk = (request.POST or request.GET).get("decision", "")
-        what = account.decisions.filter(pk=pk).first() if pk.isdecimal() else None
+        what = account.decisions.filter(pk=pk).first() if is_key(pk) else None
         if what is None:
             raise Http404
     if what is None or not may_decide(request.user, what):

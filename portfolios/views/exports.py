@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from portfolios.models import ExchangeAccount
 from portfolios.selectors.exports import EXPORTS, exported
+from portfolios.selectors.listing import is_key
 from portfolios.selectors.report import Row
 
 # A cell that begins so is a formula to a spreadsheet; a number is none.
@@ -37,7 +38,7 @@ def _account(request: HttpRequest) -> ExchangeAccount | None:
     asked = request.GET.get("account", "")
     if not asked:
         return None
-    if not asked.isdecimal():
+    if not is_key(asked):
         raise Http404(_("There is no such account."))
     return get_object_or_404(ExchangeAccount, pk=asked)
 

@@ -22,7 +22,7 @@ def discrepancy_of(doing: Doing) -> Discrepancy:
 def about_discrepancy(doing: Doing) -> str:
     row = discrepancy_of(doing)
     order = row.order and (row.order.external_id or row.order.client_order_id)
-    return f"{row.code} {row.asset or order or row.symbol}".strip()
+    return f"{row.get_code_display()}: {row.asset or order or row.symbol or row.account}"
 
 
 def dismiss(doing: Doing) -> None:

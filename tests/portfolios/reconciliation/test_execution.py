@@ -181,3 +181,12 @@ def test_what_an_opening_counts_and_no_fill_tells_had_moved_before() -> None:
     order = facts("10", opening_filled=D(2), price=D(1))
 
     assert moved_before(order, _TIMED[1:], BASELINE) == Execution()
+
+
+def test_of_an_order_created_later_nothing_had_moved_before_though_no_fill_is_told() -> None:
+    fee = FeeReport("EUR", D("0.1"))
+    order = facts("4", opening_filled=D(4), opening_cost=D(8), cost=D("7.6"), fees=(fee,))
+
+    moved = moved_before(order, [], BASELINE, BASELINE + timedelta(seconds=1))
+
+    assert moved == Execution(D(-4), D("-7.6"), {"EUR": D("-0.1")})

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from portfolios.models import ExchangeAccount, Order
+from portfolios.models import ExchangeAccount, Order, Position
 from portfolios.services.orders import apply_report
 from providers.reports import FeeReport, Leg
 from tests.portfolios.services.reads import (
@@ -94,3 +94,18 @@ def test_of_fills_that_are_not_all_the_most_that_is_told_of_fees_counts(
 
     assert one == other
     assert one[3] == [{"asset": "EUR", "amount": "0.1"}]
+
+
+@pytest.mark.parametrize("is_listed_first", [False, True])
+def test_what_a_book_counts_of_an_order_made_since_the_baseline_is_the_accounts_without_any_fill(
+    account: ExchangeAccount, is_listed_first: bool
+) -> None:
+    order = told("4", "1.9", created_at=timezone.now(), fees=fee("0.1"))
+    if is_listed_first:
+        look(account, open_orders(order), balances(EUR="92.3", ADA="4"))
+    note_order(account, filled="4")
+
+    look(account, open_orders(order), balances(EUR="92.3", ADA="4"))
+
+    unassigned = Position.objects.filter(portfolio=None).values_list("asset", "amount")
+    assert dict(unassigned) == {"ADA": D(4), "EUR": D("-7.7")}

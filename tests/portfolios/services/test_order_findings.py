@@ -178,3 +178,19 @@ def test_missing_fills_are_resolved_when_they_add_up(account: ExchangeAccount) -
     see(account, ended("4"), fills_leg(make_fill_report("4", "2")), filled="4")
 
     assert states(Code.ORDER_FILLS_INCOMPLETE) == [State.RESOLVED]
+
+
+def test_an_ended_order_that_the_exchange_goes_on_to_list_as_open_is_told(
+    account: ExchangeAccount,
+) -> None:
+    see(account, ended("0"))
+    seen = []
+    for _look in range(2):
+        look(account, open_orders(make_order_report()), balances(EUR="100"))
+        seen += states(Code.ORDER_STATE_CONFLICT)
+
+    look(account, open_orders(), ended("0"), balances(EUR="100"))
+
+    assert seen == [State.SUSPECTED, State.OPEN]
+    assert states(Code.ORDER_STATE_CONFLICT) == [State.RESOLVED]
+    assert Order.objects.get().status == OrderStatus.CANCELED

@@ -250,3 +250,26 @@ def test_b07_empty_balances_over_http_zero_nothing(desk: Desk) -> None:
 
     desk.sync()
     assert desk.differences() == []
+
+
+def test_a_first_look_without_anything_that_the_books_claim_is_no_baseline_at_once(
+    db: None,
+) -> None:
+    account = make_books("claims", {"ADA": "50"})
+
+    look(account, open_orders(), balances())
+    is_set_at_once = account.baseline_at is not None
+    look(account, open_orders(), balances(ADA="50", EUR="100"))
+
+    assert not is_set_at_once
+    assert AssetBalance.objects.get(asset="ADA").expected == D(50)
+    assert Discrepancy.objects.get().state == State.RESOLVED
+
+
+def test_a_first_look_that_three_say_without_what_the_books_claim_is_the_baseline(db: None) -> None:
+    account = make_books("claims", {"ADA": "50"})
+
+    for _look in range(3):
+        look(account, open_orders(), balances())
+
+    assert account.baseline_at is not None

@@ -71,8 +71,6 @@ pytestmark = pytest.mark.timeout(400)  # thousands of cases, on whatever machine
 FACTS = (Portfolio, Order, OrderVersion, Fill, Flow, LedgerEntry, Position)
 # Another look is one more, and no other fact.
 LOOKS = ("fills_wanted", "missing_since", "strikes", "last_strike_at")
-# Totals of an order that its own reports and its fills tell differently.
-TOLD_BY_THE_LAST = ("fees", "cost", "average")
 # The exchange's clock in this world.
 BEGIN = timezone.now()
 FIRST = BEGIN + timedelta(hours=1)
@@ -281,7 +279,7 @@ def test_any_two_snapshots_in_another_order_end_at_the_same_amounts(run: SyncRun
 
 def amounts() -> Books:
     """Tell what does not depend on when the books learnt of it, as the cost of what is sold does."""
-    facts = books((Order, Fill, Flow), without=(*LOOKS, *TOLD_BY_THE_LAST))
+    facts = books((Order, Fill, Flow), without=LOOKS)
     sums: defaultdict[tuple[str, str, str], list[Decimal]] = defaultdict(list)
     rows = LedgerEntry.objects.values_list(
         "portfolio__name", "asset", "order__external_id", "amount"

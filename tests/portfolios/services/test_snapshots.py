@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -135,6 +136,21 @@ def test_a_list_that_the_key_may_not_read_keeps_nothing_waiting(account: Exchang
 
     assert settled(account) == [True, True, True]
     assert states(account) == [State.OPEN]
+
+
+def test_after_an_hour_without_whole_lists_what_moved_is_not_verifiable(
+    account: ExchangeAccount,
+) -> None:
+    see(account, "900", 100, account_fills(), failed(LegKind.FLOWS))
+
+    with time_machine.travel(timezone.now() + timedelta(hours=2), tick=False):
+        see(account, "900", 0, account_fills(), failed(LegKind.FLOWS))
+
+    assert (row(account).verdict, row(account).reason) == (
+        Verdict.NOT_VERIFIABLE,
+        "what happened meanwhile is not all read yet",
+    )
+    assert states(account) == [State.SUSPECTED]
 
 
 def test_several_reads_within_the_lag_are_all_settled_by_what_comes_after_it(
