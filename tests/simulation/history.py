@@ -141,6 +141,11 @@ class History:
         self._clock.set_skew(0)
         self._restless = 0
         self._tell("all trouble ends")
+        # What was lost of a movement on its way shows only if it arrives after a good look.
+        if self._world.has_waiting():
+            self._pass(QUIET)
+            self._sync()
+            self._check()
         self._world.end_what_waits()
         self._book_orders()
         self._pass(QUIET)
@@ -238,6 +243,8 @@ class History:
         waiting = self._worker.due_runs()
         self._worker.execute(waiting)
         self._tell_runs(waiting)
+        # What this one has ended the other, which was late, leaves alone.
+        self.outcome.wrong += self._watch.went_back()
 
     def _check(self) -> None:
         for place in self._places:

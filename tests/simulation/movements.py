@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping
 from decimal import Decimal
 
-from providers.sandbox.books import DepositStatus, MovementKind, WithdrawalStatus
+from providers.sandbox.books import Deposit, DepositStatus, MovementKind, WithdrawalStatus
 from tests.simulation.orders import Act
 from tests.simulation.place import CASH, KEY, Place
 
@@ -51,9 +51,11 @@ class Movements:
         deposit = place.engine.announce_deposit(KEY, asset, self._small())
         return f"deposit {deposit.amount} {asset} on its way ({deposit.id})"
 
+    def has_announced(self, place: Place) -> bool:
+        return bool(_announced(place))
+
     def _settle_deposit(self, place: Place) -> str:
-        deposits = place.engine.deposits(KEY)
-        pending = [x for x in deposits if x.status is DepositStatus.PENDING]
+        pending = _announced(place)
         if not pending:
             return ""
         chosen = self._rng.choice(pending)
@@ -114,3 +116,7 @@ class Movements:
 
     def _small(self) -> Decimal:
         return Decimal(self._rng.randint(1, 9_999)) / 100
+
+
+def _announced(place: Place) -> list[Deposit]:
+    return [x for x in place.engine.deposits(KEY) if x.status is DepositStatus.PENDING]

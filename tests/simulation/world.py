@@ -52,6 +52,9 @@ class World:
         """Let things move without a record from now on."""
         self._movements.drifts = True
 
+    def has_waiting(self) -> bool:
+        return any(map(self._movements.has_announced, self._places))
+
     def end_what_waits(self) -> None:
         """Settle every movement: while one is under way its amount is neither here nor there."""
         for place in self._places:
