@@ -40,6 +40,8 @@ class Check(StrEnum):
     TOTAL = "total"
     RELEASE = "release"
     DECISION = "decision"
+    BEFORE = "before"
+    BASELINE = "baseline"
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,26 +185,44 @@ def _book_before_baseline(order: Order, facts: OrderFacts, run: SyncRun | None) 
     """Take what the order had moved before the account's baseline out of the unassigned part, which holds it.
 
     What a book counted as filled although it was filled later is booked there: no portfolio books it. Safe to call
-    again, also when its fills are told only later. Of an order that was claimed it was taken out then, as well as its
-    price and fees were known: that is corrected once the fills of before are all told.
+    again, also when its fills are told only later.
     """
-    baseline_at = order.account.baseline_at
-    entries = LedgerEntry.objects.filter(order=order)
-    claimed = list(entries.filter(key__startswith=f"claim:order:{order.pk}:"))
-    if baseline_at is None or not (claimed or joined_after_baseline(order)):
+    entries = list(LedgerEntry.objects.filter(order=order))
+    change = due_before_baseline(order, facts, entries)
+    if not change:
         return
-    before = list(entries.filter(key__startswith=f"before:order:{order.pk}:"))
-    unclaimed = list(entries.filter(key__startswith=f"order:{order.pk}:0:"))
-    taken = [_negated(entry) for entry in (*before, *claimed, *unclaimed)]
-    fills = [fill_report(fill) for fill in order.fills.all()]
-    moved = moved_before(facts, fills, baseline_at, order.created_at)
-    change = pending(facts, moved, _sums(taken, facts))
-    if claimed and change.base:
-        return
+    number = sum(entry.key.startswith(f"before:order:{order.pk}:") for entry in entries)
     new = _entries(order, facts, change, run)
     for entry in new:
-        entry.key = f"order:{order.pk}:{len(before)}:{entry.cause}:{entry.asset}"
+        entry.key = f"order:{order.pk}:{number}:{entry.cause}:{entry.asset}"
     append_entries([_opposite(entry, "before", run) for entry in new])
+
+
+def due_before_baseline(
+    order: Order, facts: OrderFacts, entries: Iterable[LedgerEntry]
+) -> Pending | None:
+    """Tell what of before the baseline is still to be taken out of the unassigned part; None if that has nothing of it.
+
+    Of an order that was claimed it was taken out then, as well as its price and fees were known: that is corrected once
+    the fills of before are all told.
+
+    Parameters
+    ----------
+    entries : iterable of LedgerEntry
+        All of the order's.
+    """
+    baseline_at = order.account.baseline_at
+    prefixes = [f"{kind}order:{order.pk}:" for kind in ("claim:", "before:")]
+    taken = [
+        entry for entry in entries if entry.key.startswith((*prefixes, f"order:{order.pk}:0:"))
+    ]
+    is_claimed = any(entry.key.startswith(prefixes[0]) for entry in taken)
+    if baseline_at is None or not (is_claimed or joined_after_baseline(order)):
+        return None
+    fills = [fill_report(fill) for fill in order.fills.all()]
+    moved = moved_before(facts, fills, baseline_at, order.created_at)
+    change = pending(facts, moved, _sums([_negated(entry) for entry in taken], facts))
+    return None if is_claimed and change.base else change
 
 
 def _negated(entry: LedgerEntry) -> LedgerEntry:

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from portfolios.models import ExchangeAccount, LedgerEntry, Order, StoredLeg
+from portfolios.reconciliation.verification import Check
+from portfolios.services.ledger import append_entries
+from portfolios.services.verification import verify_books
+from tests.desk import KEY, Desk
+from tests.portfolios.services.reads import balances, look, make_books, open_orders
+
+D = Decimal
+Cause = LedgerEntry.Cause
+
+
+@pytest.fixture
+def account(db: None) -> ExchangeAccount:
+    account = make_books(positions={"ADA": "50"})
+    look(account, open_orders(), balances(ADA="60", EUR="100"))
+    return account
+
+
+def append(account: ExchangeAccount, amount: str, **row: Any) -> None:
+    append_entries([LedgerEntry(account=account, asset="ADA", amount=D(amount), **row)])
+
+
+def found() -> tuple[Check, Decimal | None, Decimal | None] | None:
+    told = verify_books().difference
+    return None if told is None else (told.check, told.stored, told.recomputed)
+
+
+def test_a_baseline_is_what_was_read(account: ExchangeAccount) -> None:
+    assert found() is None
+
+
+def test_a_baseline_that_nothing_read_is_found(account: ExchangeAccount) -> None:
+    append(account, "5", cause=Cause.BASELINE, key="baseline:spot:ADA:settled")
+
+    assert found() == (Check.BASELINE, D(5), None)
+
+
+def test_a_baseline_of_more_than_was_read_is_found(account: ExchangeAccount) -> None:
+    append(account, "5", cause=Cause.BASELINE, key="baseline:x", run=account.baseline_run)
+
+    assert found() == (Check.BASELINE, D(65), D(60))
+
+
+def test_a_total_that_was_not_told_is_not_compared(db: None) -> None:
+    look(make_books(positions={"ADA": "50"}), open_orders(), balances("ADA", EUR="100"))
+
+    assert found() is None
+
+
+def test_where_the_read_is_kept_no_more_nothing_is_compared(account: ExchangeAccount) -> None:
+    StoredLeg.objects.all().delete()
+
+    assert found() is None
+
+
+@pytest.fixture
+def order(desk: Desk) -> Order:
+    """Return an order that was filled before the baseline, and that a book names only after it."""
+    desk.deposit("EUR", "1000")
+    placed = desk.engine.buy(KEY, "ADA/EUR", "100", "1")
+    desk.engine.fill_order(placed.id)
+    desk.open_portfolio("900")
+    desk.sync()
+    desk.note(placed.id, "buy", "100", "1", "ADA/EUR")
+    desk.sync()
+    return Order.objects.get(external_id=placed.id)
+
+
+def test_what_an_order_had_moved_before_the_baseline_counts_once(order: Order) -> None:
+    assert order.ledger_entries.filter(portfolio=order.portfolio).exists()
+    assert found() is None
+
+
+def test_taking_it_out_once_more_is_found(order: Order) -> None:
+    key = f"before:order:{order.pk}:9:execution:ADA"
+    append(order.account, "5", cause=Cause.EXECUTION, order=order, key=key)
+
+    told = found()
+
+    assert told is not None
+    assert told[0] is Check.BEFORE
+
+
+def test_of_an_order_that_the_baseline_found_booked_nothing_is_taken_out(desk: Desk) -> None:
+    desk.deposit("EUR", "1000")
+    desk.open_portfolio("900")
+    placed = desk.buy("100", "1")
+    desk.engine.fill_order(placed.id, "40")
+    desk.sync()
+    booked = Order.objects.get(external_id=placed.id)
+    key = f"before:order:{booked.pk}:9:execution:ADA"
+    append(booked.account, "5", cause=Cause.EXECUTION, order=booked, key=key)
+
+    assert found() == (Check.BEFORE, D(5), None)
