@@ -46,6 +46,8 @@ class Evidence:
         How long the exchange may take at most until an effect shows in its balances.
     pending : Decimal
         What movements on their way make the total differ by: some exchanges count them sooner or later than the books.
+    on_way : tuple of Decimal
+        Where that is not known, each amount that it may be.
     doubt : Interval
         What may have to be added to the books while the baseline is not settled.
     corrections : tuple of Decimal
@@ -59,6 +61,7 @@ class Evidence:
     effects: tuple[Effect, ...] = ()
     tolerance: Decimal = ZERO
     pending: Decimal = ZERO
+    on_way: tuple[Decimal, ...] = ()
     doubt: Interval = field(default=NONE)
     corrections: tuple[Decimal, ...] = ()
 
@@ -75,7 +78,26 @@ class Evidence:
 
 
 def judged(evidence: Evidence) -> Judgement:
-    """Judge as if all that happened up to the read were known."""
+    """Judge as if all that happened up to the read were known.
+
+    It differs beyond doubt if it does whatever of the movements on their way the exchange has counted.
+    """
+    if not evidence.on_way:
+        return _judged(evidence)
+    ways = [_judged(replace(evidence, pending=amount, on_way=())) for amount in evidence.on_way]
+    if any(way.low is None or way.high is None for way in ways):
+        return ways[0]
+    differs = all(way.verdict is Verdict.DIFFERS for way in ways)
+    return Judgement(
+        Verdict.DIFFERS if differs else Verdict.CONSISTENT,
+        low=min(way.low for way in ways if way.low is not None),
+        high=max(way.high for way in ways if way.high is not None),
+        residual=ways[0].residual,
+        reason=next((way.reason for way in ways if way.reason), ""),
+    )
+
+
+def _judged(evidence: Evidence) -> Judgement:
     found = judge(evidence.total, evidence.booked, evidence.tolerance, is_settled=True)
     return explained(
         found,

@@ -99,6 +99,8 @@ def plain_row(of_asset: AssetJudgement, *, is_settled: bool) -> Row:
         row["window"] = [_plain_time(low), _plain_time(high), evidence.lag.total_seconds()]
     if evidence.pending:
         row["pending"] = plain(evidence.pending)
+    if evidence.on_way:
+        row["on_way"] = [plain(each) for each in evidence.on_way]
     if evidence.doubt != NONE:
         row["doubt"] = [plain(evidence.doubt.low), plain(evidence.doubt.high)]
     if evidence.corrections:
@@ -176,6 +178,7 @@ def _evidence(
         effects=tuple(_effect(*each) for each in row.get("effects", ())),
         tolerance=amount(row["tolerance"]),
         pending=amount(row.get("pending", "0")),
+        on_way=tuple(amount(text) for text in row.get("on_way", ())),
         doubt=Interval(low, high, ZERO),
         corrections=tuple(amount(text) for text in row.get("corrections", ())),
     )

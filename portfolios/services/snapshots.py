@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -237,8 +237,8 @@ def _judged(
     books: Books, asset: str, evidence: Evidence, reported: BalanceReport | None
 ) -> AssetJudgement:
     found = judged(evidence)
-    if _is_on_its_way(books, asset, found.residual):
-        evidence = replace(evidence, pending=found.residual or ZERO)
+    if found.residual and asset in books.pending:
+        evidence = _with_pending(evidence, found.residual, pending_sums(books.account, asset))
         found = judged(evidence)
     if found.verdict is Verdict.VERIFIED:
         evidence = evidence.without_certain()
@@ -247,11 +247,14 @@ def _judged(
     return AssetJudgement(reported, evidence, found, tuple(also))
 
 
-def _is_on_its_way(books: Books, asset: str, residual: Decimal | None) -> bool:
-    """Whether movements on their way make up a difference exactly: some exchanges count them at once."""
-    return (
-        bool(residual) and asset in books.pending and residual in pending_sums(books.account, asset)
-    )
+def _with_pending(evidence: Evidence, residual: Decimal, sums: Collection[Decimal]) -> Evidence:
+    """Reckon with movements on their way: some exchanges count them at once, others when they are done.
+
+    What they make up exactly is no difference; of another one nobody knows which of them is part of it.
+    """
+    if residual in sums:
+        return replace(evidence, pending=residual)
+    return replace(evidence, on_way=tuple(sorted(sums)))
 
 
 def write_judgement(

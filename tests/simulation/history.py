@@ -141,8 +141,8 @@ class History:
         self._clock.set_skew(0)
         self._restless = 0
         self._tell("all trouble ends")
-        # What was lost of a movement on its way shows only if it arrives after a good look.
-        if self._world.has_waiting():
+        # That a deposit on its way was lost shows only if it arrives after a good look.
+        if self._world.awaits_deposits():
             self._pass(QUIET)
             self._sync()
             self._check()

@@ -6,7 +6,13 @@ import random
 from collections.abc import Mapping
 from decimal import Decimal
 
-from providers.sandbox.books import Deposit, DepositStatus, MovementKind, WithdrawalStatus
+from providers.sandbox.books import (
+    Deposit,
+    DepositStatus,
+    MovementKind,
+    Withdrawal,
+    WithdrawalStatus,
+)
 from tests.simulation.orders import Act
 from tests.simulation.place import CASH, KEY, Place
 
@@ -71,8 +77,7 @@ class Movements:
         return f"withdrawal of {sent.amount} {asset}, fee {sent.fee} ({sent.id})"
 
     def _settle_withdrawal(self, place: Place) -> str:
-        withdrawals = place.engine.withdrawals(KEY)
-        pending = [x for x in withdrawals if x.status is WithdrawalStatus.PENDING]
+        pending = _leaving(place)
         if not pending:
             return ""
         chosen = self._rng.choice(pending)
@@ -120,3 +125,7 @@ class Movements:
 
 def _announced(place: Place) -> list[Deposit]:
     return [x for x in place.engine.deposits(KEY) if x.status is DepositStatus.PENDING]
+
+
+def _leaving(place: Place) -> list[Withdrawal]:
+    return [x for x in place.engine.withdrawals(KEY) if x.status is WithdrawalStatus.PENDING]

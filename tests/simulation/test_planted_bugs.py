@@ -25,7 +25,7 @@ FIRST_FOUND = {
     "stale_report_reopens": 60,
     "cursor_past_a_failure": 103,
 }
-# Looked through as well, should another history have become the first.
+# Looked through as well, should another history be needed by now.
 SEEDS = range(110)
 
 

@@ -52,7 +52,7 @@ class World:
         """Let things move without a record from now on."""
         self._movements.drifts = True
 
-    def has_waiting(self) -> bool:
+    def awaits_deposits(self) -> bool:
         return any(map(self._movements.has_announced, self._places))
 
     def end_what_waits(self) -> None:

@@ -19,6 +19,7 @@ from portfolios.models import (
     Portfolio,
 )
 from portfolios.models.choices import Verdict
+from portfolios.services.judged_contents import recomputed
 from providers.reports import (
     BalanceReport,
     FeeReport,
@@ -220,6 +221,18 @@ def test_a_withdrawal_on_its_way_explains_the_balance_however_the_exchange_count
     see(account, withdrawal(FlowStatus.PENDING, settled_at=None), EUR=held)
 
     assert (verdicts(), live()) == ({Verdict.VERIFIED}, [Code.FLOW_PENDING])
+
+
+def test_of_another_difference_nobody_knows_whether_the_withdrawal_is_part_of_it(
+    account: ExchangeAccount,
+) -> None:
+    see(account, withdrawal(FlowStatus.PENDING, settled_at=None), EUR="95")
+
+    eur = account.balances.get(asset="EUR")
+    snapshot = account.snapshots.latest("pk")
+    assert snapshot.content is not None
+    assert (eur.verdict, eur.residual_low, eur.residual_high) == (Verdict.DIFFERS, D(-5), D(6))
+    assert recomputed(snapshot) == snapshot.content.rows
 
 
 def test_a_withdrawal_on_its_way_explains_no_other_difference(account: ExchangeAccount) -> None:
