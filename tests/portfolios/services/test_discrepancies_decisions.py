@@ -85,7 +85,7 @@ def test_what_is_not_live_cannot_be_decided(state: State, act: Act) -> None:
 
 @pytest.mark.parametrize("state", [State.DISMISSED, State.ACKNOWLEDGED])
 def test_what_was_put_aside_can_be_opened_again(state: State) -> None:
-    row = make_discrepancy(state=state, fingerprint="BALANCE_SHORT -1..-1", opened_at=None)
+    row = make_discrepancy(state=state, fingerprint="BALANCE_SHORT -1..-1")
 
     decided(row, reopen)
 
