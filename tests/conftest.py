@@ -42,7 +42,8 @@ TESTS = Path(__file__).parent
 # again that are written together. These are run on PostgreSQL too, with a full sync of every kind and every page once.
 # What else talks to a database asks nothing of it that these do not.
 ON_BOTH_DATABASES = (
-    *("house/test_conftest.py", "portfolios/scenarios", "portfolios/selectors"),
+    *("house/test_conftest.py", "portfolios/selectors"),
+    *(f"portfolios/scenarios/test_{name}.py" for name in ("balances", "concurrency", "lives")),
     *("portfolios/test_append_only.py", "portfolios/test_fields.py", "portfolios/test_tasks.py"),
     "portfolios/test_number_survival.py",
     *(
@@ -50,7 +51,7 @@ ON_BOTH_DATABASES = (
         for name in (
             *("balances", "baselines", "baselines_movements", "book_export", "cursors"),
             *("discrepancies", "discrepancies_balances", "fills", "flows", "integrity", "ledger"),
-            *("legs", "locks", "orders", "portfolio_snapshots", "portfolio_sync", "replay", "runs"),
+            *("legs", "locks", "orders", "portfolio_snapshots", "portfolio_sync", "runs"),
             *("snapshots", "verification", "verification_of_desks"),
         )
     ),

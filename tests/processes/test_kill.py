@@ -31,7 +31,7 @@ D = Decimal
 HOUR = timedelta(hours=1)
 URL = os.environ.get("POSSYNC_DATABASE_URL", "")
 # A copy of a database takes a server ten times as long as a file: there each write only by `make prove`.
-EVERY = 25 if URL and not IS_PROVE else 1
+EVERY = 1 if IS_PROVE else 25 if URL else 8
 ACCOUNT = {
     "label": "main",
     "market": "binance",
