@@ -114,7 +114,7 @@ def test(gate: Gate) -> None:
             with private_postgres() as url:
                 check = Check(
                     "tests of the database on PostgreSQL",
-                    (*PYTEST, "-m", "database"),
+                    (*PYTEST, "-m", "database and not processes"),
                     {"POSSYNC_DATABASE_URL": url},
                 )
                 gate.run(check, HANGS_AFTER * TEST_LIMIT, shown=True)

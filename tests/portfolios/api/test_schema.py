@@ -27,7 +27,7 @@ def headers(db: None) -> dict[str, str]:
 
 @schema.parametrize()
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_it_answers_as_its_schema_says(
     case: schemathesis.Case[Any], headers: dict[str, str]
