@@ -157,7 +157,7 @@ def runs(
     return _listed("runs", asked, status=status)
 
 
-@router.get("/runs/{id}", response={200: schemas.Run, **REFUSALS})
-def run(request: HttpRequest, id: Annotated[int, Field(ge=1, le=_LAST)]) -> Row:  # noqa: A002
+@router.get("/runs/{run_id}", response={200: schemas.Run, **REFUSALS})
+def run(request: HttpRequest, run_id: Annotated[int, Field(ge=1, le=_LAST)]) -> Row:
     """Show one sync run."""
-    return run_row(get_object_or_404(SyncRun.objects.select_related("account"), pk=id))
+    return run_row(get_object_or_404(SyncRun.objects.select_related("account"), pk=run_id))

@@ -40,7 +40,6 @@ class Check(StrEnum):
     TOTAL = "total"
     RELEASE = "release"
     DECISION = "decision"
-    BEFORE = "before"
     BASELINE = "baseline"
 
 

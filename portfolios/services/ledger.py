@@ -188,7 +188,7 @@ def _book_before_baseline(order: Order, facts: OrderFacts, run: SyncRun | None) 
     again, also when its fills are told only later.
     """
     entries = list(LedgerEntry.objects.filter(order=order))
-    change = due_before_baseline(order, facts, entries)
+    change = _due_before_baseline(order, facts, entries)
     if not change:
         return
     number = sum(entry.key.startswith(f"before:order:{order.pk}:") for entry in entries)
@@ -198,7 +198,7 @@ def _book_before_baseline(order: Order, facts: OrderFacts, run: SyncRun | None) 
     append_entries([_opposite(entry, "before", run) for entry in new])
 
 
-def due_before_baseline(
+def _due_before_baseline(
     order: Order, facts: OrderFacts, entries: Iterable[LedgerEntry]
 ) -> Pending | None:
     """Tell what of before the baseline is still to be taken out of the unassigned part; None if that has nothing of it.

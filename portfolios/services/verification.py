@@ -33,10 +33,7 @@ from portfolios.reconciliation.verification import (
     sale_differences,
     unequal,
 )
-from portfolios.services.baseline_verification import (
-    baseline_differences,
-    before_baseline_differences,
-)
+from portfolios.services.baseline_verification import baseline_differences
 from portfolios.services.decisions.effects import BOOKING, DECIDED, booked_by
 from portfolios.services.ledger import fill_report, flow_report, order_facts
 from portfolios.services.orders import OPEN_STATUSES
@@ -128,10 +125,6 @@ MEANINGS: Final[Mapping[Check, Promise]] = {
     Check.DECISION: _(
         "What a decision booked is not what the person gave: something other than PosSync wrote it. "
         "Restore the database from a backup."
-    ),
-    Check.BEFORE: _(
-        "What an order had moved before the baseline is not what was taken out of the unassigned part for it. Sync the "
-        "account; if the difference stays, restore the database from a backup."
     ),
     Check.BASELINE: _(
         "The ledger up to the baseline is not what the exchange was read to hold then: something other than PosSync "
@@ -310,7 +303,6 @@ def _order(order: Order, fills: Sequence[Fill]) -> Iterator[Difference]:
     for found in fill_differences(facts, order.symbol, reports, has_ended=not order.is_open):
         if found.check is not Check.OVERFILL or not order.discrepancy_set.exists():
             yield replace(found, owner=order.portfolio_id)
-    yield from before_baseline_differences(order, facts)
 
 
 def _name(order: Order) -> str:

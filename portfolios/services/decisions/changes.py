@@ -62,9 +62,9 @@ class Changes:
         ]
 
 
-def changes_of(stored: Iterable[dict[str, str | None]]) -> Changes:
+def changes_of(stored: Iterable[Mapping[str, Any]]) -> Changes:
     """Read what `Changes.as_json` wrote."""
-    read = [Change(**row) for row in stored]  # type: ignore[arg-type]
+    read = [Change(**row) for row in stored]
     return Changes(
         rows=tuple(change for change in read if change.table != BALANCE),
         balances=tuple(change for change in read if change.table == BALANCE),

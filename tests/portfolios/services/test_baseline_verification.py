@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from portfolios.models import ExchangeAccount, LedgerEntry, Order, StoredLeg
+from portfolios.models import ExchangeAccount, LedgerEntry, StoredLeg
 from portfolios.reconciliation.verification import Check
 from portfolios.services.ledger import append_entries
 from portfolios.services.verification import verify_books
-from tests.desk import KEY, Desk
 from tests.portfolios.services.reads import balances, look, make_books, open_orders
 
 D = Decimal
@@ -58,44 +57,3 @@ def test_where_the_read_is_kept_no_more_nothing_is_compared(account: ExchangeAcc
     StoredLeg.objects.all().delete()
 
     assert found() is None
-
-
-@pytest.fixture
-def order(desk: Desk) -> Order:
-    """Return an order that was filled before the baseline, and that a book names only after it."""
-    desk.deposit("EUR", "1000")
-    placed = desk.engine.buy(KEY, "ADA/EUR", "100", "1")
-    desk.engine.fill_order(placed.id)
-    desk.open_portfolio("900")
-    desk.sync()
-    desk.note(placed.id, "buy", "100", "1", "ADA/EUR")
-    desk.sync()
-    return Order.objects.get(external_id=placed.id)
-
-
-def test_what_an_order_had_moved_before_the_baseline_counts_once(order: Order) -> None:
-    assert order.ledger_entries.filter(portfolio=order.portfolio).exists()
-    assert found() is None
-
-
-def test_taking_it_out_once_more_is_found(order: Order) -> None:
-    key = f"before:order:{order.pk}:9:execution:ADA"
-    append(order.account, "5", cause=Cause.EXECUTION, order=order, key=key)
-
-    told = found()
-
-    assert told is not None
-    assert told[0] is Check.BEFORE
-
-
-def test_of_an_order_that_the_baseline_found_booked_nothing_is_taken_out(desk: Desk) -> None:
-    desk.deposit("EUR", "1000")
-    desk.open_portfolio("900")
-    placed = desk.buy("100", "1")
-    desk.engine.fill_order(placed.id, "40")
-    desk.sync()
-    booked = Order.objects.get(external_id=placed.id)
-    key = f"before:order:{booked.pk}:9:execution:ADA"
-    append(booked.account, "5", cause=Cause.EXECUTION, order=booked, key=key)
-
-    assert found() == (Check.BEFORE, D(5), None)
