@@ -98,16 +98,16 @@ def _doubtful_orders(account: ExchangeAccount, read: Believed) -> list[Order]:
     """Find the open orders that were asked for one by one, or have never been acknowledged."""
     subjects = [leg.subject for leg in read.legs if leg.kind is LegKind.ORDER]
     asked = [id_ for subject in subjects for id_ in (subject, subject.rpartition(" ")[0]) if id_]
-    orders = account.orders.filter(status__in=OPEN_STATUSES).select_related("account", "portfolio")
+    orders = account.orders.filter(status__in=OPEN_STATUSES).select_related("portfolio")
     return list(orders.filter(Q(external_id__in=asked) | Q(external_id="")).order_by("pk"))
 
 
 def _judge_those_found(account: ExchangeAccount, findings: Findings) -> None:
     """Resolve what was said of orders that are found, acknowledged or ended by now."""
-    live = account.discrepancies.filter(
-        state__in=Discrepancy.LIVE, code__in=[*CODES.values(), Discrepancy.Code.ORDER_UNACKED]
-    )
-    for discrepancy in live.select_related("order"):
+    keys = findings.live(account, *CODES.values(), Discrepancy.Code.ORDER_UNACKED)
+    if not keys:
+        return
+    for discrepancy in account.discrepancies.filter(key__in=keys).select_related("order"):
         order = discrepancy.order
         if order is None or not order.is_open or order.missing_since is None:
             findings.judged.add(discrepancy.key)

@@ -24,6 +24,8 @@ def with_acknowledged(account: ExchangeAccount, reads: OrderReads) -> OrderReads
     A lapsed order comes after those that still wait. One that waits is given the reports of another portfolio's live
     order, if there are only those: the ids of the two contradict each other.
     """
+    if not reads.by_client_id:
+        return reads
     rows = account.orders.filter(
         external_id="", client_order_id__in=list(reads.by_client_id), status__in=_FINDABLE
     ).exclude(portfolio__mode=Portfolio.Mode.BACKTEST)

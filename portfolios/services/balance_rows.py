@@ -13,9 +13,9 @@ from portfolios.models import AssetBalance, ExchangeAccount
 from portfolios.models.choices import Verdict
 from portfolios.reconciliation import verdicts
 from portfolios.reconciliation.balances import expected_then, provisional
+from portfolios.reconciliation.locks import UsedJudgement
 from portfolios.services.effects import balance_legs, observed_balances
 from portfolios.services.judged_contents import AssetJudgement
-from portfolios.services.locks import used_judgements
 from portfolios.services.snapshots import JudgedRead
 from providers.reports import Leg, LegStatus
 
@@ -74,16 +74,14 @@ class BalanceRows:
             elif row.verdict in _OPEN_TO_NEWS:
                 _note_numbers(row, found, provisional(found.judgement), read)
 
-    def note_locks(self, legs: Iterable[Leg]) -> None:
+    def note_locks(self, used_by_wallet: Mapping[str, Mapping[str, UsedJudgement]]) -> None:
         """Note whether what is in use is what the open orders lock."""
-        seen = list(legs)
-        for leg in balance_legs(seen):
-            if leg.status is LegStatus.OBSERVED:
-                for asset, used in used_judgements(self.account, leg, seen).items():
-                    if (leg.subject, asset) in self.rows:
-                        row = self.row(leg.subject, asset)
-                        row.used_verdict = used.verdict
-                        row.used_low, row.used_high = used.low, used.high
+        for wallet, by_asset in used_by_wallet.items():
+            for asset, used in by_asset.items():
+                if (wallet, asset) in self.rows:
+                    row = self.row(wallet, asset)
+                    row.used_verdict = used.verdict
+                    row.used_low, row.used_high = used.low, used.high
 
     def write(self) -> None:
         AssetBalance.objects.bulk_create(

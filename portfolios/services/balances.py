@@ -8,14 +8,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from portfolios.amounts import difference
+from portfolios.amounts import difference, sums_by
 from portfolios.models import Discrepancy, ExchangeAccount, JudgedSnapshot, SyncRun
 from portfolios.models.choices import Severity
 from portfolios.reconciliation.balances import NEW_ASSET, balance_cause, expected_then
 from portfolios.reconciliation.episodes import Look, Step, Turn, next_turn
+from portfolios.reconciliation.locks import UsedJudgement
 from portfolios.reconciliation.verdicts import NOT_SETTLED, Verdict
 from portfolios.services.accounts import grace, next_slot
-from portfolios.services.asset_rules import rules_of
+from portfolios.services.asset_rules import Rules, rules_of
 from portfolios.services.balance_rows import (
     NOT_LISTED,
     UNREAD,
@@ -28,11 +29,10 @@ from portfolios.services.discrepancies import Finding, Findings, balance_episode
 from portfolios.services.effects import (
     balance_legs,
     expected_by_wallet,
-    expected_totals,
     observed_balances,
 )
 from portfolios.services.judged_contents import AssetJudgement, judgement_of
-from portfolios.services.locks import lock_findings
+from portfolios.services.locks import lock_findings, used_by_wallet
 from portfolios.services.snapshots import (
     Books,
     JudgedRead,
@@ -66,6 +66,8 @@ class Judging:
     legs: Sequence[Leg]
     at: datetime
     is_moved: bool
+    rules: Rules
+    used: Mapping[str, Mapping[str, UsedJudgement]]
 
     @property
     def read(self) -> dict[str, Leg]:
@@ -95,21 +97,24 @@ def judge_account(
     is_moved : bool
         Whether the run saw an order, a fill or a flow change.
     """
-    judging = Judging(account, run, legs, now, is_moved)
+    rules = rules_of(account)
+    used = used_by_wallet(account, legs, rules)
+    judging = Judging(account, run, legs, now, is_moved, rules, used)
     if account.baseline_at is None:
         list_unjudged(account, legs, expected_by_wallet(account))
     else:
-        _judge_reads(judging)
-        _judge_claims(account, findings)
+        books = books_of(account, rules)
+        _judge_reads(judging, books)
+        _judge_claims(books, findings)
     _mark_unread(judging)
-    lock_findings(account, legs, now, findings)
+    lock_findings(account, legs, rules, used, findings)
     record_findings(account, findings.found, findings.judged, now, run)
 
 
-def _judge_reads(judging: Judging) -> None:
+def _judge_reads(judging: Judging, books: Books) -> None:
     account = judging.account
     newest = take_snapshot(account, judging.legs, judging.run)
-    books, rows = books_of(account), BalanceRows.of(account)
+    rows = BalanceRows.of(account)
     for snapshot in waiting(account):
         is_newest = snapshot == newest
         has_moved = is_newest and judging.is_moved
@@ -122,10 +127,11 @@ def _judge_reads(judging: Judging) -> None:
         elif is_newest:
             write_judgement(read, books, settled=None, at=judging.at)
             _glance(judging, books, read, rows)
-    rows.note_locks(judging.legs)
+    rows.note_locks(judging.used)
     rows.write()
     _mark_unsettled(judging)
-    account.balances.filter(asset__in=books.rules.aliases).delete()
+    if books.rules.aliases:
+        account.balances.filter(asset__in=books.rules.aliases).delete()
 
 
 def _judged_wallets(snapshot: JudgedSnapshot) -> Iterable[str]:
@@ -297,15 +303,14 @@ def _differing(
     )
 
 
-def _judge_claims(account: ExchangeAccount, findings: Findings) -> None:
+def _judge_claims(books: Books, findings: Findings) -> None:
     """Find what the portfolios claim beyond what the account holds; a fact of the books, certain at once."""
-    rules = rules_of(account)
-    held = rules.folded(expected_totals(account))
-    positions = account.positions.filter(portfolio=None)
+    held = sums_by(pair for amounts in books.expected.values() for pair in amounts.items())
+    positions = books.account.positions.filter(portfolio=None)
     unassigned = dict(positions.values_list("asset", "amount"))
     # What counts as another asset is no claim of its own.
     findings.judged |= {f"alloc:{asset}" for asset in unassigned}
-    for asset, amount in rules.folded(unassigned).items():
+    for asset, amount in books.rules.folded(unassigned).items():
         key = f"alloc:{asset}"
         findings.judged.add(key)
         if amount < 0:

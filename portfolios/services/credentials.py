@@ -144,9 +144,10 @@ def opened_credentials(account: ExchangeAccount) -> Credentials:
     CredentialUnreadable
         If a stored secret cannot be opened. Nothing is sent to the exchange then.
     """
-    credential = MarketCredential.objects.select_related("account").filter(account=account).first()
+    credential = MarketCredential.objects.filter(account=account).first()
     if credential is None or not credential.sealed:
         return environment_credentials(account.market)
+    credential.account = account
     ring = key_ring()
     return Credentials(
         {

@@ -11,7 +11,7 @@ from portfolios.models.choices import Severity
 from portfolios.reconciliation.flows import UNSETTLED
 from portfolios.services.accounts import lag
 from portfolios.services.discrepancies import Finding, Findings
-from portfolios.services.fills import fills_without_fee, fills_without_order
+from portfolios.services.fills import half_told_since
 from providers import catalogue
 from providers.reports import Cursor, FlowSource, Leg, LegKind, LegStatus
 
@@ -36,8 +36,7 @@ def cursors(account: ExchangeAccount, now: datetime) -> tuple[Cursor, ...]:
     That are fills whose fee or order was not told yet, movements that were on their way, and what a new difference may
     be of.
     """
-    half_told = [*fills_without_fee(account, now), *fills_without_order(account, now)]
-    fills_since = min((fill.executed_at for fill in half_told if fill.executed_at), default=now)
+    fills_since = half_told_since(account, now) or now
     pending = account.flows.filter(status__in=UNSETTLED, occurred_at__isnull=False)
     pending_since = pending.order_by("occurred_at").values_list("occurred_at", flat=True).first()
     agreed_at = _agreed_at(account) or now
@@ -80,10 +79,12 @@ def _first_of_flows(account: ExchangeAccount, read: set[tuple[str, str]]) -> lis
 
 def advance_cursors(account: ExchangeAccount, legs: Iterable[Leg], findings: Findings) -> None:
     """Move each cursor as far as its list was read without a gap; tell of what no read can tell any more."""
+    read = [leg for leg in legs if leg.kind in CURSOR_KINDS and leg.status is LegStatus.OBSERVED]
+    if not read:
+        return
+    moved: dict[tuple[str, str], ReadCursor] = {}
     stored = {(cursor.kind, cursor.subject): cursor for cursor in account.cursors.all()}
-    for leg in legs:
-        if leg.kind not in CURSOR_KINDS or leg.status is not LegStatus.OBSERVED:
-            continue
+    for leg in read:
         _note_gap(leg, findings)
         cursor = stored.get((leg.kind, leg.subject))
         if leg.since is None or leg.until is None:
@@ -95,12 +96,17 @@ def advance_cursors(account: ExchangeAccount, legs: Iterable[Leg], findings: Fin
         if leg.since > begins and not is_forgotten:
             continue
         if cursor is None:
-            stored[leg.kind, leg.subject] = ReadCursor.objects.create(
-                account=account, kind=leg.kind, subject=leg.subject, covered_until=leg.until
-            )
-        elif leg.until > cursor.covered_until:
-            cursor.covered_until = leg.until
-            cursor.save(update_fields=["covered_until"])
+            cursor = ReadCursor(account=account, kind=leg.kind, subject=leg.subject)
+        elif leg.until <= cursor.covered_until:
+            continue
+        cursor.pk, cursor.covered_until = None, leg.until
+        stored[leg.kind, leg.subject] = moved[leg.kind, leg.subject] = cursor
+    ReadCursor.objects.bulk_create(
+        moved.values(),
+        update_conflicts=True,
+        unique_fields=("account", "kind", "subject"),
+        update_fields=("covered_until",),
+    )
 
 
 def _note_gap(leg: Leg, findings: Findings) -> None:

@@ -108,10 +108,20 @@ class Findings:
 
     found: list[Finding] = field(default_factory=list)
     judged: set[str] = field(default_factory=set)
+    _live: dict[str, set[str]] | None = field(default=None, repr=False)
 
     def add(self, finding: Finding) -> None:
         self.found.append(finding)
         self.judged.add(finding.key)
+
+    def live(self, account: ExchangeAccount, *codes: Discrepancy.Code) -> set[str]:
+        """Give the keys of what lives of these codes; read once for all that look."""
+        if self._live is None:
+            self._live = {}
+            live = account.discrepancies.filter(state__in=Discrepancy.LIVE).order_by()
+            for code, key in live.values_list("code", "key"):
+                self._live.setdefault(code, set()).add(key)
+        return set().union(*(self._live.get(code, ()) for code in codes))
 
 
 def balance_episode(row: Discrepancy | None) -> BalanceEpisode | None:

@@ -71,9 +71,7 @@ def apply_snapshot(run: SyncRun, legs: Sequence[Leg]) -> Outcome:
     # Before portfolios are opened, which count what their orders lock.
     apply_claim_rules(account)
     outcome.openings_refused = _open_portfolios(portfolios, read.legs, run)
-    # What could not be booked yet would be booked on top of a baseline that holds it.
-    is_booked = not (outcome.orders.problems or has_frozen_orders(account))
-    if account.baseline_at is None and is_booked and _can_be_baseline(read.legs):
+    if account.baseline_at is None and _can_be_baseline(account, read.legs, outcome):
         for leg in balance_legs(read.legs):
             set_baseline(account, leg, run)
     outcome.orders.changed += climb_ladder(
@@ -110,6 +108,8 @@ def _apply_orphans(
     """Store the fills whose order no book knows, nor the exchange when it was asked, or whose order is frozen."""
     listed = [row for rows in reads.account_fills.values() for row in rows]
     read = [listed, *(fill_rows(leg) for leg in reads.fills.values())]
+    if not any(read):
+        return 0
     orders = account.orders.filter(external_id__in=reads.ids, frozen_because="")
     known = set(orders.values_list("symbol", "external_id"))
     loose = [
@@ -132,6 +132,8 @@ def _open_portfolios(portfolios: Iterable[Portfolio], legs: Iterable[Leg], run: 
     held = observed_balances(read[trading])
     refused = 0
     for portfolio in portfolios:
+        if portfolio.initialized:
+            continue
         if not read[trading].complete and portfolio.trading_symbol not in held:
             continue  # unread is not absent
         try:
@@ -145,9 +147,11 @@ def _open_portfolios(portfolios: Iterable[Portfolio], legs: Iterable[Leg], run: 
     return refused
 
 
-def _can_be_baseline(legs: Sequence[Leg]) -> bool:
+def _can_be_baseline(account: ExchangeAccount, legs: Sequence[Leg], outcome: Outcome) -> bool:
     """Whether the balances were read whole, and nothing that they contain is still to be booked."""
-    return bool(balance_legs(legs)) and all(map(_is_settled, legs))
+    is_read = bool(balance_legs(legs)) and all(map(_is_settled, legs))
+    # What could not be booked yet would be booked on top of a baseline that holds it.
+    return is_read and not outcome.orders.problems and not has_frozen_orders(account)
 
 
 def _is_settled(leg: Leg) -> bool:

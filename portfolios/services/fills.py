@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db.models import Q, QuerySet
+
 from portfolios.amounts import exact_sum, plain
 from portfolios.models import Discrepancy, ExchangeAccount, Fill, Order, SyncRun
 from portfolios.models.choices import Severity
@@ -133,10 +135,7 @@ def orphan_key(symbol: str, order_id: str) -> str:
 
 def find_orphans(account: ExchangeAccount, findings: Findings) -> None:
     """Tell of fills whose order is not known, one finding an order."""
-    live = account.discrepancies.filter(
-        state__in=Discrepancy.LIVE, code=Discrepancy.Code.FILL_ORPHAN
-    )
-    findings.judged |= set(live.values_list("key", flat=True))
+    findings.judged |= findings.live(account, Discrepancy.Code.FILL_ORPHAN)
     orders: defaultdict[tuple[str, str], list[Fill]] = defaultdict(list)
     for fill in account.fills.filter(order=None):
         orders[fill.symbol, fill.order_external_id].append(fill)
@@ -161,11 +160,8 @@ def find_orphans(account: ExchangeAccount, findings: Findings) -> None:
 
 def find_missing_fees(account: ExchangeAccount, now: datetime, findings: Findings) -> None:
     """Tell of new fills without a fee, on accounts that pay fees otherwise."""
-    live = account.discrepancies.filter(
-        state__in=Discrepancy.LIVE, code=Discrepancy.Code.FEE_MISSING
-    )
-    findings.judged |= set(live.values_list("key", flat=True))
-    recent = fills_without_fee(account, now)
+    findings.judged |= findings.live(account, Discrepancy.Code.FEE_MISSING)
+    recent = list(fills_without_fee(account, now).select_related("order__portfolio"))
     if not recent or not account.fills.exclude(fees=[]).exists():
         return
     by_order: defaultdict[int, list[Fill]] = defaultdict(list)
@@ -190,15 +186,16 @@ def find_missing_fees(account: ExchangeAccount, now: datetime, findings: Finding
         )
 
 
-def fills_without_fee(account: ExchangeAccount, now: datetime) -> list[Fill]:
+def half_told_since(account: ExchangeAccount, now: datetime) -> datetime | None:
+    """Tell when the first of the recent fills was made that were told without their fee, or the id of their order."""
+    has_no_order = Q(order=None, order_external_id="")
+    recent = account.fills.filter(Q(fees=[]) | has_no_order, executed_at__gt=now - TOLD_LATE)
+    return recent.order_by("executed_at").values_list("executed_at", flat=True).first()
+
+
+def fills_without_fee(account: ExchangeAccount, now: datetime) -> QuerySet[Fill]:
     recent = account.fills.filter(fees=[], executed_at__gt=now - TOLD_LATE)
-    return list(recent.select_related("order__portfolio").order_by("executed_at", "pk"))
-
-
-def fills_without_order(account: ExchangeAccount, now: datetime) -> list[Fill]:
-    """List the recent fills that were told without the id of their order."""
-    recent = account.fills.filter(order=None, order_external_id="", executed_at__gt=now - TOLD_LATE)
-    return list(recent.order_by("executed_at", "pk"))
+    return recent.order_by("executed_at", "pk")
 
 
 def fee_rows(fees: Iterable[FeeReport]) -> list[dict[str, str]]:

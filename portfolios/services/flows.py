@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import product
+from operator import attrgetter
 from typing import Any, Final
 
 from portfolios.amounts import amount, difference, exact_sum
@@ -68,8 +69,9 @@ def sync_flows(
         _note_what_was_held(account, stored.values(), decided)
     for flow in news:
         book_flow(flow, run)
-    booked = _book_what_is_held(account, run)
-    _find_flows(account, findings)
+    known = sorted({flow.pk: flow for flow in stored.values()}.values(), key=attrgetter("pk"))
+    booked = _book_what_is_held(known, run)
+    _find_flows(account, known, findings)
     return len(news) + booked
 
 
@@ -200,16 +202,22 @@ def _may_have_been_held(flow: Flow, baseline_at: datetime) -> bool:
     return report.occurred_at is not None and baseline_at - report.occurred_at <= _LEAVES_WITHIN
 
 
-def _book_what_is_held(account: ExchangeAccount, run: SyncRun) -> int:
+def _book_what_is_held(flows: Iterable[Flow], run: SyncRun) -> int:
     """Book withdrawals on their way that the account still holds, though their time is that of the baseline or before.
 
     Told to the second only, they may have been asked for after it. The read of `run` tells: what is in use beyond its
     orders is all of what is on its way, so the exchange locks it until it leaves, and the baseline contains it.
     """
-    on_way = account.flows.filter(kind=FlowKind.WITHDRAWAL, status=FlowStatus.PENDING)
+    on_way = [
+        flow
+        for flow in flows
+        if flow.kind == FlowKind.WITHDRAWAL and flow.status == FlowStatus.PENDING
+    ]
     booked = 0
-    for flow in on_way.filter(in_baseline=True):
-        of_asset = on_way.filter(asset=flow.asset, wallet=flow.wallet)
+    for flow in [flow for flow in on_way if flow.in_baseline]:
+        of_asset = [
+            each for each in on_way if (each.asset, each.wallet) == (flow.asset, flow.wallet)
+        ]
         left = exact_sum(done_effect(each) for each in of_asset).copy_negate()
         if left > 0 and _locked_beyond_orders(flow, run) == left:
             flow.in_baseline = False
@@ -282,11 +290,11 @@ def pending_sums(account: ExchangeAccount, asset: str) -> set[Decimal]:
     }
 
 
-def _find_flows(account: ExchangeAccount, findings: Findings) -> None:
+def _find_flows(account: ExchangeAccount, flows: Iterable[Flow], findings: Findings) -> None:
     codes = (Discrepancy.Code.FLOW_UNCLASSIFIED, Discrepancy.Code.FLOW_PENDING)
-    live = account.discrepancies.filter(state__in=Discrepancy.LIVE, code__in=codes)
-    findings.judged |= set(live.values_list("key", flat=True))
-    for flow in account.flows.filter(in_baseline=False, kind=FlowKind.OTHER):
+    findings.judged |= findings.live(account, *codes)
+    later = [flow for flow in flows if not flow.in_baseline]
+    for flow in (flow for flow in later if flow.kind == FlowKind.OTHER):
         findings.add(
             Finding(
                 key=f"flow:{flow.pk}",
@@ -298,9 +306,9 @@ def _find_flows(account: ExchangeAccount, findings: Findings) -> None:
                 cause=f"the exchange calls it {flow.raw_kind}",
             )
         )
-    for flow in account.flows.filter(in_baseline=False, status__in=UNSETTLED).exclude(
-        kind=FlowKind.OTHER
-    ):
+    for flow in later:
+        if flow.kind == FlowKind.OTHER or flow.status not in UNSETTLED:
+            continue
         findings.add(
             Finding(
                 key=f"flow:{flow.pk}:pending",

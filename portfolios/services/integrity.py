@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal, Inexact, InvalidOperation
 from typing import Any, Final
 
@@ -68,7 +67,7 @@ class _Listed(Aggregate):
 def check_integrity(account: ExchangeAccount, run: SyncRun | None) -> bool:
     """Prove what is stored of `account` before anything is booked on it; whether it may be.
 
-    The sums of positions and fills are checked each time, everything as `verify_books` does once an hour and while the
+    The sums of positions and fills are checked each time, everything as `verify_books` does once a day and while the
     account is read-only. At the first break it becomes read-only, with an incident and a discrepancy that names the
     numbers; found whole again, it is so no more.
 
@@ -77,23 +76,19 @@ def check_integrity(account: ExchangeAccount, run: SyncRun | None) -> bool:
     run : SyncRun or None
         The run that is about to book; None if a person asks, who gets the whole check.
     """
-    is_thorough = run is None or bool(account.read_only_because) or _is_first_of_its_hour(run)
+    is_thorough = run is None or bool(account.read_only_because) or _is_first_of_its_day(run)
     found = first_break(account, is_thorough=is_thorough)
     if found is not None or account.read_only_because:
         _note(account, found, run)
     return found is None
 
 
-def _is_first_of_its_hour(run: SyncRun) -> bool:
+def _is_first_of_its_day(run: SyncRun) -> bool:
     earlier = run.account.runs.filter(pk__lt=run.pk).order_by("-pk")
     latest = earlier.values_list("queued_at", flat=True).first()
     if latest is None:  # nothing of ours was stored by a run yet
         return False
-    return _hour(latest) != _hour(run.queued_at)
-
-
-def _hour(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)
+    return latest.date() != run.queued_at.date()
 
 
 @transaction.atomic
@@ -157,20 +152,21 @@ def _breaks(account: ExchangeAccount, *, is_thorough: bool) -> Iterator[Break]:
 
 
 def _unequal_positions(account: ExchangeAccount) -> Iterator[Break]:
-    for check, column in ((Check.POSITION, "amount"), (Check.COST, "cost")):
-        booked = _sums(account.ledger_entries.all(), column)
-        try:
-            stored = _sums(account.positions.all(), column)
-        except UnreadableAmount as e:
-            yield Break(check, str(e))
-            return
-        for (owner, asset), is_amount, should_be in unequal(stored, booked):
+    checks = {"amount": Check.POSITION, "cost": Check.COST}
+    booked = _sums(account.ledger_entries.all(), *checks)
+    try:
+        stored = _sums(account.positions.all(), *checks)
+    except UnreadableAmount as e:
+        yield Break(Check.POSITION, str(e))
+        return
+    for column, check in checks.items():
+        for (owner, asset), is_amount, should_be in unequal(stored[column], booked[column]):
             name = account.portfolios.filter(pk=owner or 0).values_list("name", flat=True).first()
             yield _break(Difference(check, is_amount, should_be, asset, owner), name)
 
 
-def _sums(rows: QuerySet[Any], column: str) -> dict[Owned, Decimal]:
-    """Sum a column by owner and asset in one query, exactly.
+def _sums(rows: QuerySet[Any], *columns: str) -> dict[str, dict[Owned, Decimal]]:
+    """Sum each of the columns by owner and asset, in one query and exactly.
 
     Raises
     ------
@@ -178,8 +174,12 @@ def _sums(rows: QuerySet[Any], column: str) -> dict[Owned, Decimal]:
         If one of its values is no number.
     """
     groups = rows.order_by().values_list("portfolio_id", "asset")
-    listed = groups.annotate(listed=_Listed(Cast(F(column), TextField())))
-    return {(owner, asset): _sum(text, asset) for owner, asset, text in listed}
+    texts = {f"all_{column}": _Listed(Cast(F(column), TextField())) for column in columns}
+    sums: dict[str, dict[Owned, Decimal]] = {column: {} for column in columns}
+    for owner, asset, *listed in groups.annotate(**texts):
+        for column, text in zip(columns, listed, strict=True):
+            sums[column][owner, asset] = _sum(text, asset)
+    return sums
 
 
 def _sum(listed: str | None, name: str) -> Decimal:
@@ -291,7 +291,7 @@ def _rebuild_orders(account: ExchangeAccount) -> Iterator[Rebuilt]:
 def _rebuild_positions(account: ExchangeAccount) -> Iterator[Rebuilt]:
     names = dict(account.portfolios.values_list("pk", "name"))
     entries = account.ledger_entries.all()
-    booked = {column: _sums(entries, column) for column in ("amount", "cost")}
+    booked = _sums(entries, "amount", "cost")
     texts = [Cast(column, TextField()) for column in booked]
     rows = account.positions.order_by("pk").values_list("portfolio_id", "asset", *texts)
     stored = {(owner, asset): before for owner, asset, *before in rows}
@@ -314,7 +314,7 @@ def _rebuild_positions(account: ExchangeAccount) -> Iterator[Rebuilt]:
 
 def _rebuild_gains(account: ExchangeAccount) -> Iterator[Rebuilt]:
     booked: defaultdict[int | None, Decimal] = defaultdict(Decimal)
-    for (owner, _asset), gain in _sums(account.ledger_entries.all(), "gain").items():
+    for (owner, _asset), gain in _sums(account.ledger_entries.all(), "gain")["gain"].items():
         booked[owner] = exact_sum((booked[owner], gain))
     texts = account.portfolios.values_list("pk", "name", Cast("realized_gain", TextField()))
     for pk, name, before in list(texts):

@@ -124,10 +124,9 @@ def judgement_of(row: Row) -> Judgement:
 def store_content(account: ExchangeAccount, rows: Rows) -> JudgedContent:
     text = json.dumps(rows, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(text.encode()).hexdigest()
-    content, _ = JudgedContent.objects.get_or_create(
-        account=account, digest=digest, defaults={"rows": rows}
-    )
-    return content
+    # The account is locked: nobody else stores it in between.
+    found = JudgedContent.objects.filter(account=account, digest=digest).only("digest").first()
+    return found or JudgedContent.objects.create(account=account, digest=digest, rows=rows)
 
 
 def recomputed(snapshot: JudgedSnapshot) -> Rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
@@ -15,23 +15,29 @@ from portfolios.models import ExchangeAccount, LegContent, StoredLeg, SyncRun
 from providers.redaction import one_line
 from providers.reports import FeeReport, Leg, Row
 
+PlainRows = list[dict[str, Any]]
+
 
 def store_legs(run: SyncRun, legs: Iterable[Leg]) -> None:
     """Store the legs of `run`; call it before anything is concluded from them."""
-    StoredLeg.objects.bulk_create(_stored_leg(run, leg) for leg in legs)
+    read = [(leg, *_written(leg.rows)) for leg in legs]
+    contents = _contents(run.account, {digest: rows for _leg, digest, rows in read if rows})
+    StoredLeg.objects.bulk_create(
+        _stored_leg(run, leg, contents.get(digest)) for leg, digest, _rows in read
+    )
 
 
-def leg_rows(leg: StoredLeg) -> list[dict[str, Any]]:
+def leg_rows(leg: StoredLeg) -> PlainRows:
     """Return the rows of a stored leg in plain values: amounts as text, times in ISO 8601."""
-    rows: list[dict[str, Any]] = leg.content.rows if leg.content else []
+    rows: PlainRows = leg.content.rows if leg.content else []
     return rows
 
 
-def _stored_leg(run: SyncRun, leg: Leg) -> StoredLeg:
+def _stored_leg(run: SyncRun, leg: Leg, content: LegContent | None) -> StoredLeg:
     error = leg.error
     return StoredLeg(
         run=run,
-        content=_content(run.account, leg.rows) if leg.rows else None,
+        content=content,
         kind=leg.kind,
         subject=one_line(leg.subject, 128),
         status=leg.status,
@@ -50,14 +56,23 @@ def _stored_leg(run: SyncRun, leg: Leg) -> StoredLeg:
     )
 
 
-def _content(account: ExchangeAccount, rows: tuple[Row, ...]) -> LegContent:
-    stored = [_plain_row(row) for row in rows]
-    text = json.dumps(stored, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    content, _ = LegContent.objects.get_or_create(
-        account=account, digest=digest, defaults={"rows": stored}
-    )
-    return content
+def _written(rows: Iterable[Row]) -> tuple[str, PlainRows]:
+    """Write rows in plain values, with a digest of them."""
+    plain_rows = [_plain_row(row) for row in rows]
+    text = json.dumps(plain_rows, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest(), plain_rows
+
+
+def _contents(account: ExchangeAccount, rows: Mapping[str, PlainRows]) -> dict[str, LegContent]:
+    """Find the contents by digest, and store those that are new; the account is locked, so nobody else does."""
+    stored = account.leg_contents.filter(digest__in=list(rows)).only("digest")
+    contents = {content.digest: content for content in stored}
+    new = [
+        LegContent(account=account, digest=digest, rows=plain_rows)
+        for digest, plain_rows in rows.items()
+        if digest not in contents
+    ]
+    return contents | {content.digest: content for content in LegContent.objects.bulk_create(new)}
 
 
 def _plain_row(row: Row | FeeReport) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -27,7 +27,7 @@ from portfolios.reconciliation.locks import (
 )
 from portfolios.reconciliation.verdicts import Verdict
 from portfolios.services.accounts import lag
-from portfolios.services.asset_rules import Rules, rules_of
+from portfolios.services.asset_rules import Rules
 from portfolios.services.discrepancies import Finding, Findings
 from portfolios.services.ledger import order_facts, stored_fees
 from providers.mapping import base_and_quote
@@ -57,8 +57,19 @@ _BY_WALLET: Final = (
 )
 
 
+def used_by_wallet(
+    account: ExchangeAccount, legs: Sequence[Leg], rules: Rules
+) -> dict[str, dict[str, UsedJudgement]]:
+    """Judge `used` of every asset of every wallet whose balances one run read."""
+    return {
+        leg.subject: used_judgements(account, leg, legs, rules)
+        for leg in legs
+        if leg.kind is LegKind.BALANCES and leg.status is LegStatus.OBSERVED
+    }
+
+
 def used_judgements(
-    account: ExchangeAccount, leg: Leg, legs: Iterable[Leg] | None = None
+    account: ExchangeAccount, leg: Leg, legs: Sequence[Leg] | None, rules: Rules
 ) -> dict[str, UsedJudgement]:
     """Judge `used` of every asset that a read of balances tells of, by the orders that the books know.
 
@@ -67,7 +78,7 @@ def used_judgements(
 
     Parameters
     ----------
-    legs : iterable of Leg or None
+    legs : sequence of Leg or None
         All legs of the same run: an order that they do not tell of is doubtful, and unless all lists of open orders
         were read whole nothing can be said. None: the books' orders are taken as told.
     """
@@ -75,14 +86,13 @@ def used_judgements(
         return {}
     seen = None
     if legs is not None:
-        read = list(legs)
-        if not _are_orders_read(read):
+        if not _are_orders_read(legs):
             return {
                 asset: UsedJudgement(Verdict.NOT_VERIFIABLE, ZERO, None, ZERO, ORDERS_NOT_READ)
-                for asset in rules_of(account).counted(_reported(leg))
+                for asset in rules.counted(_reported(leg))
             }
-        seen = _open_orders(read)
-    return _judgements(account, leg, rules_of(account), seen)
+        seen = _open_orders(legs)
+    return _judgements(account, leg, rules, seen)
 
 
 def _judgements(
@@ -180,7 +190,11 @@ def _shares(
 
 
 def lock_findings(
-    account: ExchangeAccount, legs: Iterable[Leg], now: datetime, findings: Findings
+    account: ExchangeAccount,
+    legs: Sequence[Leg],
+    rules: Rules,
+    used: Mapping[str, Mapping[str, UsedJudgement]],
+    findings: Findings,
 ) -> None:
     """Find balances that are not what the orders lock or that contradict themselves; none is certain at one look.
 
@@ -189,22 +203,16 @@ def lock_findings(
 
     Parameters
     ----------
-    now : datetime
-        When the look is made; what the balances may show is reckoned from when they were asked for.
+    used : Mapping of str to Mapping
+        What `used_by_wallet` says of the same legs.
     """
-    read = list(legs)
-    rules = rules_of(account)
-    live = set(
-        account.discrepancies.filter(state__in=Discrepancy.LIVE, code__in=_BY_WALLET).values_list(
-            "key", flat=True
-        )
-    )
-    are_orders_read, seen = _are_orders_read(read), _open_orders(read)
-    for leg in read:
+    live = findings.live(account, *_BY_WALLET)
+    are_orders_read = _are_orders_read(legs)
+    for leg in legs:
         if leg.kind is LegKind.BALANCES and leg.status is LegStatus.OBSERVED:
             _find_contradictions(leg, rules, live, findings)
-            if are_orders_read and leg.subject == account.wallets[0]:
-                _find_mismatches(account, leg, rules, findings, seen)
+            if are_orders_read:
+                _find_mismatches(account, leg, rules, used.get(leg.subject, {}), findings)
     if are_orders_read and account.baseline_at is not None:
         _find_external_locks(account, findings)
 
@@ -296,14 +304,14 @@ def _find_mismatches(
     account: ExchangeAccount,
     leg: Leg,
     rules: Rules,
+    used_by_asset: Mapping[str, UsedJudgement],
     findings: Findings,
-    seen: Collection[OrderKey],
 ) -> None:
     held = rules.counted(_reported(leg))
     are_movements_read = account.full_read_at is not None and (
         account.full_read_at >= leg.requested_at
     )
-    for asset, judged in _judgements(account, leg, rules, seen).items():
+    for asset, judged in used_by_asset.items():
         key = f"used:{leg.subject}:{asset}"
         if judged.verdict is not Verdict.NOT_VERIFIABLE:
             findings.judged.add(key)

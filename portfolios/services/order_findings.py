@@ -171,7 +171,7 @@ def find_fills_ahead(
         What is known of the order without these fills.
     """
     has_ended = told.status.is_terminal and told.status is not OrderStatus.LAPSED
-    of_fills = exact_sum(order.fills.values_list("amount", flat=True))
+    of_fills = amount_of_fills(order)
     figure = _told_filled(order, told, reports) if has_ended and of_fills else None
     if figure is None or of_fills <= figure:
         return False
@@ -199,10 +199,14 @@ def _told_filled(order: Order, told: OrderState, reports: Sequence[OrderReport])
     return told.filled if told.raw_status and not untold.exists() else None
 
 
+def amount_of_fills(order: Order) -> Decimal:
+    return exact_sum(fill.amount for fill in order.fills.all())
+
+
 def _find_gap(order: Order, state: OrderState, fills: Leg | None, findings: Findings) -> None:
     """Tell of an ended order whose fills do not add up; that nobody asks for them any more resolves nothing."""
     key = _key(order, "fills")
-    of_fills = exact_sum(order.fills.values_list("amount", flat=True))
+    of_fills = amount_of_fills(order)
     if not state.status.is_terminal or covers(of_fills, order.opening_filled, state.filled):
         findings.judged.add(key)
         return

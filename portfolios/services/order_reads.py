@@ -120,6 +120,8 @@ def unknown_orders(account: ExchangeAccount, reads: OrderReads) -> dict[OrderId,
 
     Of an id that a book has with another symbol, and that was never told with that, it is not: one of both is wrong.
     """
+    if not reads.reports:
+        return {}
     told: defaultdict[OrderId, list[OrderReport]] = defaultdict(list)
     for report in (report for reports in reads.reports.values() for report in reports):
         told[report.symbol, report.external_id].append(report)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q, QuerySet, prefetch_related_objects
 from django.utils import timezone
 
 from portfolios.amounts import difference, exact_sum
@@ -35,6 +35,7 @@ from portfolios.services.fills import fee_rows, fill_rows, orphan_key, store_fil
 from portfolios.services.incidents import record_incident
 from portfolios.services.ledger import book_order, fill_report, stored_fees
 from portfolios.services.order_findings import (
+    amount_of_fills,
     find_fills_ahead,
     find_in_report,
     find_in_state,
@@ -144,11 +145,11 @@ def sync_orders(
     next from its turn.
     """
     outcome = OrdersOutcome()
-    orders = account.orders.filter(portfolio=portfolio).select_related("account", "portfolio")
-    reported = orders.filter(Q(external_id__in=reads.ids) | Q(pk__in=list(reads.acknowledged)))
-    waiting = orders.filter(status__in=OPEN_STATUSES)
-    found = (waiting | reported).distinct().order_by("created_at", "external_id", "pk")
-    for order in found:
+    orders = account.orders.filter(portfolio=portfolio)
+    is_reported = Q(external_id__in=reads.ids) | Q(pk__in=list(reads.acknowledged))
+    found = orders.filter(Q(status__in=OPEN_STATUSES) | is_reported)
+    for order in found.order_by("created_at", "external_id", "pk"):
+        order.portfolio = portfolio
         _sync_order(order, reads, run, outcome, findings)
     _count_denials(orders, reads.denied)
     return outcome
@@ -248,6 +249,8 @@ def apply_facts(
     was_missing = order.missing_since is not None and bool(reports)
     merged = _with_reports(order, known, reports, findings)
     stored = store_fills(order, fills, run)
+    # Read once for all that follows.
+    prefetch_related_objects([order], "fills")
     findings.found += stored.findings
     _correct_opening(order, merged, reports)
     told, merged = merged, _with_fills(merged, order)
@@ -291,7 +294,7 @@ def _correct_opening(order: Order, state: OrderState, reports: Sequence[OrderRep
     baseline_at = order.account.baseline_at
     if baseline_at is None or not order.opening_filled or order.book_values:
         return
-    fills = list(order.fills.values_list("amount", "executed_at"))
+    fills = [(fill.amount, fill.executed_at) for fill in order.fills.all()]
     if not fills and all(report.filled is None for report in reports):
         return  # nothing new is told
     if exact_sum(amount for amount, _ in fills) > state.filled:
@@ -329,7 +332,7 @@ def _fills_wanted(
     is_ahead: bool,
 ) -> int:
     """How many more syncs ask for the fills. A failed read is none; a market that lists no fills is not asked again."""
-    known = exact_sum(order.fills.values_list("amount", flat=True))
+    known = amount_of_fills(order)
     is_told = all(report.filled is not None for report in reports) or not state.status.is_terminal
     if not reports and order.fills_wanted:
         is_told = False  # nothing was said of the order itself

@@ -52,6 +52,8 @@ from providers.reports import (
 log = structlog.get_logger(__name__)
 # What booking a row may take on a slow machine, generously.
 SECONDS_A_ROW = 0.1
+# Seconds between two writes of how far a read has come.
+SHOWN_EVERY = 0.3
 # Without a key that can be opened, nothing was asked of the exchange.
 NOT_THE_EXCHANGES_WORD = ("CredentialMissing", "CredentialUnreadable")
 # A skipped leg of this name stands for all symbols that were not asked for.
@@ -74,29 +76,49 @@ def execute_runs(run_ids: Iterable[int]) -> None:
                 jobs.append(job)
                 waiting[run.account.label] = run
         with closing(fetch_snapshots(jobs, idle_after=_renewal_seconds())) as events:
-            _follow(events, waiting)
+            _Fetching(waiting).follow(events)
 
 
-def _follow(events: Iterable[Progress | Snapshot | None], waiting: dict[str, SyncRun]) -> None:
-    renewed = time.monotonic()
-    for event in events:
-        try:
-            if time.monotonic() - renewed >= _renewal_seconds():
-                runs.renew_leases(waiting.values())
-                renewed = time.monotonic()
-            _take(event, waiting)
-        except Exception:  # a run that could not be written is healed later; the others go on
-            log.exception("event_lost")
+class _Fetching:
+    """The runs whose accounts are being read; their leases are held and their progress is shown meanwhile."""
 
+    def __init__(self, waiting: dict[str, SyncRun]) -> None:
+        self._waiting = waiting
+        self._leased_until = time.monotonic() + 2 * _renewal_seconds()
+        self._shown: dict[str, float] = {}
 
-def _take(event: Progress | Snapshot | None, waiting: dict[str, SyncRun]) -> None:
-    if isinstance(event, Progress):
-        runs.show_progress(waiting[event.account], Stage.FETCHING, event.done, event.total)
-    elif isinstance(event, Snapshot):
-        rows = sum(len(leg.rows) for leg in event.legs)
-        # Nobody renews while a large account is booked.
-        runs.renew_leases(waiting.values(), beyond=rows * SECONDS_A_ROW)
-        finish_run(waiting.pop(event.request.account), event)
+    def follow(self, events: Iterable[Progress | Snapshot | None]) -> None:
+        for event in events:
+            try:
+                self._hold(_renewal_seconds())
+                self._take(event)
+            except Exception:  # a run that could not be written is healed later; the others go on
+                log.exception("event_lost")
+
+    def _take(self, event: Progress | Snapshot | None) -> None:
+        if isinstance(event, Progress):
+            self._show(event)
+        elif isinstance(event, Snapshot):
+            rows = sum(len(leg.rows) for leg in event.legs)
+            # Nobody renews while a large account is booked.
+            self._hold(_renewal_seconds() + rows * SECONDS_A_ROW)
+            finish_run(self._waiting.pop(event.request.account), event)
+
+    def _hold(self, seconds: float) -> None:
+        """Make sure that all leases last for `seconds` yet."""
+        now = time.monotonic()
+        if self._leased_until < now + seconds:
+            beyond = max(seconds - _renewal_seconds(), 0)
+            runs.renew_leases(self._waiting.values(), beyond=beyond)
+            self._leased_until = now + 2 * _renewal_seconds() + beyond
+
+    def _show(self, event: Progress) -> None:
+        """Write how far a read has come, no oftener than a page asks for it."""
+        now = time.monotonic()
+        if now - self._shown.get(event.account, -SHOWN_EVERY) >= SHOWN_EVERY:
+            self._shown[event.account] = now
+            run = self._waiting[event.account]
+            runs.show_progress(run, Stage.FETCHING, event.done, event.total)
 
 
 def _renewal_seconds() -> float:
@@ -168,8 +190,7 @@ def _bring_up_to_date(run: SyncRun, snapshot: Snapshot) -> None:
         runs.show_progress(run, Stage.APPLYING)
         outcome = apply_snapshot(run, legs)
         runs.show_progress(run, Stage.JUDGING)
-        _judge(run, snapshot, outcome)
-        _close(run, legs, outcome)
+        _judge_and_close(run, snapshot, outcome)
     except runs.LeaseLost:
         raise
     except Exception as e:  # a fault of ours must not leave the run open
@@ -189,8 +210,13 @@ def _may_be_booked(run: SyncRun, legs: Sequence[Leg]) -> bool:
 
 
 @transaction.atomic
-def _judge(run: SyncRun, snapshot: Snapshot, outcome: Outcome) -> None:
-    account = runs.lock_account(run)
+def _judge_and_close(run: SyncRun, snapshot: Snapshot, outcome: Outcome) -> None:
+    account = run.account = runs.lock_account(run)
+    _judge(account, run, snapshot, outcome)
+    _close(run, snapshot.legs, outcome)
+
+
+def _judge(account: ExchangeAccount, run: SyncRun, snapshot: Snapshot, outcome: Outcome) -> None:
     _note_depth(account, snapshot, is_moved=outcome.is_moved)
     settle_baseline(account, outcome.legs, run)
     now = timezone.now()
@@ -226,9 +252,7 @@ def _is_read_list(leg: Leg) -> bool:
     return is_left_out or (leg.status is LegStatus.OBSERVED and leg.complete)
 
 
-@transaction.atomic
 def _close(run: SyncRun, legs: Sequence[Leg], outcome: Outcome) -> None:
-    runs.lock_account(run)
     telling = _without_old_denials(run.account, legs)
     troubled = [leg for leg in telling if leg.error and leg.status is not LegStatus.UNSUPPORTED]
     for leg in troubled:

@@ -47,6 +47,7 @@ def believed(account: ExchangeAccount, legs: Sequence[Leg], findings: Findings) 
 
     A read that books explain is believed at once. Single orders are never set aside.
     """
+    kept = {(row.kind, row.subject): row for row in account.quarantines.all()}
     taken = []
     is_plausible = True
     for leg in legs:
@@ -54,7 +55,7 @@ def believed(account: ExchangeAccount, legs: Sequence[Leg], findings: Findings) 
             taken.append(leg)
             continue
         why = _why_not(account, leg, legs)
-        if _is_set_aside(account, leg, why, findings):
+        if _is_set_aside(account, leg, why, kept.get((leg.kind, leg.subject)), findings):
             is_plausible = False
             leg = _without_rows(leg, why)
         taken.append(leg)
@@ -109,8 +110,9 @@ def _known_to_have_ended(legs: Sequence[Leg]) -> set[str]:
     }
 
 
-def _is_set_aside(account: ExchangeAccount, leg: Leg, why: str, findings: Findings) -> bool:
-    kept = account.quarantines.filter(kind=leg.kind, subject=leg.subject).first()
+def _is_set_aside(
+    account: ExchangeAccount, leg: Leg, why: str, kept: Quarantine | None, findings: Findings
+) -> bool:
     key = f"implausible:{leg.kind}:{leg.subject}"
     if not why:
         if kept is not None:

@@ -21,7 +21,7 @@ from portfolios.reconciliation.verdicts import (
     tolerance,
 )
 from portfolios.services.accounts import lag
-from portfolios.services.asset_rules import Rules, rules_of
+from portfolios.services.asset_rules import Rules
 from portfolios.services.baselines import Doubt, baseline_doubts
 from portfolios.services.effects import (
     balance_legs,
@@ -97,8 +97,7 @@ class JudgedRead:
         )
 
 
-def books_of(account: ExchangeAccount) -> Books:
-    rules = rules_of(account)
+def books_of(account: ExchangeAccount, rules: Rules) -> Books:
     known: dict[str, set[str]] = {}
     for wallet, asset in account.balances.values_list("wallet", "asset"):
         known.setdefault(wallet, set()).add(asset)

@@ -7,8 +7,9 @@ import pytest
 from django.utils import timezone
 
 from portfolios.models import ExchangeAccount, Portfolio, Position
+from portfolios.services.asset_rules import Rules, rules_of
 from portfolios.services.discrepancies import Finding, Findings
-from portfolios.services.locks import lock_findings, used_judgements
+from portfolios.services.locks import lock_findings, used_by_wallet, used_judgements
 from providers.reports import BalanceReport, FlowKind, FlowStatus, Leg, LegKind, OrderStatus
 from tests.builders import (
     NOON,
@@ -57,14 +58,15 @@ def found_by(account: ExchangeAccount, *legs: Leg) -> list[Finding]:
 
 
 def judged_by(account: ExchangeAccount, *legs: Leg) -> Findings:
-    findings = Findings()
-    lock_findings(account, legs, timezone.now(), findings)
+    findings, rules = Findings(), rules_of(account)
+    lock_findings(account, legs, rules, used_by_wallet(account, legs, rules), findings)
     return findings
 
 
 def verdict(account: ExchangeAccount, used: str | None, asset: str = "EUR") -> str:
     leg = held("80", used, "100", asset)
-    return used_judgements(account, leg, [open_orders(make_order_report("1")), leg])[asset].verdict
+    legs = [open_orders(make_order_report("1")), leg]
+    return used_judgements(account, leg, legs, rules_of(account))[asset].verdict
 
 
 def test_what_the_orders_lock_is_verified(alpha: Portfolio) -> None:
@@ -178,7 +180,10 @@ def test_an_alias_is_in_use_as_the_asset_it_counts_as(alpha: Portfolio) -> None:
         LDEUR=BalanceReport("LDEUR", D(0), D(5), D(5)),
     )
 
-    assert used_judgements(alpha.account, leg)["EUR"].verdict == "VERIFIED"
+    assert (
+        used_judgements(alpha.account, leg, None, rules_of(alpha.account))["EUR"].verdict
+        == "VERIFIED"
+    )
 
 
 def test_an_asset_that_a_whole_read_does_not_list_has_nothing_in_use(alpha: Portfolio) -> None:
@@ -190,7 +195,7 @@ def test_an_asset_that_a_whole_read_does_not_list_has_nothing_in_use(alpha: Port
 def test_orders_lock_in_the_trading_wallet_only(alpha: Portfolio) -> None:
     funding = observed(LegKind.BALANCES, [BalanceReport("EUR", D(0), D(7), D(7))], subject="fund")
 
-    assert used_judgements(alpha.account, funding) == {}
+    assert used_judgements(alpha.account, funding, None, Rules()) == {}
     assert found_by(alpha.account, open_orders(make_order_report("1")), funding) == []
 
 
@@ -211,7 +216,10 @@ def test_while_open_orders_are_not_all_read_used_is_not_judged(
     findings = judged_by(alpha.account, *orders, leg)
     assert "used:spot:EUR" not in findings.judged
     assert findings.found == []
-    assert used_judgements(alpha.account, leg, [*orders, leg])["EUR"].verdict == "NOT_VERIFIABLE"
+    assert (
+        used_judgements(alpha.account, leg, [*orders, leg], Rules())["EUR"].verdict
+        == "NOT_VERIFIABLE"
+    )
 
 
 def test_what_free_and_used_leave_of_the_total_is_told(account: ExchangeAccount) -> None:
