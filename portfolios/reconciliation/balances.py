@@ -52,6 +52,8 @@ class Evidence:
         What may have to be added to the books while the baseline is not settled.
     corrections : tuple of Decimal
         The same, each amount that it may be.
+    is_listed : bool
+        Whether it is nothing or one of `corrections`, and no other amount within `doubt`.
     """
 
     total: Decimal | None
@@ -64,6 +66,7 @@ class Evidence:
     on_way: tuple[Decimal, ...] = ()
     doubt: Interval = field(default=NONE)
     corrections: tuple[Decimal, ...] = ()
+    is_listed: bool = False
 
     @property
     def booked(self) -> Interval:
@@ -80,8 +83,19 @@ class Evidence:
 def judged(evidence: Evidence) -> Judgement:
     """Judge as if all that happened up to the read were known.
 
-    It differs beyond doubt if it does whatever of the movements on their way the exchange has counted.
+    It differs beyond doubt if it does whatever of the movements on their way the exchange has counted, and whatever of
+    the trades about its time the baseline contains.
     """
+    found = _judged_on_all_ways(evidence)
+    if found.verdict is not Verdict.CONSISTENT or not evidence.is_listed:
+        return found
+    sure = replace(evidence, corrections=(), is_listed=False)
+    baselines = [replace(sure, doubt=Interval.of(each)) for each in (ZERO, *evidence.corrections)]
+    differs = all(_judged_on_all_ways(each).verdict is Verdict.DIFFERS for each in baselines)
+    return replace(found, verdict=Verdict.DIFFERS) if differs else found
+
+
+def _judged_on_all_ways(evidence: Evidence) -> Judgement:
     if not evidence.on_way:
         return _judged(evidence)
     ways = [_judged(replace(evidence, pending=amount, on_way=())) for amount in evidence.on_way]

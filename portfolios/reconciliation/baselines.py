@@ -86,6 +86,15 @@ def baseline_corrections(
     return tuple(found.values())
 
 
+def are_all_listed(trades: Iterable[Trade], window: Window, lag: timedelta) -> bool:
+    """Whether `baseline_corrections` leaves no mixture out; of many trades within a second it mixes only some."""
+    times = sorted(trade.at for trade in trades if window.low - lag < trade.at <= window.high)
+    return all(
+        last - first >= MAY_SWAP
+        for first, last in zip(times, times[_MOST_SWAPPED + 1 :], strict=False)
+    )
+
+
 def _swapped(shown: Sequence[Trade]) -> Iterator[tuple[int, ...]]:
     """List which of `shown` the exchange may have posted after the last of them."""
     last = len(shown) - 1

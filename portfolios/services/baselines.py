@@ -16,6 +16,7 @@ from portfolios.models import ExchangeAccount, LedgerEntry, Order, StoredLeg, Sy
 from portfolios.reconciliation.balances import NONE
 from portfolios.reconciliation.baselines import (
     Trade,
+    are_all_listed,
     baseline_corrections,
     baseline_interval,
     settled_baseline,
@@ -165,10 +166,17 @@ def _residuals(account: ExchangeAccount, leg: Leg) -> dict[str, Decimal]:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """What may have to be added to the books of one asset, since the baseline is not settled."""
+    """What may have to be added to the books of one asset, since the baseline is not settled.
+
+    Parameters
+    ----------
+    is_listed : bool
+        Whether it is nothing or one of `corrections`, and no other amount within the interval.
+    """
 
     interval: Interval = NONE
     corrections: tuple[Decimal, ...] = ()
+    is_listed: bool = False
 
 
 def baseline_doubts(account: ExchangeAccount) -> dict[str, Doubt]:
@@ -180,13 +188,14 @@ def baseline_doubts(account: ExchangeAccount) -> dict[str, Doubt]:
         return {}
     streams = _trades(account, window)
     corrections = _mixtures(account, streams, window)
+    is_listed = all(are_all_listed(trades, window, lag(account)) for trades in streams)
     doubts = {}
     for asset in sorted(
         {asset for trades in streams for trade in trades for asset in trade.amounts}
     ):
         amounts = {each[asset] for each in corrections if asset in each}
         interval = _interval(account, asset, streams, window)
-        doubts[asset] = Doubt(interval, tuple(sorted(amounts)))
+        doubts[asset] = Doubt(interval, tuple(sorted(amounts)), is_listed)
     return doubts
 
 

@@ -105,6 +105,8 @@ def plain_row(of_asset: AssetJudgement, *, is_settled: bool) -> Row:
         row["doubt"] = [plain(evidence.doubt.low), plain(evidence.doubt.high)]
     if evidence.corrections:
         row["corrections"] = [plain(each) for each in evidence.corrections]
+    if evidence.is_listed:
+        row["is_listed"] = True
     if of_asset.also:
         row["also"] = list(of_asset.also)
     return row
@@ -180,6 +182,7 @@ def _evidence(
         on_way=tuple(amount(text) for text in row.get("on_way", ())),
         doubt=Interval(low, high, ZERO),
         corrections=tuple(amount(text) for text in row.get("corrections", ())),
+        is_listed=row.get("is_listed", False),
     )
 
 

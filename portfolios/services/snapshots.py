@@ -220,6 +220,7 @@ def _evidence(
                 tolerance=_tolerance(books, asset, reported),
                 doubt=doubt.interval,
                 corrections=doubt.corrections,
+                is_listed=doubt.is_listed,
             ),
         )
 

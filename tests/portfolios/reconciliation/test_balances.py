@@ -106,6 +106,17 @@ def test_what_the_baseline_may_be_wrong_by_is_neither_good_nor_bad() -> None:
     assert verdicts == [Verdict.CONSISTENT, Verdict.CONSISTENT, Verdict.DIFFERS]
 
 
+def test_an_amount_that_no_mixture_in_the_baseline_leaves_differs_though_it_lies_between_them() -> (
+    None
+):
+    doubt = Interval(D(-2), ZERO, ZERO)
+    known = {"doubt": doubt, "corrections": (D(-2),), "is_listed": True}
+
+    verdicts = [judged(evidence(total, "10", **known)).verdict for total in ("8", "9", "10")]
+
+    assert verdicts == [Verdict.CONSISTENT, Verdict.DIFFERS, Verdict.CONSISTENT]
+
+
 def test_what_the_tolerance_covers_is_verified_and_keeps_its_residual() -> None:
     found = judged(evidence("9.99", "10", tolerance=D("0.01")))
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from portfolios.amounts import exact_sum
 from portfolios.reconciliation.baselines import (
     Trade,
+    are_all_listed,
     baseline_corrections,
     baseline_interval,
     settled_baseline,
@@ -83,6 +84,15 @@ def test_of_trades_within_a_second_the_baseline_may_hold_the_later_alone() -> No
     corrections = baseline_corrections(trades, WINDOW, LAG)
 
     assert {each.get("BTC", D(0)) for each in corrections} == {D(0), D(-3), D(-5), D(-8)}
+
+
+@pytest.mark.parametrize(("count", "is_listed"), [(6, True), (7, False)])
+def test_of_many_trades_within_a_second_not_every_mixture_is_listed(
+    count: int, *, is_listed: bool
+) -> None:
+    trades = [trade(-9 + n / 10, in_baseline=False, BTC="3") for n in range(count)]
+
+    assert are_all_listed(trades, WINDOW, LAG) is is_listed
 
 
 def test_each_number_of_trades_in_the_baseline_has_its_correction() -> None:

@@ -159,3 +159,16 @@ def test_a_baseline_that_looks_have_not_proved_within_a_day_stays_as_it_is(
     see(account, near, "100")
 
     assert expected() == D(125)
+
+
+def test_what_no_mixture_of_the_movements_about_the_baseline_explains_is_told(
+    account: ExchangeAccount,
+) -> None:
+    flow = deposit(began(account) + timedelta(seconds=4))
+    for seconds in (-300, -200, -100):
+        legs = (open_orders(), balances(EUR="110"), flows_leg(flow, source=flow.source))
+        look(account, *later(legs, seconds))
+
+    row = account.discrepancies.get(asset="EUR")
+
+    assert (row.state, row.code, row.difference) == ("OPEN", "BALANCE_SHORT", D(-15))

@@ -19,6 +19,7 @@ from portfolios.reconciliation.absence import Look as OrderLook
 from portfolios.reconciliation.balances import NONE, Evidence, judged
 from portfolios.reconciliation.baselines import (
     Trade,
+    are_all_listed,
     baseline_corrections,
     baseline_interval,
     settled_baseline,
@@ -196,6 +197,7 @@ class PosSync:
                 tuple(self._effects.get(asset, ())),
                 doubt=doubt,
                 corrections=tuple(corrections - {ZERO}),
+                is_listed=are_all_listed(base.trades, base.window, self.lag),
             )
         )
 
