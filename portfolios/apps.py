@@ -10,5 +10,7 @@ class PortfoliosConfig(AppConfig):
 
     def ready(self) -> None:
         from portfolios import checks, tasks  # noqa: F401 - registers the system checks
+        from portfolios.services import quiet_runs
 
         tasks.use_json_payloads()
+        quiet_runs.watch_rules()

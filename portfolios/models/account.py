@@ -104,6 +104,10 @@ class ExchangeAccount(models.Model):
         "portfolios.SyncRun", models.SET_NULL, null=True, editable=False, related_name="+"
     )
     verified_at = models.DateTimeField(null=True, editable=False)
+    # The last run, if the next one that reads the same would find nothing to do.
+    quiet_run = models.ForeignKey(
+        "portfolios.SyncRun", models.SET_NULL, null=True, editable=False, related_name="+"
+    )
     # Why nothing is booked any more: what is stored contradicts itself. Empty while it does not.
     read_only_because = models.CharField(max_length=200, blank=True, editable=False)
     # When fills and flows were last read whole, and when a look last saw something move.

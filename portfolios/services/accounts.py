@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -69,6 +70,12 @@ def note_rejection(account: ExchangeAccount, now: datetime) -> None:
         account.rejections = min(account.rejections + 1, MOST_REJECTIONS)
         account.rejected_at = now
         account.save(update_fields=["rejections", "rejected_at"])
+
+
+def disturb(accounts: Iterable[int]) -> None:
+    """Make the next sync of these accounts look at everything again: something was changed by hand."""
+    quiet = ExchangeAccount.objects.filter(pk__in=list(accounts), quiet_run__isnull=False)
+    quiet.update(quiet_run=None)
 
 
 def forget_rejections(account: ExchangeAccount) -> None:

@@ -50,6 +50,12 @@ class Outcome:
     def has_problems(self) -> bool:
         return bool(self.orders.problems or self.openings_refused)
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing has moved and nothing was found."""
+        is_changed = self.is_moved or self.orders.changed or self.findings.found
+        return not (is_changed or self.has_problems)
+
 
 @transaction.atomic
 def apply_snapshot(run: SyncRun, legs: Sequence[Leg]) -> Outcome:

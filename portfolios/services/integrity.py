@@ -19,6 +19,7 @@ from portfolios.amounts import amount, exact_sum, plain
 from portfolios.models import Discrepancy, ExchangeAccount, Order, Portfolio, Position, SyncRun
 from portfolios.models.choices import Severity
 from portfolios.reconciliation.verification import Check, Difference, unequal
+from portfolios.services.accounts import disturb
 from portfolios.services.discrepancies import Finding, record_findings
 from portfolios.services.incidents import record_incident
 from portfolios.services.ledger import rewrite_reserved
@@ -278,6 +279,7 @@ def rebuild_positions(account: ExchangeAccount) -> list[Rebuilt]:
     ExchangeAccount.objects.select_for_update().get(pk=account.pk)
     done = [*_rebuild_orders(account), *_rebuild_positions(account), *_rebuild_gains(account)]
     rewrite_reserved(account)
+    disturb([account.pk])
     return done
 
 

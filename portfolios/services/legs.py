@@ -27,17 +27,27 @@ def store_legs(run: SyncRun, legs: Iterable[Leg]) -> None:
     )
 
 
+def store_known_legs(run: SyncRun, legs: Iterable[tuple[Leg, int | None]]) -> None:
+    """Store legs whose rows are stored already, each with the content that they are in."""
+    StoredLeg.objects.bulk_create(_stored_leg(run, leg, content) for leg, content in legs)
+
+
+def leg_digest(leg: Leg) -> str:
+    """Name the rows of a leg by all that they tell; empty if there are none."""
+    return _written(leg.rows)[0] if leg.rows else ""
+
+
 def leg_rows(leg: StoredLeg) -> PlainRows:
     """Return the rows of a stored leg in plain values: amounts as text, times in ISO 8601."""
     rows: PlainRows = leg.content.rows if leg.content else []
     return rows
 
 
-def _stored_leg(run: SyncRun, leg: Leg, content: LegContent | None) -> StoredLeg:
+def _stored_leg(run: SyncRun, leg: Leg, content_id: int | None) -> StoredLeg:
     error = leg.error
     return StoredLeg(
         run=run,
-        content=content,
+        content_id=content_id,
         kind=leg.kind,
         subject=one_line(leg.subject, 128),
         status=leg.status,
@@ -63,16 +73,16 @@ def _written(rows: Iterable[Row]) -> tuple[str, PlainRows]:
     return hashlib.sha256(text.encode()).hexdigest(), plain_rows
 
 
-def _contents(account: ExchangeAccount, rows: Mapping[str, PlainRows]) -> dict[str, LegContent]:
+def _contents(account: ExchangeAccount, rows: Mapping[str, PlainRows]) -> dict[str, int]:
     """Find the contents by digest, and store those that are new; the account is locked, so nobody else does."""
-    stored = account.leg_contents.filter(digest__in=list(rows)).only("digest")
-    contents = {content.digest: content for content in stored}
+    stored = account.leg_contents.filter(digest__in=list(rows))
+    contents = dict(stored.values_list("digest", "pk"))
     new = [
         LegContent(account=account, digest=digest, rows=plain_rows)
         for digest, plain_rows in rows.items()
         if digest not in contents
     ]
-    return contents | {content.digest: content for content in LegContent.objects.bulk_create(new)}
+    return contents | {one.digest: one.pk for one in LegContent.objects.bulk_create(new)}
 
 
 def _plain_row(row: Row | FeeReport) -> dict[str, Any]:

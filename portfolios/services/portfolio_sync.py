@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from portfolios.models import ExchangeAccount, MarketCredential, Portfolio, SyncRun
-from portfolios.services import runs
+from portfolios.services import quiet_runs, runs
 from portfolios.services.absence import old_denials
 from portfolios.services.accounts import forget_rejections, note_rejection
 from portfolios.services.attribution import attribute_open
@@ -185,7 +185,7 @@ def _unless_taken_over(run: SyncRun) -> Iterator[None]:
 def _bring_up_to_date(run: SyncRun, snapshot: Snapshot) -> None:
     legs = snapshot.legs
     try:
-        if not _may_be_booked(run, legs):
+        if quiet_runs.confirm(run, snapshot) or not _may_be_booked(run, legs):
             return
         runs.show_progress(run, Stage.APPLYING)
         outcome = apply_snapshot(run, legs)
@@ -213,7 +213,7 @@ def _may_be_booked(run: SyncRun, legs: Sequence[Leg]) -> bool:
 def _judge_and_close(run: SyncRun, snapshot: Snapshot, outcome: Outcome) -> None:
     account = run.account = runs.lock_account(run)
     _judge(account, run, snapshot, outcome)
-    _close(run, snapshot.legs, outcome)
+    _close(run, snapshot, outcome)
 
 
 def _judge(account: ExchangeAccount, run: SyncRun, snapshot: Snapshot, outcome: Outcome) -> None:
@@ -252,7 +252,8 @@ def _is_read_list(leg: Leg) -> bool:
     return is_left_out or (leg.status is LegStatus.OBSERVED and leg.complete)
 
 
-def _close(run: SyncRun, legs: Sequence[Leg], outcome: Outcome) -> None:
+def _close(run: SyncRun, snapshot: Snapshot, outcome: Outcome) -> None:
+    legs = snapshot.legs
     telling = _without_old_denials(run.account, legs)
     troubled = [leg for leg in telling if leg.error and leg.status is not LegStatus.UNSUPPORTED]
     for leg in troubled:
@@ -262,7 +263,9 @@ def _close(run: SyncRun, legs: Sequence[Leg], outcome: Outcome) -> None:
     run.orders_checked, run.orders_changed = outcome.orders.checked, outcome.orders.changed
     status = _status(telling, is_whole=not (troubled or outcome.has_problems))
     message = _message(status, troubled, outcome)
-    runs.close_run(run, status, message, stay_away=_stay_away(legs))
+    is_settled = status == Status.SUCCEEDED and snapshot.depth is snapshot.request.depth
+    is_quiet = is_settled and outcome.is_quiet and quiet_runs.is_quiet(run.account, run, legs)
+    runs.close_run(run, status, message, stay_away=_stay_away(legs), is_quiet=is_quiet)
     if status == Status.SUCCEEDED:
         take_snapshots(run)
 

@@ -102,7 +102,12 @@ def show_progress(run: SyncRun, stage: SyncRun.Stage, done: int = 0, total: int 
 
 @transaction.atomic
 def close_run(
-    run: SyncRun, status: SyncRun.Status, message: str = "", *, stay_away: float = 0
+    run: SyncRun,
+    status: SyncRun.Status,
+    message: str = "",
+    *,
+    stay_away: float = 0,
+    is_quiet: bool = False,
 ) -> None:
     """End the run, let go of its account and say when that is due again.
 
@@ -110,6 +115,8 @@ def close_run(
     ----------
     stay_away : float
         Seconds for which the exchange asked not to be read.
+    is_quiet : bool
+        Whether the next run that reads the same would find nothing to do.
 
     Raises
     ------
@@ -123,7 +130,8 @@ def close_run(
         run.stage = SyncRun.Stage.DONE
     run.save()
     account.lease_expires_at = None
-    account.save(update_fields=["lease_expires_at"])
+    account.quiet_run = run if is_quiet else None
+    account.save(update_fields=["lease_expires_at", "quiet_run"])
     schedule_next(account, now, stay_away=stay_away)
 
 

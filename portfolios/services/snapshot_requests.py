@@ -61,7 +61,9 @@ def reading_depth(account: ExchangeAccount, now: datetime) -> Depth:
         return Depth.FULL
     if account.moved_at is not None and full_read_at < account.moved_at + lag(account):
         return Depth.FULL
-    return Depth.FULL if _is_unsettled(account) else Depth.CHEAP
+    # After a quiet run everything is settled.
+    is_settled = account.quiet_run_id is not None or not _is_unsettled(account)
+    return Depth.CHEAP if is_settled else Depth.FULL
 
 
 def _is_unsettled(account: ExchangeAccount) -> bool:

@@ -131,13 +131,23 @@ def _derived(account: ExchangeAccount) -> dict[str, int]:
 def take_snapshot(
     account: ExchangeAccount, legs: Iterable[Leg], run: SyncRun
 ) -> JudgedSnapshot | None:
-    """Store when balances were read; None if none were. The time is that of the wallet that is traded from."""
+    """Store when balances were read; None if none were."""
+    snapshot = new_snapshot(account, legs, run)
+    if snapshot is not None:
+        snapshot.save()
+    return snapshot
+
+
+def new_snapshot(
+    account: ExchangeAccount, legs: Iterable[Leg], run: SyncRun
+) -> JudgedSnapshot | None:
+    """Tell when balances were read; the time is that of the wallet that is traded from."""
     read = [leg for leg in balance_legs(legs) if leg.status is LegStatus.OBSERVED]
     if not read:
         return None
     traded = [leg for leg in read if leg.subject == account.wallets[0]] or read
     windows = [window_of(leg, clock_error(account)) for leg in traded]
-    return JudgedSnapshot.objects.create(
+    return JudgedSnapshot(
         account=account,
         run=run,
         window_low=min(window.low for window in windows),

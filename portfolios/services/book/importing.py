@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from portfolios.models import ExchangeAccount
+from portfolios.services.accounts import disturb
 from portfolios.services.book.accounts import import_account
 from portfolios.services.book.changes import Import, ImportResult
 from portfolios.services.book.document import BookError, Node, node_at
@@ -58,4 +59,5 @@ def _import(root: Node) -> ImportResult:
     root.refuse_unknown()
     for account in under_way.booked.values():
         rewrite_reserved(account)
+    disturb(under_way.booked)
     return under_way.result

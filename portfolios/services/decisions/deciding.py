@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from portfolios.models import Decision, ExchangeAccount
+from portfolios.services.accounts import disturb
 from portfolios.services.claims import ClaimRefused
 from portfolios.services.decisions.changes import Changes, books_of, changes_between, scope_of
 from portfolios.services.decisions.doing import DecisionRefused, Doing, Proposal
@@ -93,6 +94,7 @@ def decide(
     )
     if _do(doing, proposal.kind) != shown:
         raise RuntimeError("A decision has changed something else than its dry run.")
+    disturb([doing.account.pk])
     return doing.decision
 
 

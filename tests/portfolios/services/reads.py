@@ -251,6 +251,7 @@ OF_THE_RUN = {"SyncRun", "StoredLeg", "JudgedSnapshot"}
 TIMES = {
     "next_sync_at",
     "verified_at",
+    "quiet_run_id",
     "observed_at",
     "newest_at",
     "confirmed_at",
