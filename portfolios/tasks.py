@@ -19,6 +19,7 @@ import structlog
 from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.models import AbstractBaseUser
 from django.db import DatabaseError, close_old_connections, connections, transaction
 from django.utils import timezone
 from django_q import signing
@@ -55,18 +56,27 @@ LOOK_SECONDS: Final = 5.0
 _UNPACK: Final = signing.SignedPackage.loads
 
 
-def enqueue_sync(account: ExchangeAccount, trigger: SyncRun.Trigger) -> SyncRun:
-    """Return the account's open sync run, queueing a task if it is new or seems to have lost its own.
+def enqueue_sync(
+    account: ExchangeAccount, trigger: SyncRun.Trigger, requested_by: AbstractBaseUser | None = None
+) -> SyncRun:
+    """Return the account's open sync run, whoever opened it."""
+    return join_or_enqueue_sync(account, trigger, requested_by)[0]
+
+
+def join_or_enqueue_sync(
+    account: ExchangeAccount, trigger: SyncRun.Trigger, requested_by: AbstractBaseUser | None = None
+) -> tuple[SyncRun, bool]:
+    """Return the account's open sync run and whether it is new; queue a task if it is or seems to have lost its own.
 
     The queue is a table of the same database: run and task are committed together.
     """
     with transaction.atomic():
-        run, is_new = open_run(account, trigger)
+        run, is_new = open_run(account, trigger, requested_by)
         # The task of one that has waited for a while may be lost; two of them do no harm.
         waits = run.status == SyncRun.Status.QUEUED and timezone.now() - run.queued_at > PATIENCE
         if is_new or waits:
             _queue("sync_accounts", [run.pk])
-    return run
+    return run, is_new
 
 
 def enqueue_connection_test(account: ExchangeAccount) -> None:

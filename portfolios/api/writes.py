@@ -29,7 +29,13 @@ router = Router()
 def sync(request: HttpRequest, label: str) -> Status[Row]:
     """Sync an account now; joins the run that is under way already."""
     account = get_object_or_404(ExchangeAccount, label=label.replace("\0", ""))
-    return Status(202, run_row(tasks.enqueue_sync(account, SyncRun.Trigger.API)))
+    run = tasks.enqueue_sync(account, SyncRun.Trigger.API, _token(request).made_by)
+    return Status(202, run_row(run))
+
+
+def _token(request: HttpRequest) -> ApiToken:
+    token: ApiToken = request.auth  # type: ignore[attr-defined]  # set by ninja
+    return token
 
 
 @router.put(

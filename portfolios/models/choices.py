@@ -70,6 +70,20 @@ class Severity(models.TextChoices):
     CRITICAL = "critical", _("Critical")
 
 
+class AccountState(models.TextChoices):
+    """What a list says of an account: its health, and whether the books agree; see selectors.standings."""
+
+    CREDENTIALS = "credentials", _("Needs credentials")
+    FAILING = "failing", _("Failing")
+    DIFFERS = "differs", _("Differs")
+    LATE = "late", _("Late")
+    RUNNING = "running", _("Running")
+    NEW = "new", _("New")
+    UNVERIFIED = "unverified", _("Not verified yet")
+    AGREES = "agrees", _("In agreement")
+    PAUSED = "paused", _("Paused")
+
+
 class Health(models.TextChoices):
     NEW = "new", _("New")
     OK = "ok", _("Up to date")

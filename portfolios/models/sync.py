@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -40,16 +41,33 @@ class SyncRun(models.Model):
 
     account = models.ForeignKey(ExchangeAccount, models.CASCADE, related_name="runs")
     trigger = models.CharField(_("trigger"), max_length=10, choices=Trigger)
+    # Who pressed the button or made the token; None for what nobody asked for.
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("requested by"),
+    )
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.QUEUED)
     stage = models.CharField(max_length=10, choices=Stage, default=Stage.WAITING)
     progress_done = models.PositiveIntegerField(default=0)
     progress_total = models.PositiveIntegerField(default=0)
+    # The kind of read that the two count; empty outside of reading.
+    progress_of = models.CharField(max_length=14, choices=leg_kinds, blank=True, editable=False)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     fence = models.PositiveBigIntegerField(null=True, editable=False)
     queued_at = models.DateTimeField(_("queued"), auto_now_add=True)
     started_at = models.DateTimeField(_("started"), null=True)
+    # When reading was over, and when booking was; None while, or because, it did not come so far.
+    applying_at = models.DateTimeField(null=True, editable=False)
+    judging_at = models.DateTimeField(null=True, editable=False)
     finished_at = models.DateTimeField(_("finished"), null=True)
     http_requests = models.PositiveIntegerField(_("requests"), default=0)
+    # Of the time it took, what was spent waiting for the exchange's rate limit.
+    waited_seconds = models.FloatField(_("seconds waited"), default=0)
     orders_checked = models.PositiveIntegerField(_("orders checked"), default=0)
     orders_changed = models.PositiveIntegerField(_("orders changed"), default=0)
     balances_read = models.BooleanField(default=False, editable=False)

@@ -1,25 +1,32 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 from operator import or_
 
-from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery, prefetch_related_objects
 from django.utils.translation import gettext_lazy as _
 
-from portfolios.models import Discrepancy, ExchangeAccount, Incident, Portfolio, SyncRun
-from portfolios.models.choices import Health
-from portfolios.selectors.listing import ALL, Listing, Query, facet, one_page_of_list, search
+from portfolios.models import ExchangeAccount, Portfolio, SyncRun
+from portfolios.models.choices import AccountState, Health
+from portfolios.selectors.listing import (
+    ALL,
+    Facet,
+    Listing,
+    Query,
+    facet,
+    one_page_of_list,
+    search,
+)
 from portfolios.selectors.progress import RunProgress
+from portfolios.selectors.standings import Standing, standings, standings_after
 from portfolios.selectors.workers import workers
-from portfolios.services.accounts import account_health
 from providers import catalogue
 
 STRIP = 30
-UNRESOLVED = (Incident.State.UNRESOLVED, Incident.State.REGRESSED)
 # A query has one term an account; SQLite nests at most 1000.
 _ACCOUNTS_A_QUERY = 400
 
@@ -40,6 +47,7 @@ class AccountSummary:
 
     account: ExchangeAccount
     health: Health
+    state: AccountState
     market_name: str
     portfolios: list[Portfolio]
     runs: list[SyncRun]
@@ -57,27 +65,51 @@ class AccountsPage:
 
 
 def accounts_page(query: Query, now: datetime) -> AccountsPage:
-    # Health is no column: it depends on the clock, so it is narrowed here.
-    everything = account_summaries(ExchangeAccount.objects.all(), now)
-    health = facet(query, "health", _("State"), (ALL, *Health.choices))
-    market_ids = sorted({row.account.market for row in everything})
-    market = facet(
-        query, "market", _("Market"), (ALL, *((key, market_name(key)) for key in market_ids))
-    )
-    words = search(query)
-    rows = [
-        row
-        for row in everything
-        if health.chosen in ("", row.health)
-        and market.chosen in ("", row.account.market)
-        and words.lower() in _searched(row)
-    ]
-    listing = one_page_of_list(rows, query, (health, market), searched=words)
+    everything = standings(ExchangeAccount.objects.all(), now)
+    listing = account_listing(everything, query, workers_silent=not workers(now).alive)
     return AccountsPage(listing, any_account=bool(everything))
 
 
-def _searched(row: AccountSummary) -> str:
-    return " ".join([row.account.label, *(portfolio.name for portfolio in row.portfolios)]).lower()
+def account_listing(
+    everything: Sequence[Standing], query: Query, *, workers_silent: bool
+) -> Listing[AccountSummary]:
+    """Show one page of accounts, narrowed by state, market and words as the URL says."""
+    state = facet(query, "state", _("State"), (ALL, *AccountState.choices))
+    market = _market_facet(everything, query)
+    words = search(query)
+    if words:
+        _fetch_portfolios(everything)
+    # The state is no column: it depends on the clock, so it is narrowed here.
+    rows = [
+        row
+        for row in everything
+        if _is_in(row, state.chosen)
+        and market.chosen in ("", row.account.market)
+        and (not words or words.lower() in _searched(row.account))
+    ]
+    part = one_page_of_list(rows, query, (state, market), searched=words)
+    runs = last_runs([row.account for row in part.rows])
+    shown = _summaries(part.rows, runs, workers_silent=workers_silent)
+    return Listing(part.page, tuple(shown), part.facets, part.search)
+
+
+def _market_facet(everything: Iterable[Standing], query: Query) -> Facet:
+    market_ids = sorted({row.account.market for row in everything})
+    options = (ALL, *((key, market_name(key)) for key in market_ids))
+    return facet(query, "market", _("Market"), options)
+
+
+def _is_in(row: Standing, state: str) -> bool:
+    return state in ("", row.state) or (state == AccountState.RUNNING and row.is_running)
+
+
+def _searched(account: ExchangeAccount) -> str:
+    return " ".join([account.label, *(row.name for row in account.portfolios.all())]).lower()
+
+
+def _fetch_portfolios(rows: Iterable[Standing]) -> None:
+    by_name = Prefetch("portfolios", Portfolio.objects.order_by("name"))
+    prefetch_related_objects([row.account for row in rows], by_name)
 
 
 def market_name(market_id: str) -> str:
@@ -86,30 +118,38 @@ def market_name(market_id: str) -> str:
 
 
 def account_summaries(accounts: QuerySet[ExchangeAccount], now: datetime) -> list[AccountSummary]:
-    by_name = Prefetch("portfolios", Portfolio.objects.order_by("name"))
-    rows = list(accounts.select_related("credential").prefetch_related(by_name))
+    rows = list(accounts.select_related("credential"))
     runs = last_runs(rows)
-    differences = _by_account(Discrepancy.objects.filter(state=Discrepancy.State.OPEN))
-    failures = _by_account(Incident.objects.filter(state__in=UNRESOLVED))
-    silent = not workers(now).alive
+    over = {pk: [run for run in of_account if not run.is_open] for pk, of_account in runs.items()}
+    last = {pk: of_account[-1] for pk, of_account in over.items() if of_account}
+    before = {pk: of_account[-2].status for pk, of_account in over.items() if len(of_account) > 1}
+    running = (pk for pk, of_account in runs.items() if len(of_account) > len(over[pk]))
+    found = standings_after(rows, last, before, running, now)
+    return _summaries(found, runs, workers_silent=not workers(now).alive)
 
-    def summary(account: ExchangeAccount) -> AccountSummary:
-        newest_first = runs[account.pk][::-1]
-        last_run = next((run for run in newest_first if not run.is_open), None)
-        open_run = next((run for run in newest_first if run.is_open), None)
-        return AccountSummary(
-            account=account,
-            health=account_health(account, last_run, now),
-            market_name=market_name(account.market),
-            portfolios=list(account.portfolios.all()),
-            runs=runs[account.pk],
-            last_run=last_run,
-            progress=None if open_run is None else RunProgress(open_run, silent),
-            differences=differences[account.pk],
-            failures=failures[account.pk],
-        )
 
-    return [summary(account) for account in rows]
+def _summaries(
+    rows: Sequence[Standing], runs: dict[int, list[SyncRun]], *, workers_silent: bool
+) -> list[AccountSummary]:
+    _fetch_portfolios(rows)
+    return [_summary(row, runs[row.account.pk], workers_silent) for row in rows]
+
+
+def _summary(row: Standing, runs: list[SyncRun], workers_silent: bool) -> AccountSummary:
+    last_run = next((run for run in reversed(runs) if not run.is_open), None)
+    open_run = next((run for run in reversed(runs) if run.is_open), None)
+    return AccountSummary(
+        account=row.account,
+        health=row.health,
+        state=row.state,
+        market_name=market_name(row.account.market),
+        portfolios=list(row.account.portfolios.all()),
+        runs=runs,
+        last_run=last_run,
+        progress=None if open_run is None else RunProgress(open_run, workers_silent),
+        differences=row.differences,
+        failures=row.failures,
+    )
 
 
 def last_runs(accounts: Sequence[ExchangeAccount]) -> dict[int, list[SyncRun]]:
@@ -129,8 +169,3 @@ def _last_runs_of(ids: list[int]) -> QuerySet[SyncRun]:
     )
     wanted = (Q(account=pk, pk__gte=run_pk or 0) for pk, run_pk in oldest_shown)
     return SyncRun.objects.filter(reduce(or_, wanted)).order_by("pk")
-
-
-def _by_account(rows: QuerySet[Discrepancy] | QuerySet[Incident]) -> dict[int, int]:
-    counts = rows.order_by().values_list("account").annotate(number=Count("pk"))
-    return defaultdict(int, counts)

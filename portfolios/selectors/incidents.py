@@ -7,7 +7,6 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from portfolios.models import Incident, Occurrence
-from portfolios.selectors.accounts import UNRESOLVED
 from portfolios.selectors.advice import CATEGORIES, advice
 from portfolios.selectors.listing import (
     ALL,
@@ -18,6 +17,7 @@ from portfolios.selectors.listing import (
     one_page,
     search,
 )
+from portfolios.selectors.standings import UNRESOLVED
 
 NEEDS_LOOK = "unresolved"
 

@@ -4,29 +4,29 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count
-
 from portfolios.models import (
-    Discrepancy,
     ExchangeAccount,
-    Incident,
     MarketCredential,
     Portfolio,
     SyncRun,
 )
-from portfolios.models.choices import Health, Severity
-from portfolios.selectors.accounts import UNRESOLVED, AccountSummary, account_summaries
+from portfolios.models.choices import AccountState, Health, Severity
+from portfolios.selectors.accounts import AccountSummary, account_listing
+from portfolios.selectors.listing import Listing, Query
+from portfolios.selectors.standings import TROUBLED, Standing, standings
 from portfolios.selectors.workers import Workers, workers
 
 # What stands first, so that what needs somebody is seen first.
 _WORST_FIRST = (
-    Health.LOCKED,
-    Health.SUSPENDED,
-    Health.FAILING,
-    Health.LATE,
-    Health.NEW,
-    Health.OK,
-    Health.PAUSED,
+    AccountState.FAILING,
+    AccountState.CREDENTIALS,
+    AccountState.DIFFERS,
+    AccountState.LATE,
+    AccountState.UNVERIFIED,
+    AccountState.NEW,
+    AccountState.RUNNING,
+    AccountState.AGREES,
+    AccountState.PAUSED,
 )
 
 
@@ -52,18 +52,25 @@ class OverviewPage:
 
     Parameters
     ----------
-    oldest_verified : AccountSummary or None
+    states : list of Tally
+        Accounts by what lasts of their state, and how many are being synced besides.
+    oldest_verified : ExchangeAccount or None
         The account that has waited longest for a run that judged everything, one that never had any first; None
         if no account is active.
+    troubled : int
+        Accounts with which something is wrong.
     first_steps : FirstSteps or None
         None once a sync has succeeded.
     """
 
-    accounts: list[AccountSummary]
-    health: list[Tally]
+    listing: Listing[AccountSummary]
+    account_count: int
+    states: list[Tally]
     differences: list[Tally]
     unresolved: int
-    oldest_verified: AccountSummary | None
+    oldest_verified: ExchangeAccount | None
+    troubled: int
+    all_agree: bool
     workers: Workers
     first_steps: FirstSteps | None
 
@@ -72,48 +79,49 @@ class OverviewPage:
         return sum(tally.count for tally in self.differences)
 
     @property
-    def failing(self) -> int:
-        bad = (Health.FAILING, Health.LOCKED, Health.SUSPENDED)
-        return sum(row.health in bad for row in self.accounts)
+    def is_alarmed(self) -> bool:
+        """Whether title and icon say that something is wrong."""
+        return bool(self.troubled) or (bool(self.account_count) and not self.workers.alive)
 
     @property
     def all_in_order(self) -> bool:
-        in_order = (Health.OK, Health.PAUSED)
-        return (
-            not self.open_differences
-            and not self.unresolved
-            and all(row.health in in_order for row in self.accounts)
-        )
+        return self.all_agree and not self.open_differences and not self.unresolved
 
 
-def overview_page(now: datetime) -> OverviewPage:
-    accounts = account_summaries(ExchangeAccount.objects.all(), now)
-    active = [row for row in accounts if row.health is not Health.PAUSED]
+def overview_page(query: Query, now: datetime) -> OverviewPage:
+    rows = standings(ExchangeAccount.objects.all(), now)
+    rows.sort(key=lambda row: _WORST_FIRST.index(row.state))
+    states = Counter(row.state for row in rows)
+    active = [row.account for row in rows if row.state is not AccountState.PAUSED]
+    heartbeat = workers(now)
     return OverviewPage(
-        accounts=sorted(accounts, key=lambda row: _WORST_FIRST.index(row.health)),
-        health=_health_tallies(accounts),
-        differences=_difference_tallies(),
-        unresolved=Incident.objects.filter(state__in=UNRESOLVED).count(),
+        listing=account_listing(rows, query, workers_silent=not heartbeat.alive),
+        account_count=len(rows),
+        states=_state_tallies(states, sum(row.is_running for row in rows)),
+        differences=_difference_tallies(rows),
+        unresolved=sum(row.failures for row in rows),
         oldest_verified=min(active, key=_verified_first, default=None),
-        workers=workers(now),
-        first_steps=_first_steps(),
+        troubled=sum(states[state] for state in TROUBLED),
+        all_agree=bool(active) and states[AccountState.AGREES] == len(active),
+        workers=heartbeat,
+        first_steps=None if any(row.health is Health.OK for row in rows) else _first_steps(),
     )
 
 
-def _verified_first(row: AccountSummary) -> tuple[bool, float]:
-    verified_at = row.account.verified_at
+def _verified_first(account: ExchangeAccount) -> tuple[bool, float]:
+    verified_at = account.verified_at
     return verified_at is not None, verified_at.timestamp() if verified_at else 0
 
 
-def _health_tallies(accounts: list[AccountSummary]) -> list[Tally]:
-    counts = Counter(row.health for row in accounts)
-    return [Tally(health, counts[health]) for health in _WORST_FIRST if counts[health]]
+def _state_tallies(states: Counter[AccountState], running: int) -> list[Tally]:
+    lasting = (state for state in _WORST_FIRST if state is not AccountState.RUNNING)
+    tallies = [Tally(state, states[state]) for state in lasting if states[state]]
+    return [*tallies, *([Tally(AccountState.RUNNING, running)] if running else [])]
 
 
-def _difference_tallies() -> list[Tally]:
-    rows = Discrepancy.objects.filter(state=Discrepancy.State.OPEN).order_by()
-    counts = dict(rows.values_list("severity").annotate(number=Count("pk")))
-    return [Tally(key, counts[key]) for key in reversed(Severity.values) if key in counts]
+def _difference_tallies(rows: list[Standing]) -> list[Tally]:
+    counts = sum((row.severities for row in rows if row.severities), Counter[str]())
+    return [Tally(key, counts[key]) for key in reversed(Severity.values) if counts[key]]
 
 
 def _first_steps() -> FirstSteps | None:

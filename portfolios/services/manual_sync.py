@@ -1,14 +1,15 @@
-"""Syncing in the process that asks for it: the command line's way."""
+"""Syncing because somebody asks for it: when a button may be pressed again, and the command line's way."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext as _
 
 from portfolios.models import Discrepancy, ExchangeAccount, SyncRun
@@ -18,8 +19,25 @@ from portfolios.services.runs import LeaseLost, close_run, heal_abandoned_runs, 
 
 # Seconds between two looks at a run that another process works on.
 POLL: Final = 0.2
+# What a person needs to look at a result, and an exchange to be left in peace.
+COOL_DOWN: Final = timedelta(seconds=3)
 WARNING_AND_ABOVE: Final = (Severity.WARNING, Severity.ERROR, Severity.CRITICAL)
 Status = SyncRun.Status
+
+
+def cooling_runs(accounts: QuerySet[ExchangeAccount], now: datetime) -> dict[int, SyncRun]:
+    """Find the accounts that a press of the button does not sync now, and of each the run that it shows instead.
+
+    That is its newest one, if it was a press as well and ended less than `COOL_DOWN` ago. So the first press is never
+    held up, whatever ran before, nor is one while a run is under way: that one joins.
+    """
+    newest = SyncRun.objects.filter(account=OuterRef("pk")).order_by("-pk").values("pk")[:1]
+    ended = SyncRun.objects.filter(
+        pk__in=accounts.order_by().values_list(Subquery(newest)),
+        trigger=SyncRun.Trigger.MANUAL,
+        finished_at__gt=now - COOL_DOWN,
+    )
+    return {run.account_id: run for run in ended.select_related("account")}
 
 
 def sync_now(

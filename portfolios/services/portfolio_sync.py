@@ -118,7 +118,7 @@ class _Fetching:
         if now - self._shown.get(event.account, -SHOWN_EVERY) >= SHOWN_EVERY:
             self._shown[event.account] = now
             run = self._waiting[event.account]
-            runs.show_progress(run, Stage.FETCHING, event.done, event.total)
+            runs.show_progress(run, Stage.FETCHING, event.done, event.total, of=event.stage)
 
 
 def _renewal_seconds() -> float:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any, Final
 
 import structlog
 from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
@@ -19,6 +21,11 @@ from providers.reports import LegError
 
 log = structlog.get_logger(__name__)
 Status = SyncRun.Status
+# Where it is noted when a stage began; reading begins with the claim.
+_BEGINS_AT: Final = {
+    SyncRun.Stage.APPLYING: "applying_at",
+    SyncRun.Stage.JUDGING: "judging_at",
+}
 OPEN_STATUSES = (Status.QUEUED, Status.RUNNING)
 
 
@@ -26,15 +33,20 @@ class LeaseLost(Exception):
     """The account was taken from this worker; nothing of it may be written any more."""
 
 
-def open_run(account: ExchangeAccount, trigger: SyncRun.Trigger) -> tuple[SyncRun, bool]:
+def open_run(
+    account: ExchangeAccount, trigger: SyncRun.Trigger, requested_by: AbstractBaseUser | None = None
+) -> tuple[SyncRun, bool]:
     """Return the account's open run, and whether it was opened here: there is at most one."""
+    asker = requested_by.pk if requested_by is not None else None
     for _attempt in range(3):
         run = account.runs.filter(status__in=OPEN_STATUSES).first()
         if run is not None:
             return run, False
         try:
             with transaction.atomic():
-                return SyncRun.objects.create(account=account, trigger=trigger), True
+                return SyncRun.objects.create(
+                    account=account, trigger=trigger, requested_by_id=asker
+                ), True
         except IntegrityError:
             continue  # somebody else opened it in between
     raise IntegrityError(f"No run could be opened for {account}.")
@@ -92,12 +104,27 @@ def lock_account(run: SyncRun) -> ExchangeAccount:
     return account
 
 
-def show_progress(run: SyncRun, stage: SyncRun.Stage, done: int = 0, total: int = 0) -> None:
-    """Write how far the run is, for the page that polls it; a run that was taken over is left alone."""
-    run.stage, run.progress_done, run.progress_total = stage, done, total
-    SyncRun.objects.filter(pk=run.pk, fence=run.fence, status=Status.RUNNING).update(
-        stage=stage, progress_done=done, progress_total=total
-    )
+def show_progress(
+    run: SyncRun, stage: SyncRun.Stage, done: int = 0, total: int = 0, *, of: str = ""
+) -> None:
+    """Write how far the run is, for the page that polls it; a run that was taken over is left alone.
+
+    Parameters
+    ----------
+    of : str
+        The kind of read that `done` and `total` count, if they count reads.
+    """
+    shown: dict[str, Any] = {
+        "stage": stage,
+        "progress_done": done,
+        "progress_total": total,
+        "progress_of": of,
+    }
+    if stage != run.stage and stage in _BEGINS_AT:
+        shown[_BEGINS_AT[stage]] = timezone.now()
+    for name, value in shown.items():
+        setattr(run, name, value)
+    SyncRun.objects.filter(pk=run.pk, fence=run.fence, status=Status.RUNNING).update(**shown)
 
 
 @transaction.atomic
@@ -174,7 +201,12 @@ def _lose(run_id: int, now: datetime) -> SyncRun | None:
     error = LegError(category="bug", kind="WorkerVanished", message=run.message)
     record_incident(account, error, "sync.run", run=run)
     if run.attempts < settings.POSSYNC_MAX_ATTEMPTS and not account.paused:
-        return SyncRun.objects.create(account=account, trigger=run.trigger, attempts=run.attempts)
+        return SyncRun.objects.create(
+            account=account,
+            trigger=run.trigger,
+            requested_by_id=run.requested_by_id,
+            attempts=run.attempts,
+        )
     schedule_next(account, now)
     return None
 

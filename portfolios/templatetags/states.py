@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from django import template
 from django.utils.functional import Promise
@@ -15,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portfolios.models import Discrepancy, Incident, MarketCredential, SyncRun
-from portfolios.models.choices import Health, Severity, Verdict
+from portfolios.models.choices import AccountState, Health, Severity, Verdict
 from portfolios.selectors.advice import category_word
 from portfolios.services import lapses
 
@@ -60,6 +59,10 @@ LOOKS: dict[str, Look] = {
     Health.PAUSED: Look("muted", "pause", Health.PAUSED.label),
     Health.LOCKED: Look("bad", "lock", Health.LOCKED.label),
     Health.SUSPENDED: Look("bad", "lock", Health.SUSPENDED.label),
+    AccountState.CREDENTIALS: Look("bad", "lock", AccountState.CREDENTIALS.label),
+    AccountState.DIFFERS: Look("bad", "differs", AccountState.DIFFERS.label),
+    AccountState.UNVERIFIED: Look("muted", "question", AccountState.UNVERIFIED.label),
+    AccountState.AGREES: Look("good", "check", AccountState.AGREES.label),
     # runs
     SyncRun.Status.QUEUED: Look("busy", "clock", SyncRun.Status.QUEUED.label),
     SyncRun.Status.RUNNING: Look("busy", "busy", SyncRun.Status.RUNNING.label),
@@ -67,6 +70,7 @@ LOOKS: dict[str, Look] = {
     SyncRun.Status.PARTIAL: Look("warn", "half", SyncRun.Status.PARTIAL.label),
     SyncRun.Status.FAILED: Look("bad", "cross", SyncRun.Status.FAILED.label),
     SyncRun.Status.LOST: Look("bad", "question", SyncRun.Status.LOST.label),
+    "warnings": Look("warn", "alert", gettext_lazy("Done with warnings")),
     # legs
     "OBSERVED": Look("good", "check", gettext_lazy("Read")),
     "FAILED": Look("bad", "cross", gettext_lazy("Failed")),
@@ -189,12 +193,14 @@ def chip(value: str, count: int | None = None) -> SafeString:
 
 @register.simple_tag
 def run_strip(runs: Sequence[SyncRun], slots: int) -> SafeString:
-    """Draw the last runs as bars, the newest at the right."""
+    """Draw the last runs as bars, the newest at the right; those of one status are one path, as a page has many."""
     if not runs:
         return format_html('<span class="none">{}</span>', _("no run yet"))
     width = slots * (_BAR + _GAP)
     left = width - len(runs) * (_BAR + _GAP)
-    bars = (_bar(run, left + i * (_BAR + _GAP)) for i, run in enumerate(runs))
+    places: dict[str, list[int]] = defaultdict(list)
+    for i, run in enumerate(runs):
+        places[run.status].append(left + i * (_BAR + _GAP))
     return format_html(
         '<svg class="strip" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">{}</svg>',
         width,
@@ -203,14 +209,16 @@ def run_strip(runs: Sequence[SyncRun], slots: int) -> SafeString:
         _HEIGHT,
         _strip_in_words(runs),
         format_html_join(
-            "", '<rect class="bar-{}" x="{}" y="{}" width="{}" height="{}" rx="1"/>', bars
+            "",
+            '<path class="bar-{}" d="{}"/>',
+            ((status, _bars(status, at)) for status, at in places.items()),
         ),
     )
 
 
-def _bar(run: SyncRun, x: int) -> tuple[Any, ...]:
-    height = _BAR_HEIGHTS.get(run.status, _OPEN_BAR_HEIGHT)
-    return run.status, x, _HEIGHT - height, _BAR, height
+def _bars(status: str, places: list[int]) -> str:
+    height = _BAR_HEIGHTS.get(status, _OPEN_BAR_HEIGHT)
+    return "".join(f"M{x} {_HEIGHT}v-{height}h{_BAR}v{height}z" for x in places)
 
 
 def _strip_in_words(runs: Sequence[SyncRun]) -> str:

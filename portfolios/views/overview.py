@@ -11,21 +11,34 @@ from django.views.decorators.http import require_POST, require_safe
 from portfolios import tasks
 from portfolios.models import ExchangeAccount, SyncRun
 from portfolios.selectors.overview import overview_page
-from portfolios.views.requests import may_sync, redirect_back
+from portfolios.services.manual_sync import cooling_runs
+from portfolios.views.requests import asker, may_sync, query_of, redirect_back
 
 
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    page = overview_page(timezone.now())
+    page = overview_page(query_of(request), timezone.now())
     return render(request, "portfolios/overview.html", {"page": page})
 
 
 @require_POST
 @may_sync
 def sync_all(request: HttpRequest) -> HttpResponse:
-    accounts = list(ExchangeAccount.objects.filter(paused=False))
-    for account in accounts:
-        tasks.enqueue_sync(account, SyncRun.Trigger.MANUAL)
-    words = ngettext("Syncing %(number)s account.", "Syncing %(number)s accounts.", len(accounts))
-    messages.info(request, words % {"number": len(accounts)})
+    accounts = ExchangeAccount.objects.filter(paused=False)
+    cooling = cooling_runs(accounts, timezone.now())
+    pressed = [account for account in accounts if account.pk not in cooling]
+    for account in pressed:
+        tasks.enqueue_sync(account, SyncRun.Trigger.MANUAL, asker(request))
+    if pressed or not cooling:
+        words = ngettext(
+            "Syncing %(number)s account.", "Syncing %(number)s accounts.", len(pressed)
+        )
+        messages.info(request, words % {"number": len(pressed)})
+    if cooling:
+        words = ngettext(
+            "%(number)s account was synced a moment ago; press again in a few seconds.",
+            "%(number)s accounts were synced a moment ago; press again in a few seconds.",
+            len(cooling),
+        )
+        messages.info(request, words % {"number": len(cooling)})
     return redirect_back(request, reverse("overview"))

@@ -24,6 +24,12 @@
     }
   });
 
+  // The title comes with what is asked for again; the icon stands in the head, which is not.
+  document.addEventListener("htmx:afterSettle", () => {
+    const shown = document.querySelector("#live [data-icon]");
+    if (shown) document.querySelector('link[rel="icon"]').href = shown.dataset.icon;
+  });
+
   document.addEventListener("click", (event) => {
     const dismiss = event.target.closest("[data-dismiss]");
     if (dismiss) dismiss.closest(".panel").remove();

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client
 
 from portfolios.models import Order, SyncRun
+from portfolios.services.api_tokens import make_token
 from tests.builders import make_account, make_order, make_portfolio
 
 Bot = Callable[..., Client]
@@ -107,6 +109,17 @@ def test_a_sync_is_started_and_told(bot: Bot) -> None:
     assert response.status_code == 202
     run = SyncRun.objects.get()
     assert (response.json()["id"], run.trigger) == (run.pk, SyncRun.Trigger.API)
+
+
+@pytest.mark.usefixtures("db")
+def test_a_sync_is_asked_for_by_whoever_made_the_token() -> None:
+    make_account(label="main")
+    alice = User.objects.create_user("alice")
+    _token, text = make_token("her bot", ["sync"], alice)
+
+    Client(headers={"authorization": f"Bearer {text}"}).post("/api/v1/accounts/main/sync")
+
+    assert SyncRun.objects.get().requested_by == alice
 
 
 @pytest.mark.usefixtures("db")

@@ -7,6 +7,7 @@ import pytest
 from portfolios.models import ExchangeAccount, SyncRun
 from portfolios.models.choices import Health
 from portfolios.selectors.accounts import STRIP, account_summaries, last_runs
+from portfolios.selectors.standings import standings
 from tests.builders import NOON, make_account, make_discrepancy, make_incident, make_run
 
 pytestmark = pytest.mark.django_db
@@ -56,3 +57,18 @@ def test_counts_belong_to_their_account() -> None:
     make_incident(second, state="resolved")
 
     assert summaries() == {"first": (Health.NEW, 1, 0), "second": (Health.NEW, 0, 1)}
+
+
+@pytest.mark.parametrize("statuses", [["succeeded"], ["failed", "succeeded"], ["failed"], []])
+def test_the_page_of_an_account_names_the_state_that_the_lists_name(statuses: list[str]) -> None:
+    account = make_account()
+    for status in statuses:
+        make_run(account, status=status)
+    make_run(account, status=SyncRun.Status.RUNNING)
+    accounts = ExchangeAccount.objects.all()
+
+    [summary], [standing] = account_summaries(accounts, NOON), standings(accounts, NOON)
+
+    assert (summary.state, summary.health) == (standing.state, standing.health)
+    assert standing.is_running
+    assert summary.progress is not None

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import time_machine
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from pytest_django.fixtures import Settings
@@ -247,6 +249,42 @@ def test_a_run_that_cannot_be_healed_keeps_no_other_from_it(
     monkeypatch.setattr(runs, "record_incident", fail_for_the_sick)
 
     assert [run.account_id for run in heal_abandoned_runs()] == [other.account_id]
+
+
+def test_every_stage_notes_when_it_began(account: ExchangeAccount) -> None:
+    began = timezone.now()
+    with time_machine.travel(began, tick=False) as clock:
+        run = begin(account)
+        for stage in (SyncRun.Stage.APPLYING, SyncRun.Stage.JUDGING):
+            clock.shift(timedelta(seconds=2))
+            show_progress(run, stage)
+        clock.shift(timedelta(seconds=2))
+        close_run(run, Status.SUCCEEDED)
+
+    run = SyncRun.objects.get()
+    steps = run_progress(run, timezone.now()).steps[1:]
+    assert [step.took for step in steps] == [timedelta(seconds=2)] * 3
+
+
+def test_a_stage_goes_on_from_when_it_began(account: ExchangeAccount) -> None:
+    run = begin(account)
+    show_progress(run, SyncRun.Stage.APPLYING)
+    began_at = run.applying_at
+
+    show_progress(run, SyncRun.Stage.APPLYING, 1, 2)
+
+    assert SyncRun.objects.get().applying_at == began_at
+
+
+def test_who_asked_is_remembered_by_the_run_that_tries_again(account: ExchangeAccount) -> None:
+    alice = User.objects.create_user("alice")
+    run = claim_run(open_run(account, Trigger.MANUAL, alice)[0].pk)
+    assert run is not None
+    let_the_lease_lapse(run)
+
+    [again] = heal_abandoned_runs()
+
+    assert again.requested_by == alice
 
 
 def test_a_failed_run_shows_how_far_it_came(account: ExchangeAccount) -> None:

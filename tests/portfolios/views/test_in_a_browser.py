@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 import pytest
 from django.utils import timezone
 from playwright.sync_api import ConsoleMessage, Page, expect
 
-from portfolios.models import AssetBalance, SyncRun
-from tests.builders import make_account, make_balance
+from portfolios.models import AssetBalance, SyncRun, WorkerBeat
+from tests.builders import make_account, make_balance, make_run
 from tests.portfolios.views.test_every_page import HOSTILE, a_world
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -30,6 +31,21 @@ def test_sync_now_shows_progress_and_then_the_result(admin_page: Page) -> None:
     move(run, status="succeeded", stage="done", finished_at=timezone.now(), orders_checked=4)
     expect(panel).to_contain_text("4 orders checked")
     expect(admin_page.get_by_role("row", name="BTC")).to_contain_text("0.75")
+
+
+def test_title_and_icon_tell_of_a_failure_without_a_reload(admin_page: Page) -> None:
+    account = make_account()
+    make_run(account)
+    WorkerBeat.objects.create(name="dispatch", beat_at=timezone.now())
+    admin_page.goto("/")
+    icon = admin_page.locator('link[rel="icon"]')
+    expect(icon).to_have_attribute("href", re.compile("favicon[.]"))
+
+    make_run(account, status=SyncRun.Status.FAILED)
+    admin_page.evaluate("htmx.trigger('#live', 'possync:refresh')")
+
+    expect(admin_page).to_have_title(re.compile(r"^\(1\) Overview"))
+    expect(icon).to_have_attribute("href", re.compile("favicon-alert"))
 
 
 def move(run: SyncRun, **fields: object) -> None:

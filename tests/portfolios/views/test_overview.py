@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from django.test import Client
@@ -8,6 +9,7 @@ from django.utils import timezone
 from portfolios.models import Incident, SyncRun, WorkerBeat
 from portfolios.models.choices import Severity
 from tests.builders import (
+    NOON,
     make_account,
     make_credential,
     make_discrepancy,
@@ -69,7 +71,7 @@ def test_tiles_link_to_lists_that_are_filtered(client: Client) -> None:
     page = html_of(client.get("/"))
 
     assert 'href="/discrepancies/?state=OPEN&amp;severity=critical"' in page
-    assert 'href="/accounts/?health=paused"' in page
+    assert 'href="/accounts/?state=paused"' in page
 
 
 def test_a_suspicion_is_not_counted_as_open(client: Client) -> None:
@@ -106,13 +108,60 @@ def test_the_title_counts_failing_accounts(client: Client) -> None:
 
 
 def test_it_says_so_if_everything_agrees(client: Client) -> None:
-    make_run()
+    make_run(make_account(verified_at=NOON))
 
     assert "Books and exchanges agree" in shown(client, "/")
 
 
+def test_it_does_not_say_so_of_what_was_never_compared(client: Client) -> None:
+    make_run()
+
+    page = shown(client, "/")
+
+    assert "Not verified yet" in page
+    assert "Books and exchanges agree" not in page
+
+
+def test_the_icon_tells_as_well_when_the_page_is_brought_up_to_date(client: Client) -> None:
+    make_run(status=SyncRun.Status.FAILED)
+
+    page = html_of(client.get("/"))
+
+    live = page[page.index('id="live"') :]
+    assert re.search(r'data-icon="/static/portfolios/favicon-alert', live)
+
+
+def test_the_list_is_narrowed_and_the_tiles_count_all(client: Client) -> None:
+    make_run(make_account(label="broken"), status=SyncRun.Status.FAILED)
+    make_account(label="sleeping", paused=True)
+
+    page = shown(client, "/?state=paused&q=sleep")
+
+    assert "Accounts 2" in page
+    assert "Sync now sleeping" in page
+    assert "Sync now broken" not in page
+
+
+def test_an_account_under_way_is_told_apart_from_its_state(client: Client) -> None:
+    account = make_credential().account
+    make_run(account, status=SyncRun.Status.FAILED)
+    make_run(account, status=SyncRun.Status.RUNNING)
+
+    page = shown(client, "/")
+
+    assert "1 Failing" in page
+    assert "1 Running" in page
+    assert 'href="/accounts/?state=running"' in html_of(client.get("/"))
+
+
+def test_a_paused_account_can_be_resumed_from_the_list(client: Client) -> None:
+    account = make_account(label="sleeping", paused=True)
+
+    assert f'action="/accounts/{account.pk}/resume/"' in html_of(client.get("/"))
+
+
 def test_it_does_not_say_so_if_something_differs(client: Client) -> None:
-    run = make_run()
+    run = make_run(make_account(verified_at=NOON))
     make_discrepancy(run.account)
 
     assert "Books and exchanges agree" not in shown(client, "/")

@@ -105,8 +105,8 @@ def test_a_reader_sees_no_button(reader: Client, urls: dict[str, str], page: str
 @pytest.mark.parametrize(
     ("page", "actions"),
     [
-        ("overview", ["account_sync", "sync_all"]),
-        ("accounts", ["account_sync"]),
+        ("overview", ["account_sync", "account_pause", "sync_all"]),
+        ("accounts", ["account_sync", "account_pause"]),
         ("account", ["account_sync", "account_test", "account_pause"]),
         ("portfolio", ["portfolio_sync"]),
         ("exception", ["exception_resolve"]),

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
+from django.contrib.auth.models import User
 from django.test import Client
 
 from portfolios.models import LedgerEntry, LegContent, SyncRun
@@ -11,6 +12,8 @@ from providers.reports import LegKind, LegStatus
 from tests.builders import (
     NOON,
     make_entry,
+    make_fill,
+    make_flow,
     make_incident,
     make_leg,
     make_occurrence,
@@ -18,6 +21,7 @@ from tests.builders import (
     make_portfolio,
     make_run,
 )
+from tests.portfolios.services.reads import balances, look, make_books
 from tests.portfolios.views.pages import html_of, shown
 
 
@@ -92,6 +96,76 @@ def test_an_open_run_shows_its_progress(client: Client) -> None:
     run = make_run(status=SyncRun.Status.QUEUED)
 
     assert f'hx-get="/runs/{run.pk}/progress/' in html_of(client.get(f"/runs/{run.pk}/"))
+
+
+def test_it_shows_how_long_each_stage_took(client: Client) -> None:
+    run = make_run(
+        started_at=NOON + timedelta(seconds=2),
+        applying_at=NOON + timedelta(seconds=9),
+        judging_at=NOON + timedelta(seconds=10),
+        finished_at=NOON + timedelta(seconds=12),
+    )
+    SyncRun.objects.filter(pk=run.pk).update(queued_at=NOON)
+
+    page = shown(client, f"/runs/{run.pk}/")
+
+    assert (
+        "Waiting for a worker 0 ms 2 s Reading the exchange 2 s 7 s Booking 9 s 1 s Comparing 10 s 2 s"
+    ) in page
+
+
+def test_a_run_that_failed_early_says_where(client: Client) -> None:
+    run = make_run(status=SyncRun.Status.FAILED, stage=SyncRun.Stage.FETCHING)
+
+    page = shown(client, f"/runs/{run.pk}/")
+
+    assert "Reading the exchange ended here" in page
+    assert "Booking not reached — —" in page
+
+
+def test_it_shows_who_asked_and_what_it_waited_for(client: Client) -> None:
+    run = make_run(
+        trigger=SyncRun.Trigger.MANUAL,
+        requested_by=User.objects.get(username="alice"),
+        attempts=2,
+        waited_seconds=4.5,
+    )
+
+    page = shown(client, f"/runs/{run.pk}/")
+
+    assert "Started by Sync now alice" in page
+    assert "Attempt 2" in page
+    assert "Waited for the rate limit 4 s" in page
+
+
+def test_it_counts_what_it_booked(client: Client) -> None:
+    portfolio = make_portfolio()
+    run = make_run(portfolio.account, orders_changed=3)
+    fill = make_fill(make_order(portfolio))
+    for asset in ("BTC", "USDT"):  # one fill is two entries
+        make_entry(portfolio, run=run, asset=asset, fill=fill)
+    make_entry(portfolio, run=run, flow=make_flow(portfolio.account))
+
+    page = shown(client, f"/runs/{run.pk}/")
+
+    assert "Orders changed 3 Fills booked 1" in page
+    assert "other flows booked 1" in page
+    assert "Verdicts changed nothing was judged" in page
+
+
+def test_it_shows_the_discrepancies_that_it_opened_and_the_verdicts_that_it_changed(
+    client: Client,
+) -> None:
+    account = make_books(positions={"BTC": "0.5"})
+    look(account, balances(BTC="0.5"))
+    look(account, balances(BTC="0.4"))
+    run = look(account, balances(BTC="0.4"))
+
+    page = shown(client, f"/runs/{run.pk}/")
+
+    discrepancy = account.discrepancies.get()
+    assert "Less at the exchange than in the books BTC Suspected Open" in page
+    assert f'href="/discrepancies/{discrepancy.pk}/"' in html_of(client.get(f"/runs/{run.pk}/"))
 
 
 def test_a_read_shows_its_window_the_exchanges_clock_and_the_digest_of_its_rows(

@@ -3,11 +3,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from django.test import Client
 from django.utils import timezone
 
 from portfolios.models import SyncRun, WorkerBeat
-from tests.builders import make_run
+from tests.builders import make_discrepancy, make_run
 from tests.portfolios.views.pages import html_of, text_of
 
 
@@ -98,6 +99,32 @@ def test_a_failed_run_says_why(client: Client) -> None:
 
     assert "Failed" in page
     assert "binance is in maintenance." in page
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [("succeeded", "Done"), ("partial", "Done with warnings"), ("failed", "Failed")],
+)
+def test_it_ends_in_one_of_three_ways(client: Client, status: str, words: str) -> None:
+    page = text_of(client.get(progress_url(make_run(status=status))))
+
+    assert page.startswith(f"{words} Sync of ")
+
+
+def test_it_says_what_is_being_read(client: Client) -> None:
+    run = running(progress_of="order", progress_done=3, progress_total=9)
+
+    assert "Stage 2 of 4 · Order: 3 of 9" in text_of(client.get(progress_url(run)))
+
+
+def test_a_good_end_does_not_hide_what_is_open(client: Client) -> None:
+    run = make_run()
+    make_discrepancy(run.account)
+
+    page = client.get(progress_url(run))
+
+    assert "1 discrepancy of this account is open" in text_of(page)
+    assert f'href="/discrepancies/?account={run.account_id}&amp;state=OPEN"' in html_of(page)
 
 
 def test_it_warns_if_no_worker_is_there(client: Client) -> None:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
 from portfolios.models import SyncRun
 from tests.builders import make_account, make_run
@@ -32,6 +36,24 @@ def test_it_narrows(client: Client, query: str) -> None:
 
     assert "the wanted" in page
     assert "the other" not in page
+
+
+def test_it_narrows_to_the_last_hour(client: Client) -> None:
+    old, _new = make_run(message="the old one"), make_run(message="the new one")
+    two_hours_ago = timezone.now() - timedelta(hours=2)
+    SyncRun.objects.filter(pk=old.pk).update(queued_at=two_hours_ago)
+
+    page = shown(client, "/runs/?since=hour")
+
+    assert "the new one" in page
+    assert "the old one" not in page
+
+
+def test_it_says_who_asked(client: Client) -> None:
+    carol = User.objects.create_user("carol")
+    make_run(trigger=SyncRun.Trigger.MANUAL, requested_by=carol)
+
+    assert "Sync now carol" in shown(client, "/runs/")
 
 
 def test_it_offers_to_clear_filters_that_match_nothing(client: Client) -> None:

@@ -8,8 +8,10 @@ import pytest
 from django.utils import timezone
 
 from portfolios.models import Discrepancy, Incident, MarketCredential, SyncRun
-from portfolios.models.choices import Health, Severity, Verdict
+from portfolios.models.choices import AccountState, Health, Severity, Verdict
+from portfolios.selectors.progress import Step
 from portfolios.templatetags.amounts import amount, difference, places
+from portfolios.templatetags.runs import stage_bar
 from portfolios.templatetags.states import DRAWINGS, LOOKS, chip, run_strip
 from portfolios.templatetags.times import age, due, span
 from providers.reports import LegStatus, OrderStatus
@@ -84,6 +86,7 @@ def test_what_is_overdue_says_for_how_long() -> None:
     "state",
     [
         *Health.values,
+        *AccountState.values,
         *SyncRun.Status.values,
         *LegStatus,
         *Verdict.values,
@@ -111,4 +114,45 @@ def test_a_strip_tells_its_runs_in_words() -> None:
     strip = run_strip(runs, 30)
 
     assert 'aria-label="Last 3 runs: 2 Succeeded, 1 Failed"' in strip
-    assert strip.count("<rect") == 3
+    # One beside the other, the newest at the right end; what went wrong stands taller.
+    assert 'class="bar-succeeded" d="M189 20v-10h5v10zM203 20v-10h5v10z"' in strip
+    assert 'class="bar-failed" d="M196 20v-20h5v20z"' in strip
+
+
+def bar(began: float, ended: float | None, *, state: str = "done") -> str:
+    """Draw a stage of a run of ten seconds; return place and width of its bar, of a thousand."""
+    begin = timezone.now()
+    began_at = begin + timedelta(seconds=began)
+    ended_at = None if ended is None else begin + timedelta(seconds=ended)
+    drawn = stage_bar(
+        Step("Booking", state, began_at, ended_at), begin, begin + timedelta(seconds=10)
+    )
+    found = re.search(r'class="bar-\w+" x="(\d+)" y="0" width="(\d+)"', drawn)
+    assert found is not None
+    return f"{found[1]}+{found[2]}"
+
+
+@pytest.mark.parametrize(
+    ("began", "ended", "drawn"),
+    [
+        (0, 10, "0+1000"),
+        (2.5, 7.5, "250+500"),
+        (4, None, "400+600"),  # it goes on
+        (10, 10, "996+4"),  # what took no time is still seen
+        (-5, 5, "0+500"),  # by another clock
+    ],
+)
+def test_a_stage_is_drawn_where_it_lies(began: float, ended: float | None, drawn: str) -> None:
+    assert bar(began, ended) == drawn
+
+
+def test_a_run_that_took_no_time_can_be_drawn() -> None:
+    now = timezone.now()
+
+    assert "<rect" in stage_bar(Step("Booking", "done", now, now), now, now)
+
+
+def test_a_stage_that_was_not_reached_is_not_drawn() -> None:
+    now = timezone.now()
+
+    assert stage_bar(Step("Booking", "next"), now, now) == ""
