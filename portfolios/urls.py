@@ -6,6 +6,7 @@ from django.urls import path
 from portfolios.api.application import api_urls
 from portfolios.views import (
     accounts,
+    bulk_decisions,
     decisions,
     discrepancies,
     exceptions,
@@ -47,6 +48,7 @@ decision_urls = [
 # /discrepancies/<id>/…
 discrepancy_urls = [
     path("discrepancies/", discrepancies.discrepancies, name="discrepancies"),
+    path("discrepancies/decide/", bulk_decisions.bulk_decision, name="bulk_decision"),
     path("discrepancies/<int:pk>/", discrepancies.discrepancy, name="discrepancy"),
 ]
 
@@ -55,6 +57,8 @@ exception_urls = [
     path("exceptions/", exceptions.exceptions, name="exceptions"),
     path("exceptions/<int:pk>/", exceptions.exception, name="exception"),
     path("exceptions/<int:pk>/resolve/", exceptions.exception_resolve, name="exception_resolve"),
+    path("exceptions/<int:pk>/mute/", exceptions.exception_mute, name="exception_mute"),
+    path("exceptions/<int:pk>/unmute/", exceptions.exception_unmute, name="exception_unmute"),
 ]
 
 # /runs/<id>/…

@@ -9,12 +9,20 @@ from portfolios.models.sync import SyncRun
 
 
 class Incident(models.Model):
-    """Exceptions of one fingerprint of one account."""
+    """Exceptions of one fingerprint of one account.
+
+    UNRESOLVED until a person has RESOLVED it; it has REGRESSED when it happens again after that. A MUTED one counts on
+    and alarms nobody: for good, or until it happens after `muted_until`.
+    """
 
     class State(models.TextChoices):
         UNRESOLVED = "unresolved", _("Unresolved")
         REGRESSED = "regressed", _("Regressed")
+        MUTED = "muted", _("Muted")
         RESOLVED = "resolved", _("Resolved")
+
+    # What somebody has to look at.
+    ALARMING = (State.UNRESOLVED, State.REGRESSED)
 
     account = models.ForeignKey(
         ExchangeAccount, models.CASCADE, null=True, blank=True, related_name="incidents"
@@ -28,6 +36,10 @@ class Incident(models.Model):
     first_seen = models.DateTimeField(_("first seen"))
     last_seen = models.DateTimeField(_("last seen"))
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.UNRESOLVED)
+    muted_until = models.DateTimeField(_("muted until"), null=True, editable=False)
+    # Who resolved or muted it last, and when; the name stays when the user is deleted.
+    acted_by = models.CharField(_("by"), max_length=150, blank=True, editable=False)
+    acted_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         ordering = ["-last_seen", "-pk"]
@@ -38,6 +50,7 @@ class Incident(models.Model):
                 fields=["account", "fingerprint"], name="incident_unique_in_account"
             )
         ]
+        indexes = [models.Index(fields=["fingerprint"], name="incident_fingerprint")]
 
     def __str__(self) -> str:
         return f"{self.type}: {self.message}"
@@ -58,6 +71,10 @@ class Occurrence(models.Model):
 
     class Meta:
         ordering = ["-pk"]
+        indexes = [models.Index(fields=["incident", "occurred_at"], name="occurrence_in_time")]
 
     def __str__(self) -> str:
         return self.message
+
+    def get_absolute_url(self) -> str:
+        return f"{reverse('exception', args=[self.incident_id])}?occurrence={self.pk}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -106,10 +109,80 @@ CATEGORIES = {
 }
 
 
+# More exactly than by its category, by the name of our own class of it.
+SITUATIONS: Final[Mapping[str, Category]] = {
+    "RegionBlocked": Category(
+        _("Region blocked"),
+        _(
+            "The exchange does not serve the country of this machine's address. Asking again does not help: run "
+            "PosSync where the exchange serves, or pause the account."
+        ),
+    ),
+    "AccountSuspended": Category(
+        _("Account locked by the exchange"),
+        _(
+            "The exchange has locked the account. Log in at the exchange to see why; pause the account here until "
+            "it is open again."
+        ),
+    ),
+    "PermissionMissing": Category(
+        _("Right missing"),
+        _(
+            "The key lacks the right to read this, or this machine's address is not on the key's list. Allow reading "
+            "for the key at the exchange; it needs no right to trade or withdraw."
+        ),
+    ),
+    "EndpointRefused": Category(
+        _("Endpoint not allowed"),
+        _(
+            "The account's endpoint is not on the list of allowed hosts. Add the host to POSSYNC_ENDPOINT_ALLOWLIST, "
+            "or empty the endpoint."
+        ),
+    ),
+    "CredentialMissing": Category(
+        _("Key not set"),
+        _("A secret that this exchange requires is not stored. Enter it in the administration."),
+    ),
+    "CredentialUnreadable": Category(
+        _("Key cannot be opened"),
+        _(
+            "The stored secret cannot be opened with the keys of this installation. Restore the key file, or enter "
+            "the secret again."
+        ),
+    ),
+    "CredentialsRejected": Category(
+        _("Key rejected"),
+        _(
+            "The exchange does not accept the key or its signature. Check that the key has not expired or been "
+            "deleted at the exchange, then enter it again. A new key may need some minutes until the exchange knows it."
+        ),
+    ),
+    "TemporarilyBanned": Category(
+        _("Banned for a while"),
+        _(
+            "The exchange refuses this address or key for a while, because it was asked too often. PosSync stays "
+            "away as long as it was told; find out what else uses this key or address."
+        ),
+    ),
+    "ExchangeTimeout": Category(
+        _("No answer in time"),
+        _(
+            "The exchange did not answer within the deadline. PosSync tries again by itself. If it stays, look at "
+            "the exchange's status page and at this machine's network."
+        ),
+    ),
+}
+# How a redacted trace ends: our class of the error, and its message.
+_CLASS_IN_TRACE: Final = re.compile(r"^providers\.errors\.(\w+)(?::|$)", re.M)
+
+
 def category_word(category: str) -> str | Promise:
     known = CATEGORIES.get(category)
     return known.word if known else category
 
 
-def advice(category: str) -> str | Promise:
-    return CATEGORIES.get(category, CATEGORIES["bug"]).advice
+def situation(category: str, trace: str) -> Category:
+    """Tell what an exception means, by our own class of it if `trace` names one that says more than its category."""
+    named = _CLASS_IN_TRACE.findall(trace)
+    known = SITUATIONS.get(named[-1]) if named else None
+    return known or CATEGORIES.get(category, CATEGORIES["bug"])

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from django.db.models import Case, IntegerField, Q, QuerySet, When
+from django.db.models import Case, Count, IntegerField, Q, QuerySet, When
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from portfolios.models import Discrepancy, DiscrepancyEvent, Order
+from portfolios.models import Discrepancy
 from portfolios.models.choices import Severity
-from portfolios.selectors.discrepancy_advice import discrepancy_advice
 from portfolios.selectors.listing import (
     ALL,
+    Facet,
     Listing,
     Query,
     account_facet,
@@ -19,127 +21,146 @@ from portfolios.selectors.listing import (
     one_page,
     search,
 )
-from portfolios.services.claims import unacked_match
-from portfolios.services.lapses import proposes_lapse, released_by_lapse
+from portfolios.selectors.sorting import sorting
+from portfolios.services.decisions.bulk import FITS
 
+State = Discrepancy.State
 LIVE = "live"
 ALL_STATES = "all"
 TRANSIENT = "transient"
-MAX_EVENTS = 50
-# The severity as a number, then what was seen last.
-_WORST_FIRST = (
-    Case(
-        *(When(severity=name, then=rank) for rank, name in enumerate(reversed(Severity.values))),
-        output_field=IntegerField(),
-    ),
-    "-last_seen",
-    "-pk",
+LATELY = "lately"
+_LATELY: Final = timedelta(days=1)
+_SEVERITY_RANK: Final = Case(
+    *(When(severity=name, then=rank) for rank, name in enumerate(reversed(Severity.values))),
+    output_field=IntegerField(),
 )
+_SORTS: Final = {
+    "worst": (_("The worst first"), (_SEVERITY_RANK, "-last_seen", "-pk")),
+    "newest": (_("The newest first"), ("-first_seen", "-pk")),
+    "oldest": (_("The oldest first"), ("first_seen", "pk")),
+    "seen": (_("Seen most often first"), ("-times_seen", "-pk")),
+    "asset": (_("By asset"), ("asset", "symbol", "-pk")),
+    "account": (_("By account"), ("account__label", "asset", "-pk")),
+}
+_TRANSIENT: Final = Q(state=State.RESOLVED, opened_at=None)
+
+
+@dataclass(frozen=True, slots=True)
+class SeverityTally:
+    value: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """How many discrepancies are in a state; `query` is the list of them, `note` what is said if there is none."""
+
+    word: str | Promise
+    query: str
+    count: int
+    severities: list[SeverityTally]
+    note: str | Promise
 
 
 @dataclass(frozen=True, slots=True)
 class DiscrepanciesPage:
-    listing: Listing[Discrepancy]
-    any_live: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Lapse:
-    """What taking an order as lapsed makes available again."""
-
-    asset: str
-    amount: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class DiscrepancyPage:
-    """One discrepancy, and what a person may decide about it.
+    """One page of the list.
 
     Parameters
     ----------
-    lapse : Lapse or None
-        None unless the discrepancy proposes that its order has lapsed.
-    match : Order or None
-        The order of the exchange that an unacknowledged one can only be.
-    events : list of DiscrepancyEvent
-        The newest `MAX_EVENTS` turns of its life, newest first.
+    cards : list of Card
+        Empty if there has never been a discrepancy.
+    all_chosen : bool
+        Whether every row of the page is chosen to decide on.
     """
 
-    discrepancy: Discrepancy
-    lapse: Lapse | None
-    match: Order | None
-    events: list[DiscrepancyEvent]
+    listing: Listing[Discrepancy]
+    cards: list[Card]
+    all_chosen: bool
 
     @property
-    def is_decided_since(self) -> bool:
-        """Whether a decision has booked the asset since the last look, which knows nothing of that."""
-        found = self.discrepancy
-        decisions = found.account.decisions.filter(at__gt=found.last_seen)
-        is_booked = bool(found.asset) and found.is_live
-        return is_booked and decisions.filter(ledger_entries__asset=found.asset).exists()
-
-    @property
-    def advice(self) -> Promise:
-        return discrepancy_advice(self.discrepancy.code)
-
-    @property
-    def has_amounts(self) -> bool:
-        found = self.discrepancy
-        return any(part is not None for part in (found.book, found.exchange, found.difference))
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether the looks so far leave more than one amount possible."""
-        return self.discrepancy.low != self.discrepancy.high
+    def kinds(self) -> list[tuple[str, str | Promise]]:
+        """Give what can be decided on many at once."""
+        return [(kind.value, kind.label) for kind in FITS]
 
 
-def discrepancy_page(discrepancy: Discrepancy) -> DiscrepancyPage:
-    order = discrepancy.order
-    is_live = discrepancy.state in Discrepancy.LIVE
-    is_unacked = is_live and discrepancy.code == Discrepancy.Code.ORDER_UNACKED
-    return DiscrepancyPage(
-        discrepancy=discrepancy,
-        lapse=Lapse(*released_by_lapse(order)) if order and proposes_lapse(discrepancy) else None,
-        match=unacked_match(order) if order and is_unacked else None,
-        events=list(discrepancy.events.select_related("decision").order_by("-pk")[:MAX_EVENTS]),
+def discrepancies_page(query: Query, now: datetime) -> DiscrepanciesPage:
+    facets, words = _filters(query), search(query)
+    order, fields = sorting(query, _SORTS)
+    chosen = {one.name: one.chosen for one in facets}
+    rows = _in_state(chosen.pop("state"), now).filter(
+        **{name: value for name, value in chosen.items() if value}
+    )
+    if words:
+        rows = rows.filter(_matches(words))
+    rows = rows.select_related("account", "portfolio", "order").order_by(*fields)
+    return DiscrepanciesPage(
+        listing=one_page(rows, query, (*facets, order), searched=words),
+        cards=_cards(now),
+        all_chosen=query.get("chosen") == "all",
     )
 
 
-def discrepancies_page(query: Query) -> DiscrepanciesPage:
+def _filters(query: Query) -> tuple[Facet, ...]:
     states = (
         (LIVE, _("Not settled")),
-        *Discrepancy.State.choices,
+        *State.choices,
+        (LATELY, _("Resolved in the last 24 h")),
         (TRANSIENT, _("Only ever suspected")),
         (ALL_STATES, _("All")),
     )
-    state = facet(query, "state", _("State"), states, default=LIVE)
-    severity = facet(query, "severity", _("Severity"), (ALL, *Severity.choices))
-    account = account_facet(query)
-    words = search(query)
-    rows = _in_state(state.chosen)
-    if severity.chosen:
-        rows = rows.filter(severity=severity.chosen)
-    if account.chosen:
-        rows = rows.filter(account=int(account.chosen))
-    if words:
-        rows = rows.filter(_matches(words))
-    rows = rows.select_related("account", "portfolio", "order").order_by(*_WORST_FIRST)
-    return DiscrepanciesPage(
-        listing=one_page(rows, query, (state, severity, account), searched=words),
-        any_live=Discrepancy.objects.filter(state__in=Discrepancy.LIVE).exists(),
+    return (
+        facet(query, "state", _("State"), states, default=LIVE),
+        facet(query, "severity", _("Severity"), (ALL, *Severity.choices)),
+        facet(query, "code", _("What"), (ALL, *Discrepancy.Code.choices)),
+        account_facet(query),
     )
 
 
-def _in_state(state: str) -> QuerySet[Discrepancy]:
+def _in_state(state: str, now: datetime) -> QuerySet[Discrepancy]:
     """Narrow to a state; what was only ever suspected, and is gone, is shown to who asks for it."""
-    transient = Q(state=Discrepancy.State.RESOLVED, opened_at=None)
     if state == TRANSIENT:
-        return Discrepancy.objects.filter(transient)
-    shown = Discrepancy.objects.exclude(transient)
+        return Discrepancy.objects.filter(_TRANSIENT)
+    shown = Discrepancy.objects.exclude(_TRANSIENT)
     if state == ALL_STATES:
         return shown
-    states = Discrepancy.LIVE if state == LIVE else (state,)
-    return shown.filter(state__in=states)
+    if state == LATELY:
+        return shown.filter(state=State.RESOLVED, resolved_at__gte=now - _LATELY)
+    return shown.filter(state__in=Discrepancy.LIVE if state == LIVE else (state,))
+
+
+def _cards(now: datetime) -> list[Card]:
+    counts = list(
+        Discrepancy.objects.exclude(_TRANSIENT)
+        .order_by()
+        .values("state", "severity")
+        .annotate(number=Count("pk"), lately=Count("pk", filter=Q(resolved_at__gte=now - _LATELY)))
+    )
+    return [
+        _card(State.OPEN, _("Open"), counts, _("Nothing needs you.")),
+        _card(State.SUSPECTED, _("Suspected"), counts, _("Waiting for a second look: none.")),
+        _card(State.ACKNOWLEDGED, _("Acknowledged"), counts, _("Nobody has put one aside.")),
+        _card(LATELY, _("Resolved in the last 24 h"), counts, _("None.")),
+    ] * bool(counts)
+
+
+def _card(
+    state: str, word: str | Promise, counts: Sequence[Mapping[str, Any]], note: str | Promise
+) -> Card:
+    column = "lately" if state == LATELY else "number"
+    wanted = State.RESOLVED if state == LATELY else state
+    found = {row["severity"]: row[column] for row in counts if row["state"] == wanted}
+    return Card(
+        word=word,
+        query=f"state={state}",
+        count=sum(found.values()),
+        severities=[
+            SeverityTally(name, found[name])
+            for name in reversed(Severity.values)
+            if found.get(name)
+        ],
+        note=note,
+    )
 
 
 def _matches(words: str) -> Q:

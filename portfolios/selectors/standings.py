@@ -16,7 +16,7 @@ from portfolios.services.accounts import account_health
 from portfolios.services.manual_sync import WARNING_AND_ABOVE
 from portfolios.services.runs import OPEN_STATUSES
 
-UNRESOLVED = (Incident.State.UNRESOLVED, Incident.State.REGRESSED)
+UNRESOLVED = Incident.ALARMING
 State = AccountState
 _NEEDS_CREDENTIALS = (Health.LOCKED, Health.SUSPENDED)
 _NOT_READ = (Health.NEW, Health.FAILING)

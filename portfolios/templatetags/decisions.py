@@ -96,6 +96,13 @@ def or_back_to(target: str, account: ExchangeAccount) -> str:
     return target if is_ours else account.get_absolute_url()
 
 
+@register.filter
+def ours_or(target: str, page: str) -> str:
+    """Link to the page that was left, if it is one of ours, else to `page`."""
+    is_ours = target.startswith("/") and url_has_allowed_host_and_scheme(target, allowed_hosts=None)
+    return target if is_ours else reverse(page)
+
+
 @register.simple_tag
 def decision_url(account: ExchangeAccount, kind: str, **given: Any) -> str:
     return f"{reverse('decision', args=[account.pk, kind])}?{urlencode(given)}"

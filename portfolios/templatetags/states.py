@@ -38,6 +38,7 @@ DRAWINGS = {
     "question": '<path d="M5.5 6a2.5 2.5 0 1 1 3.6 2.2C8.3 8.7 8 9 8 10M8 12.2v.2"/>',
     "sync": '<path d="M13 5.5A5.5 5.5 0 0 0 3 6.5M3 10.5a5.5 5.5 0 0 0 10-1M13 2.5v3h-3M3 13.5v-3h3"/>',
     "theme": '<circle cx="8" cy="8" r="6"/><path d="M8 2v12M8 2a6 6 0 0 1 0 12" class="fill"/>',
+    "mute": '<path d="M2 6h2.5L8 3v10L4.5 10H2zM10.5 6l4 4M14.5 6l-4 4"/>',
     "arrow": '<path d="M3 8h9M8.5 4.5 12 8l-3.5 3.5"/>',
 }
 
@@ -97,6 +98,7 @@ LOOKS: dict[str, Look] = {
     # incidents
     Incident.State.UNRESOLVED: Look("bad", "alert", Incident.State.UNRESOLVED.label),
     Incident.State.REGRESSED: Look("bad", "sync", Incident.State.REGRESSED.label),
+    Incident.State.MUTED: Look("muted", "mute", Incident.State.MUTED.label),
     Incident.State.RESOLVED: Look("good", "check", Incident.State.RESOLVED.label),
     # credentials; a locked one looks like its account
     MarketCredential.State.UNTESTED: Look(

@@ -28,6 +28,10 @@ def query_of(request: HttpRequest) -> dict[str, str]:
     return request.GET.dict()
 
 
+def actor_of(request: HttpRequest) -> User | None:
+    return request.user if request.user.is_authenticated else None
+
+
 def redirect_back(request: HttpRequest, fallback: str) -> HttpResponse:
     """Return to the page that the form named, if it is one of ours."""
     target = request.POST.get("next", "")

@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
+import time_machine
+from django.contrib.auth.models import User
 
 from portfolios.models import ExchangeAccount, Incident
-from portfolios.services.incidents import record_incident, resolve_incident
+from portfolios.services.incidents import (
+    alike,
+    mute_incidents,
+    record_incident,
+    resolve_incidents,
+    unmute_incidents,
+)
 from providers.credentials import Credentials
 from providers.errors import ExchangeUnavailable
 from providers.redaction import leg_error, secrets_in_use
 from providers.reports import LegError
-from tests.builders import make_account, make_run
+from tests.builders import NOON, make_account, make_run
 
 State = Incident.State
 ERROR = LegError("transport", "RequestTimeout", "binance did not answer order 123.")
@@ -91,7 +101,8 @@ def test_the_same_error_of_another_account_is_another_group(account: ExchangeAcc
 
 
 def test_a_resolved_group_that_occurs_again_has_regressed(account: ExchangeAccount) -> None:
-    resolve_incident(record(account))
+    record(account)
+    resolve_incidents(Incident.objects.all(), None)
 
     assert record(account).state == State.REGRESSED
     assert record(account).state == State.REGRESSED
@@ -120,3 +131,75 @@ def test_what_a_provider_calls_its_error_may_have_any_length(account: ExchangeAc
     incident = Incident.objects.get()
     assert [len(incident.category), len(incident.type), len(incident.message)] == [20, 100, 500]
     assert len(incident.occurrences.get().subject) == 128
+
+
+def muted(account: ExchangeAccount, until: datetime | None) -> None:
+    record(account)
+    mute_incidents(Incident.objects.all(), until, None)
+
+
+def test_a_muted_group_counts_on_and_stays_muted(account: ExchangeAccount) -> None:
+    muted(account, None)
+
+    incident = record(account)
+
+    assert (incident.state, incident.count) == (State.MUTED, 2)
+
+
+def test_a_group_whose_time_of_being_muted_is_over_alarms_again(account: ExchangeAccount) -> None:
+    with time_machine.travel(NOON, tick=False):
+        muted(account, NOON + timedelta(hours=1))
+    with time_machine.travel(NOON + timedelta(minutes=59), tick=False):
+        assert record(account).state == State.MUTED
+
+    with time_machine.travel(NOON + timedelta(hours=1), tick=False):
+        incident = record(account)
+
+    assert (incident.state, incident.muted_until) == (State.UNRESOLVED, None)
+
+
+def test_an_unmuted_group_alarms_again(account: ExchangeAccount) -> None:
+    muted(account, None)
+
+    unmute_incidents(Incident.objects.all(), None)
+
+    assert Incident.objects.get().state == State.UNRESOLVED
+
+
+def test_what_is_resolved_is_not_muted(account: ExchangeAccount) -> None:
+    record(account)
+    resolve_incidents(Incident.objects.all(), None)
+
+    mute_incidents(Incident.objects.all(), None, None)
+
+    assert Incident.objects.get().state == State.RESOLVED
+
+
+def test_a_muted_group_that_is_resolved_regresses_when_it_occurs_again(
+    account: ExchangeAccount,
+) -> None:
+    muted(account, None)
+
+    resolve_incidents(Incident.objects.all(), None)
+
+    assert record(account).state == State.REGRESSED
+
+
+def test_who_acted_last_is_noted(account: ExchangeAccount) -> None:
+    record(account)
+
+    with time_machine.travel(NOON, tick=False):
+        resolve_incidents(Incident.objects.all(), User(username="alice"))
+
+    incident = Incident.objects.get()
+    assert (incident.acted_by, incident.acted_at) == ("alice", NOON)
+
+
+def test_alike_is_the_same_exception_on_accounts_of_the_same_market(
+    account: ExchangeAccount,
+) -> None:
+    here, there = record(account), record(make_account(market=account.market))
+    record(make_account(market="kraken"))
+    record(account, operation="fetch.balances")
+
+    assert set(alike(here)) == {here, there}

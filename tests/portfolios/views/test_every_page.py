@@ -48,6 +48,8 @@ POSTS = (
     "account_resume",
     "portfolio_sync",
     "exception_resolve",
+    "exception_mute",
+    "exception_unmute",
 )
 EXPORTED = ("export_csv", "export_json")  # test_exports reads them
 PUBLIC = ("login", "logout", "healthz", "readyz")
@@ -139,6 +141,7 @@ def make_decision(account: ExchangeAccount, text: str) -> Decision:
 
 def test_the_names_below_are_all_pages_that_there_are() -> None:
     known = {*LISTS, *DETAILS, *POSTS, *PUBLIC, *EXPORTED, "run_progress", "sync_all", "decision"}
+    known |= {"bulk_decision"}  # test_bulk_decision opens it
 
     # The API, a tree of its own, has its own tests.
     assert {page.name for page in urlpatterns if isinstance(page, URLPattern)} == known

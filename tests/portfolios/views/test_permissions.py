@@ -23,6 +23,7 @@ ACTIONS = (
     "account_resume",
     "portfolio_sync",
     "exception_resolve",
+    "exception_mute",
     "sync_all",
 )
 PAGES = ("overview", "accounts", "account", "portfolio", "discrepancy", "exception")
@@ -71,10 +72,13 @@ def test_a_reader_changes_no_schedule(
     assert ExchangeAccount.objects.get().paused is paused
 
 
-def test_a_reader_resolves_nothing(reader: Client, urls: dict[str, str]) -> None:
+@pytest.mark.parametrize("name", ["exception_resolve", "exception_mute"])
+def test_a_reader_resolves_and_mutes_nothing(
+    reader: Client, urls: dict[str, str], name: str
+) -> None:
     before = Incident.objects.get().state
 
-    response = reader.post(urls["exception_resolve"])
+    response = reader.post(urls[name])
 
     assert response.status_code == 403
     assert Incident.objects.get().state == before
@@ -109,7 +113,7 @@ def test_a_reader_sees_no_button(reader: Client, urls: dict[str, str], page: str
         ("accounts", ["account_sync", "account_pause"]),
         ("account", ["account_sync", "account_test", "account_pause"]),
         ("portfolio", ["portfolio_sync"]),
-        ("exception", ["exception_resolve"]),
+        ("exception", ["exception_resolve", "exception_mute"]),
     ],
 )
 def test_who_has_the_right_sees_the_buttons(

@@ -85,9 +85,9 @@ def test_a_run_that_booked_nothing_says_so(client: Client) -> None:
 def test_it_links_to_the_exceptions_that_it_met(client: Client) -> None:
     run = make_run()
     incident = make_incident(run.account, type="RateLimited")
-    make_occurrence(incident, run)
+    occurrence = make_occurrence(incident, run)
 
-    assert f'href="/exceptions/{incident.pk}/">RateLimited</a>' in html_of(
+    assert f'href="{occurrence.get_absolute_url()}">RateLimited</a>' in html_of(
         client.get(f"/runs/{run.pk}/")
     )
 

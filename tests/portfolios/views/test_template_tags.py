@@ -11,9 +11,11 @@ from portfolios.models import Discrepancy, Incident, MarketCredential, SyncRun
 from portfolios.models.choices import AccountState, Health, Severity, Verdict
 from portfolios.selectors.progress import Step
 from portfolios.templatetags.amounts import amount, difference, places
+from portfolios.templatetags.changes import marked
 from portfolios.templatetags.runs import stage_bar
 from portfolios.templatetags.states import DRAWINGS, LOOKS, chip, run_strip
 from portfolios.templatetags.times import age, due, span
+from portfolios.templatetags.traces import trace_parts
 from providers.reports import LegStatus, OrderStatus
 
 
@@ -156,3 +158,53 @@ def test_a_stage_that_was_not_reached_is_not_drawn() -> None:
     now = timezone.now()
 
     assert stage_bar(Step("Booking", "next"), now, now) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "other", "written"),
+    [
+        ("0.5", "0.51", "0.5<mark>0</mark>"),
+        ("0.51", "0.5", "0.5<mark>1</mark>"),
+        ("99.5", "100.5", "<mark>99</mark><mark>.5</mark>"),
+        ("-1.5", "1.5", "<mark>-1</mark><mark>.5</mark>"),
+        ("12", "13", "1<mark>2</mark>"),
+        (
+            "1234567.5",
+            "1234967.5",
+            '1<span class="g">234</span><span class="g"><mark>567</mark></span><mark>.5</mark>',
+        ),
+        (
+            "-1234567",
+            "-1239567",
+            '-1<span class="g">23<mark>4</mark></span><span class="g"><mark>567</mark></span>',
+        ),
+    ],
+)
+def test_the_digits_are_marked_from_the_first_that_differs(
+    value: str, other: str, written: str
+) -> None:
+    html = marked(Decimal(value), Decimal(other))
+
+    assert html.startswith(f'<span class="amount">{written}</span><span class="sr">')
+
+
+@pytest.mark.parametrize("other", [None, Decimal("0.5"), Decimal("0.50")])
+def test_what_does_not_differ_is_not_marked(other: Decimal | None) -> None:
+    assert marked(Decimal("0.5"), other) == amount(Decimal("0.5"))
+
+
+def test_a_trace_keeps_every_line_and_folds_libraries() -> None:
+    lines = [
+        "Traceback (most recent call last):",
+        '  File "portfolios/tasks.py", line 1, in run',
+        "    work()",
+        '  File "django/db/utils.py", line 2, in inner',
+        "    return func()",
+        '  File "sqlite3/base.py", line 3, in execute',
+        "ValueError: x",
+    ]
+
+    parts = trace_parts("\n".join(lines))
+
+    assert [part.frames for part in parts] == [0, 2, 0]
+    assert "\n".join(part.text for part in parts).splitlines() == lines
