@@ -99,6 +99,7 @@ def _note(account: ExchangeAccount, found: Break | None, run: SyncRun | None) ->
     if because != account.read_only_because:
         account.read_only_because = because
         account.save(update_fields=["read_only_because"])
+        disturb([account.pk])
         if because:
             error = LegError(OursToFix.category, "LocalIntegrity", because)
             record_incident(account, error, OPERATION, run=run)
