@@ -5,6 +5,7 @@ from django.urls import path
 
 from portfolios.api.application import api_urls
 from portfolios.views import (
+    account_lists,
     accounts,
     bulk_decisions,
     decisions,
@@ -33,10 +34,26 @@ account_urls = [
     path("accounts/<int:pk>/resume/", accounts.account_resume, name="account_resume"),
 ]
 
+_list = account_lists.account_list
+account_list_urls = [
+    path("accounts/<int:pk>/orders/", _list, {"name": "orders"}, name="account_orders"),
+    path("accounts/<int:pk>/fills/", _list, {"name": "fills"}, name="account_fills"),
+    path("accounts/<int:pk>/ledger/", _list, {"name": "ledger"}, name="account_ledger"),
+    path("accounts/<int:pk>/flows/", _list, {"name": "flows"}, name="account_flows"),
+    path("accounts/<int:pk>/ownership/", _list, {"name": "ownership"}, name="account_ownership"),
+    path("accounts/<int:pk>/coverage/", account_lists.account_coverage, name="account_coverage"),
+    path("accounts/<int:pk>/decisions/", account_lists.account_decisions, name="account_decisions"),
+]
+
 # /portfolios/<id>/…
 portfolio_urls = [
     path("portfolios/<int:pk>/", portfolios.portfolio, name="portfolio"),
     path("portfolios/<int:pk>/sync/", portfolios.portfolio_sync, name="portfolio_sync"),
+    path("portfolios/<int:pk>/orders/", portfolios.orders, name="portfolio_orders"),
+    path("portfolios/<int:pk>/fills/", portfolios.fills, name="portfolio_fills"),
+    path("portfolios/<int:pk>/ledger/", portfolios.ledger, name="portfolio_ledger"),
+    path("portfolios/<int:pk>/history/", portfolios.history, name="portfolio_history"),
+    path("portfolios/<int:pk>/compare/", portfolios.compare, name="portfolio_compare"),
 ]
 
 # /decisions/ and /accounts/<id>/decisions/<kind>/
@@ -86,6 +103,7 @@ urlpatterns = [
     path("sync/", overview.sync_all, name="sync_all"),
     *login_urls,
     *account_urls,
+    *account_list_urls,
     *portfolio_urls,
     *decision_urls,
     *discrepancy_urls,

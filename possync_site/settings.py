@@ -59,6 +59,8 @@ MIDDLEWARE = [
     # First, so that redirects and static files carry the headers too.
     "portfolios.middleware.security_headers",
     "django.middleware.security.SecurityMiddleware",
+    # Lengthens each answer by a random amount, so that its length tells nothing of what is in it.
+    "django.middleware.gzip.GZipMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",

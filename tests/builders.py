@@ -7,6 +7,8 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
+from django.utils import timezone
+
 from portfolios.models import (
     AssetBalance,
     ClaimRule,
@@ -21,6 +23,7 @@ from portfolios.models import (
     Order,
     OrderVersion,
     Portfolio,
+    PortfolioSnapshot,
     Position,
     Quarantine,
     ReadCursor,
@@ -67,6 +70,22 @@ def make_position(portfolio: Portfolio, **kwargs: Any) -> Position:
         account=portfolio.account,
         portfolio=portfolio,
         **{"asset": "BTC", "amount": Decimal("0.5"), "cost": Decimal(30000)} | kwargs,
+    )
+
+
+def make_portfolio_snapshot(
+    portfolio: Portfolio, run: SyncRun | None = None, **kwargs: Any
+) -> PortfolioSnapshot:
+    """Note that the portfolio held 0.5 BTC and nothing else; name another `asset`, `amount` and `cost`."""
+    row = {"asset": "BTC", "amount": "0.5", "reserved": "0", "cost": "30000"}
+    row |= {name: kwargs.pop(name) for name in ("asset", "amount", "cost") if name in kwargs}
+    row["available"] = row["amount"]
+    run = run or make_run(portfolio.account)
+    defaults = {"taken_at": timezone.now(), "unallocated": Decimal(0), "positions": [row]}
+    values = defaults | kwargs
+    values.setdefault("confirmed_at", values["taken_at"])
+    return PortfolioSnapshot.objects.create(
+        portfolio=portfolio, first_run=run, last_run=run, **values
     )
 
 

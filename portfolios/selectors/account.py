@@ -1,31 +1,60 @@
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import F
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.utils.translation import gettext_lazy as _
 
 from portfolios.models import (
     AssetBalance,
     Discrepancy,
     ExchangeAccount,
-    Flow,
+    Incident,
     MarketCredential,
-    Order,
     Portfolio,
     SyncRun,
+    WorkerBeat,
 )
-from portfolios.selectors.accounts import AccountSummary, account_summaries
-from portfolios.selectors.coverage import Coverage, account_coverage
-from portfolios.selectors.listing import Listing, Query
-from portfolios.selectors.orders import account_orders
-from portfolios.selectors.ownership import Ownership, account_ownership
-from portfolios.services.accounts import grace, lag
+from portfolios.models.choices import AccountState, Health, Severity, Verdict
+from portfolios.selectors.accounts import market_name
+from portfolios.selectors.listing import ALL, Listing, Query, facet, one_page, search
+from portfolios.selectors.progress import RunProgress
+from portfolios.selectors.standings import UNRESOLVED, Standing, is_recovering
+from portfolios.selectors.workers import SILENT_AFTER
+from portfolios.services.accounts import account_health, grace, lag
 from portfolios.services.credentials import stored_names
 
 RECENT_RUNS = 10
-RECENT_FLOWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFrame:
+    """What every page about an account begins with.
+
+    Parameters
+    ----------
+    runs : list of SyncRun
+        The newest `RECENT_RUNS`, newest first, the open one included.
+    last_run : SyncRun or None
+        The last run that is over.
+    differences, failures : int
+        Open discrepancies and unresolved incidents.
+    """
+
+    account: ExchangeAccount
+    health: Health
+    state: AccountState
+    market_name: str
+    runs: list[SyncRun]
+    last_run: SyncRun | None
+    progress: RunProgress | None
+    differences: int
+    failures: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,48 +115,94 @@ class AccountPage:
 
     Parameters
     ----------
-    owners : list of Portfolio
-        To which an order that no portfolio claims can be given.
-    flows : list of Flow
-        The newest `RECENT_FLOWS`.
+    balances : list of BalanceRow
+        Those of the page of `listing`.
     """
 
-    summary: AccountSummary
+    frame: AccountFrame
     credential: CredentialState
     lag_seconds: float
     grace_seconds: float
+    portfolios: list[Portfolio]
+    listing: Listing[AssetBalance]
     balances: list[BalanceRow]
-    ownership: list[Ownership]
-    orders: Listing[Order]
-    owners: list[Portfolio]
-    flows: list[Flow]
-    coverage: Coverage
-    recent_runs: list[SyncRun]
 
     @property
     def account(self) -> ExchangeAccount:
-        return self.summary.account
+        return self.frame.account
+
+
+def account_frame(pk: int, now: datetime) -> AccountFrame | None:
+    """Gather what is told of an account on each of its pages; None if there is none of this key."""
+    open_ones = Discrepancy.objects.filter(state=Discrepancy.State.OPEN)
+    rows = ExchangeAccount.objects.select_related("credential").annotate(
+        **{f"open_{each}": _count_of(open_ones.filter(severity=each)) for each in Severity.values},
+        failures=_count_of(Incident.objects.filter(state__in=UNRESOLVED)),
+        beat_at=Subquery(WorkerBeat.objects.order_by("-beat_at").values("beat_at")[:1]),
+    )
+    account = rows.filter(pk=pk).first()
+    if account is None:
+        return None
+    runs = _newest_runs(account)
+    over = [run for run in runs if not run.is_open]
+    open_run = next((run for run in runs if run.is_open), None)
+    silent = account.beat_at is None or now - account.beat_at >= SILENT_AFTER
+    standing = _standing(account, runs, account.failures, now)
+    return AccountFrame(
+        account=account,
+        health=standing.health,
+        state=standing.state,
+        market_name=market_name(account.market),
+        runs=runs,
+        last_run=over[0] if over else None,
+        progress=None if open_run is None else RunProgress(open_run, silent),
+        differences=standing.differences,
+        failures=standing.failures,
+    )
+
+
+def _standing(
+    account: ExchangeAccount, runs: Sequence[SyncRun], failures: int, now: datetime
+) -> Standing:
+    """Tell how an account stands by its newest runs and the counts that it was read with."""
+    over = [run for run in runs if not run.is_open]
+    last_run = over[0] if over else None
+    return Standing(
+        account=account,
+        health=account_health(account, last_run, now),
+        is_running=len(over) < len(runs),
+        failures=failures,
+        is_recovering=is_recovering(last_run, over[1].status if len(over) > 1 else None),
+        severities=Counter({each: getattr(account, f"open_{each}") for each in Severity.values}),
+    )
+
+
+def _newest_runs(account: ExchangeAccount) -> list[SyncRun]:
+    runs = list(SyncRun.objects.filter(account=account).order_by("-pk")[:RECENT_RUNS])
+    for run in runs:
+        run.account = account
+    return runs
+
+
+def _count_of(rows: QuerySet[Discrepancy] | QuerySet[Incident]) -> Coalesce:
+    of_account = rows.filter(account=OuterRef("pk")).order_by().values("account")
+    return Coalesce(Subquery(of_account.annotate(number=Count("pk")).values("number")), 0)
 
 
 def account_page(pk: int, query: Query, now: datetime) -> AccountPage | None:
-    """Gather all that is told of an account; None if there is none of this key."""
-    found = account_summaries(ExchangeAccount.objects.filter(pk=pk), now)
-    if not found:
+    frame = account_frame(pk, now)
+    if frame is None:
         return None
-    [summary] = found
-    account = summary.account
+    account = frame.account
+    listing = _balances(account, query)
     return AccountPage(
-        summary=summary,
+        frame=frame,
         credential=credential_state(account),
         lag_seconds=lag(account).total_seconds(),
         grace_seconds=grace(account).total_seconds(),
-        balances=_balances(account),
-        ownership=account_ownership(account),
-        orders=account_orders(account, query),
-        owners=[row for row in summary.portfolios if row.mode == Portfolio.Mode.LIVE],
-        flows=_newest_flows(account),
-        coverage=account_coverage(account, summary.last_run),
-        recent_runs=summary.runs[::-1][:RECENT_RUNS],
+        portfolios=list(account.portfolios.order_by("name")),
+        listing=listing,
+        balances=_balance_rows(account, listing.rows),
     )
 
 
@@ -145,18 +220,22 @@ def credential_state(account: ExchangeAccount) -> CredentialState:
     )
 
 
-def _newest_flows(account: ExchangeAccount) -> list[Flow]:
-    newest_first = F("occurred_at").desc(nulls_last=True)
-    return list(account.flows.order_by(newest_first, "-pk")[:RECENT_FLOWS])
+def _balances(account: ExchangeAccount, query: Query) -> Listing[AssetBalance]:
+    verdict = facet(query, "verdict", _("Verdict"), (ALL, *Verdict.choices))
+    words = search(query)
+    rows = account.balances.order_by("wallet", "asset")
+    if verdict.chosen:
+        rows = rows.filter(verdict=verdict.chosen)
+    if words:
+        rows = rows.filter(asset__icontains=words)
+    return one_page(rows, query, (verdict,), searched=words)
 
 
-def _balances(account: ExchangeAccount) -> list[BalanceRow]:
+def _balance_rows(account: ExchangeAccount, balances: Sequence[AssetBalance]) -> list[BalanceRow]:
+    assets = {balance.asset for balance in balances} - {""}
     live = Discrepancy.objects.filter(account=account, state__in=Discrepancy.LIVE, order=None)
-    found = {(row.wallet, row.asset): row for row in live.exclude(asset="")}
-    return [
-        _balance_row(balance, found.get((balance.wallet, balance.asset)))
-        for balance in account.balances.order_by("wallet", "asset")
-    ]
+    found = {(row.wallet, row.asset): row for row in live.filter(asset__in=assets)}
+    return [_balance_row(row, found.get((row.wallet, row.asset))) for row in balances]
 
 
 def _balance_row(balance: AssetBalance, found: Discrepancy | None) -> BalanceRow:

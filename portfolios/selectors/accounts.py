@@ -155,9 +155,11 @@ def _summary(row: Standing, runs: list[SyncRun], workers_silent: bool) -> Accoun
 def last_runs(accounts: Sequence[ExchangeAccount]) -> dict[int, list[SyncRun]]:
     """Find the last `STRIP` runs of each account, oldest first, without reading the older ones."""
     by_account: dict[int, list[SyncRun]] = defaultdict(list)
-    ids = [account.pk for account in accounts]
+    by_pk = {account.pk: account for account in accounts}
+    ids = list(by_pk)
     for start in range(0, len(ids), _ACCOUNTS_A_QUERY):
         for run in _last_runs_of(ids[start : start + _ACCOUNTS_A_QUERY]):
+            run.account = by_pk[run.account_id]  # one that is open names it
             by_account[run.account_id].append(run)
     return by_account
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from django.contrib.auth.models import AbstractUser, AnonymousUser
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
@@ -29,7 +30,7 @@ from portfolios.selectors.listing import (
 from portfolios.services.claims import possible_owners
 from portfolios.services.decisions import Change, Changes, changes_of
 from portfolios.services.decisions.amounts import open_residuals
-from portfolios.services.decisions.flows import left_of_flow
+from portfolios.services.decisions.flows import left_of_entries
 
 Kind = Decision.Kind
 Word = str | Promise
@@ -306,14 +307,22 @@ def account_offers(account: ExchangeAccount) -> list[Offer]:
     for portfolio in possible_owners(account).filter(initialized=False):
         word = format_lazy("{}: {}", Kind.ACCEPT_OPENING.label, portfolio.name)
         offers.append(Offer(Kind.ACCEPT_OPENING, word, {"portfolio": portfolio.pk}))
-    booked = account.flows.filter(ledger_entries__isnull=False).distinct()
-    for flow in booked.order_by("-pk").prefetch_related("ledger_entries")[:NEWEST_FLOWS]:
-        left = {asset: amount for asset, amount in left_of_flow(flow).items() if amount}
+    return [*offers, *_offers_of_flows(account)]
+
+
+def _offers_of_flows(account: ExchangeAccount) -> Iterator[Offer]:
+    """Offer to give away what the newest flows brought or took, where something is left of it."""
+    booked = account.flows.filter(Exists(LedgerEntry.objects.filter(flow=OuterRef("pk"))))
+    newest = booked.order_by("-pk").values("pk")[:NEWEST_FLOWS]
+    entries: defaultdict[int | None, list[LedgerEntry]] = defaultdict(list)
+    for entry in LedgerEntry.objects.filter(flow__in=newest).order_by("-flow", "pk"):
+        entries[entry.flow_id].append(entry)
+    for flow_id, rows in entries.items():
+        left = {asset: amount for asset, amount in left_of_entries(rows).items() if amount}
         if left:
             amounts = ", ".join(f"{plain(amount)} {asset}" for asset, amount in left.items())
             word = format_lazy("{}: {}", Kind.ASSIGN_FLOW.label, amounts)
-            offers.append(Offer(Kind.ASSIGN_FLOW, word, {"flow": flow.pk}))
-    return offers
+            yield Offer(Kind.ASSIGN_FLOW, word, {"flow": flow_id})
 
 
 def decision_subjects(account: ExchangeAccount, named: Mapping[str, str]) -> dict[str, Model]:

@@ -33,6 +33,8 @@ class Facet:
     ----------
     default : str
         The option that holds when the URL names none, or one that does not exist.
+    sorts : bool
+        Whether it only says in which order the rows come.
     """
 
     name: str
@@ -40,10 +42,11 @@ class Facet:
     options: tuple[Option, ...]
     chosen: str
     default: str = ""
+    sorts: bool = False
 
     @property
     def narrows(self) -> bool:
-        return self.chosen != self.default
+        return self.chosen != self.default and not self.sorts
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,15 @@ def facet(
     asked = query.get(name, default)
     chosen = asked if asked in {value for value, _word in known} else default
     return Facet(name, label, known, chosen, default)
+
+
+def sort_facet(query: Query, orders: Iterable[Option]) -> Facet:
+    """Let the reader choose in which order the rows come; the first of `orders` is the default."""
+    options = tuple(orders)
+    default = options[0][0]
+    asked = query.get("sort", default)
+    chosen = asked if asked in {value for value, _word in options} else default
+    return Facet("sort", _("Sort"), options, chosen, default, sorts=True)
 
 
 def is_key(text: str) -> bool:

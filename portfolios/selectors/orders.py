@@ -1,29 +1,88 @@
 from __future__ import annotations
 
-from django.db.models import Prefetch, QuerySet
+from typing import Final, TypeVar
+
+from django.db.models import F, Prefetch, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from portfolios.models import Discrepancy, ExchangeAccount, Order, Portfolio
-from portfolios.selectors.listing import Facet, Listing, Query, facet, one_page
-from providers.reports import OrderStatus
+from portfolios.models import Discrepancy, ExchangeAccount, Fill, Order, Portfolio
+from portfolios.selectors.listing import (
+    ALL,
+    Facet,
+    Listing,
+    Option,
+    Query,
+    facet,
+    one_page,
+    search,
+    sort_facet,
+)
+from providers.reports import OrderSide, OrderStatus
 
+_Row = TypeVar("_Row", Order, Fill)
 OPEN_STATUSES = tuple(status for status in OrderStatus if not status.is_terminal)
+_SIDES: Final[tuple[Option, ...]] = (
+    ALL,
+    (OrderSide.BUY.value, _("Buy")),
+    (OrderSide.SELL.value, _("Sell")),
+)
+_SORTS: Final[tuple[Option, ...]] = (
+    ("newest", _("Newest first")),
+    ("oldest", _("Oldest first")),
+    ("symbol", _("By symbol")),
+)
 
 
 def account_orders(account: ExchangeAccount, query: Query) -> Listing[Order]:
     owners = (("all", _("All")), ("books", _("Of the books")), ("external", _("External")))
     owner = facet(query, "owner", _("Owner"), owners, default="all")
-    status = _status_facet(query)
-    rows = _with_status(Order.objects.filter(account=account), status.chosen)
+    rows = Order.objects.filter(account=account)
     if owner.chosen != "all":
         rows = rows.filter(external=owner.chosen == "external")
-    return one_page(_with_notes(rows), query, (status, owner))
+    return _orders(rows, query, (owner,))
 
 
 def portfolio_orders(portfolio: Portfolio, query: Query) -> Listing[Order]:
-    status = _status_facet(query)
-    rows = _with_status(Order.objects.filter(portfolio=portfolio), status.chosen)
-    return one_page(_with_notes(rows), query, (status,))
+    return _orders(Order.objects.filter(portfolio=portfolio), query)
+
+
+def account_fills(account: ExchangeAccount, query: Query) -> Listing[Fill]:
+    return _fills(Fill.objects.filter(account=account), query)
+
+
+def portfolio_fills(portfolio: Portfolio, query: Query) -> Listing[Fill]:
+    # The account as well, though the order tells it: its fills have an index by time.
+    rows = Fill.objects.filter(account=portfolio.account_id, order__portfolio=portfolio)
+    return _fills(rows, query)
+
+
+def _orders(rows: QuerySet[Order], query: Query, facets: tuple[Facet, ...] = ()) -> Listing[Order]:
+    options = (("open", _("Open")), ("over", _("Over")), ("all", _("All")))
+    status = facet(query, "orders", _("Orders"), options, default="open")
+    side = facet(query, "side", _("Side"), _SIDES)
+    sort = sort_facet(query, _SORTS)
+    words = search(query)
+    rows = _with_status(rows, status.chosen)
+    if side.chosen:
+        rows = rows.filter(side=side.chosen)
+    if words:
+        named = Q(symbol__icontains=words) | Q(client_order_id__icontains=words)
+        rows = rows.filter(named | Q(external_id__icontains=words))
+    rows = _with_notes(_sorted(rows, sort.chosen, "created_at"))
+    return one_page(rows, query, (status, side, *facets, sort), searched=words)
+
+
+def _fills(rows: QuerySet[Fill], query: Query) -> Listing[Fill]:
+    side = facet(query, "side", _("Side"), _SIDES)
+    sort = sort_facet(query, _SORTS)
+    words = search(query)
+    if side.chosen:
+        rows = rows.filter(side=side.chosen)
+    if words:
+        named = Q(symbol__icontains=words) | Q(external_id__icontains=words)
+        rows = rows.filter(named | Q(order_external_id__icontains=words))
+    rows = _sorted(rows, sort.chosen, "executed_at").select_related("order__portfolio")
+    return one_page(rows, query, (side, sort), searched=words)
 
 
 def _with_notes(rows: QuerySet[Order]) -> QuerySet[Order]:
@@ -33,13 +92,17 @@ def _with_notes(rows: QuerySet[Order]) -> QuerySet[Order]:
     return rows.select_related("portfolio").prefetch_related("versions", wrong)
 
 
-def _status_facet(query: Query) -> Facet:
-    options = (("open", _("Open")), ("over", _("Over")), ("all", _("All")))
-    return facet(query, "orders", _("Orders"), options, default="open")
-
-
 def _with_status(rows: QuerySet[Order], status: str) -> QuerySet[Order]:
-    newest_first = rows.order_by("-created_at", "-pk")
     if status == "open":
-        return newest_first.filter(status__in=OPEN_STATUSES)
-    return newest_first.exclude(status__in=OPEN_STATUSES) if status == "over" else newest_first
+        return rows.filter(status__in=OPEN_STATUSES)
+    return rows.exclude(status__in=OPEN_STATUSES) if status == "over" else rows
+
+
+def _sorted(rows: QuerySet[_Row], sort: str, moment: str) -> QuerySet[_Row]:
+    """Sort by time or symbol; amounts are not for the database to compare."""
+    newest_first = F(moment).desc(nulls_last=True)
+    if sort == "oldest":
+        return rows.order_by(F(moment).asc(nulls_last=True), "pk")
+    if sort == "symbol":
+        return rows.order_by("symbol", newest_first, "-pk")
+    return rows.order_by(newest_first, "-pk")

@@ -123,16 +123,14 @@ def standings_after(
             health=account_health(account, last_runs.get(account.pk), now),
             is_running=account.pk in under_way,
             failures=failures[account.pk],
-            is_recovering=_is_recovering(
-                last_runs.get(account.pk), statuses_before.get(account.pk)
-            ),
+            is_recovering=is_recovering(last_runs.get(account.pk), statuses_before.get(account.pk)),
             severities=severities.get(account.pk, _NO_DIFFERENCE),
         )
         for account in accounts
     ]
 
 
-def _is_recovering(last_run: SyncRun | None, status_before: str | None) -> bool:
+def is_recovering(last_run: SyncRun | None, status_before: str | None) -> bool:
     # A lost run is no word of the exchange's: the one in its place decides.
     has_failed = status_before == SyncRun.Status.FAILED
     return has_failed and last_run is not None and last_run.trigger == SyncRun.Trigger.SCHEDULE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from operator import attrgetter
 
 from django import template
 from django.utils.html import format_html, format_html_join
@@ -35,10 +36,16 @@ def difference(value: Decimal | None, places: int = 0) -> SafeString:
 
 @register.filter
 def places(rows: Iterable[object], field: str) -> int:
-    """Return how many decimals the longest `field` among `rows` has."""
-    values = (getattr(row, field) for row in rows)
+    """Return how many decimals the longest `field` among `rows` has; it may be one of a part, such as `a.b`."""
+    values = map(attrgetter(field), rows)
     written = (plain(value).partition(".")[2] for value in values if value is not None)
     return max((len(decimals) for decimals in written), default=0)
+
+
+@register.filter
+def every(rows: Iterable[object], field: str) -> list[object]:
+    """Return the parts that the rows have in their `field`, all in one list."""
+    return [part for row in rows for part in getattr(row, field)]
 
 
 def _not_reported() -> SafeString:

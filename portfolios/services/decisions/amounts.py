@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from portfolios.amounts import exact_sum, plain
+from portfolios.amounts import plain, sums_by
 from portfolios.models import AssetBalance, Discrepancy, ExchangeAccount, LedgerEntry, Portfolio
 from portfolios.models.choices import Verdict
 from portfolios.services.asset_rules import rules_of
@@ -46,8 +46,9 @@ def _owner(doing: Doing) -> Portfolio | None:
 def open_residuals(account: ExchangeAccount) -> dict[str, Decimal]:
     """Tell by asset what the unassigned part would take up, where that can be accepted now."""
     rows = account.balances.filter(wallet=account.wallets[0], verdict__in=_JUDGED)
-    settled = [row for row in rows.filter(provisional=False) if _is_exact(row)]
-    return {row.asset: row.residual for row in settled if row.residual and not _is_stale(row)}
+    settled = [row for row in rows.filter(provisional=False) if row.residual and _is_exact(row)]
+    booked = _booked_since(account, settled)
+    return {row.asset: row.residual for row in settled if row.residual and not booked[row.asset]}
 
 
 def about_baseline(doing: Doing) -> str:
@@ -76,7 +77,7 @@ def _line(doing: Doing, asset: str, given: object) -> Line:
     names = {"asset": asset}
     if row is None or row.verdict not in _JUDGED or row.residual is None:
         raise doing.refused(_("%(asset)s has not been judged.") % names)
-    if row.provisional or not _is_exact(row) or _is_stale(row):
+    if row.provisional or not _is_exact(row) or _is_stale(doing.account, row):
         raise doing.refused(
             _("The verdict on %(asset)s is not settled; sync the account and try again.") % names
         )
@@ -91,14 +92,26 @@ def _is_exact(row: AssetBalance) -> bool:
     return row.residual_low == row.residual_high
 
 
-def _is_stale(row: AssetBalance) -> bool:
+def _is_stale(account: ExchangeAccount, row: AssetBalance) -> bool:
     """Whether a person has booked the asset since the balance was read: its verdict knows nothing of that."""
-    aliases = rules_of(row.account).aliases
-    names = {name for name, counts_as in aliases.items() if counts_as == row.asset}
+    return bool(_booked_since(account, [row])[row.asset])
+
+
+def _booked_since(account: ExchangeAccount, rows: Sequence[AssetBalance]) -> dict[str, Decimal]:
+    """Sum by asset what persons have booked of it, by any of its names, since its balance was read."""
+    since = {row.asset: row.observed_at for row in rows}
+    if not since:
+        return {}
+    aliases = rules_of(account).aliases
     entries = LedgerEntry.objects.filter(
-        account=row.account_id,
-        asset__in={row.asset, *names},
+        account=account,
         cause__in=(Cause.ADJUSTMENT, Cause.REBASELINE),
-        booked_at__gte=row.observed_at,
+        booked_at__gte=min(since.values()),
     )
-    return bool(exact_sum(entries.values_list("amount", flat=True)))
+    booked = [
+        (asset, amount)
+        for name, at, amount in entries.values_list("asset", "booked_at", "amount")
+        for asset in {name, aliases.get(name, name)}
+        if asset in since and at >= since[asset]
+    ]
+    return dict.fromkeys(since, Decimal(0)) | sums_by(booked)

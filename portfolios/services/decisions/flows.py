@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from portfolios.amounts import plain, sums_by
-from portfolios.models import Flow
+from portfolios.models import Flow, LedgerEntry
 from portfolios.services.claims import possible_owners
 from portfolios.services.decisions.booking import Cause, Line, book
 from portfolios.services.decisions.doing import Doing
@@ -19,7 +19,10 @@ ZERO = Decimal(0)
 
 def left_of_flow(flow: Flow) -> dict[str, Decimal]:
     """Tell by asset what is booked of the flow in the unassigned part, and was given to nobody."""
-    rows = flow.ledger_entries.all()  # as they may have been prefetched
+    return left_of_entries(flow.ledger_entries.all())  # as they may have been prefetched
+
+
+def left_of_entries(rows: Iterable[LedgerEntry]) -> dict[str, Decimal]:
     return sums_by((row.asset, row.amount) for row in rows if row.portfolio_id is None)
 
 

@@ -14,6 +14,7 @@ def client(db: None) -> Client:
         "change_exchangeaccount",
         "change_incident",
         "change_order",
+        "change_portfolio",
         "change_discrepancy",
     ]
     alice.user_permissions.set(Permission.objects.filter(codename__in=rights))

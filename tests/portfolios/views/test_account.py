@@ -20,8 +20,8 @@ from tests.builders import (
 from tests.portfolios.views.pages import html_of, shown
 
 
-def page_of(client: Client, account: ExchangeAccount, query: str = "") -> str:
-    return shown(client, f"/accounts/{account.pk}/{query}")
+def page_of(client: Client, account: ExchangeAccount, rest: str = "") -> str:
+    return shown(client, f"/accounts/{account.pk}/{rest}")
 
 
 def test_it_shows_book_and_exchange_to_the_last_digit(client: Client) -> None:
@@ -39,40 +39,41 @@ def test_it_shows_book_and_exchange_to_the_last_digit(client: Client) -> None:
 
     page = page_of(client, account)
 
-    assert "ETH spot 1234567.000000000000000001 1234567.5 1234567.5 0" in page
-    assert "+0.499999999999999999 Differs" in page
+    assert "ETH spot Differs 1234567.000000000000000001 1234567.5 1234567.5 0" in page
+    assert "+0.499999999999999999" in page
 
 
 def test_what_the_exchange_did_not_report_is_not_zero(client: Client) -> None:
     account = make_account()
     make_balance(account, asset="BNB", total=None, free=None, used=None, residual=None)
 
-    assert "BNB spot 0.5 —not reported —not reported —not reported —not reported" in page_of(
-        client, account
+    assert (
+        "BNB spot Verified 0.5 —not reported —not reported —not reported —not reported"
+        in page_of(client, account)
     )
 
 
 def test_a_difference_says_since_when(client: Client) -> None:
     account = make_account()
-    make_balance(account, asset="BTC", verdict=Verdict.DIFFERS)
+    make_balance(account, asset="BTC", residual=Decimal("-0.1"), verdict=Verdict.DIFFERS)
     make_discrepancy(account, asset="BTC", first_seen=timezone.now() - timedelta(hours=3))
 
-    assert "Differs 3 h" in page_of(client, account)
+    assert "-0.1 3 h" in page_of(client, account)
 
 
 def test_a_settled_difference_says_nothing_about_the_present_one(client: Client) -> None:
     account = make_account()
-    make_balance(account, asset="BTC", verdict=Verdict.DIFFERS)
+    make_balance(account, asset="BTC", residual=Decimal("-0.1"), verdict=Verdict.DIFFERS)
     make_discrepancy(account, asset="BTC", state="RESOLVED")
 
-    assert "Differs —" in page_of(client, account)
+    assert "-0.1 —" in page_of(client, account)
 
 
 def test_it_shows_external_orders_as_such(client: Client) -> None:
     account = make_account()
     make_order(account, external_id="by-hand")
 
-    assert "external by-hand" in page_of(client, account)
+    assert "external by-hand" in page_of(client, account, "orders/")
 
 
 def test_it_narrows_orders_to_those_of_the_books(client: Client) -> None:
@@ -80,7 +81,7 @@ def test_it_narrows_orders_to_those_of_the_books(client: Client) -> None:
     make_order(account, external_id="by-hand")
     make_order(make_portfolio(account), external_id="by-bot")
 
-    page = page_of(client, account, "?owner=books")
+    page = page_of(client, account, "orders/?owner=books")
 
     assert "by-bot" in page
     assert "by-hand" not in page
@@ -90,8 +91,8 @@ def test_orders_that_are_over_are_shown_on_request(client: Client) -> None:
     account = make_account()
     make_order(account, external_id="done", status="closed")
 
-    assert "done" not in page_of(client, account)
-    assert "done" in page_of(client, account, "?orders=over")
+    assert "done" not in page_of(client, account, "orders/")
+    assert "done" in page_of(client, account, "orders/?orders=over")
 
 
 def test_it_shows_when_a_credential_was_set_and_its_fingerprint(client: Client) -> None:
@@ -146,3 +147,15 @@ def test_a_new_account_says_that_nothing_was_read(client: Client) -> None:
 
     assert "No balance has been read yet." in page
     assert "This account has not been synced yet." in page
+
+
+def test_it_names_the_state_that_the_overview_names(client: Client) -> None:
+    account = make_account(label="desk")
+    make_credential(account)
+    make_run(account, balances_read=True)
+    make_discrepancy(account)
+
+    heading = html_of(client.get(f"/accounts/{account.pk}/")).partition("</h1>")[0]
+
+    assert "Differs" in heading.partition("<h1")[2]
+    assert "Differs" in shown(client, "/")

@@ -298,7 +298,7 @@ def test_the_way_back_leads_nowhere_else(decider: Client, elsewhere: str) -> Non
 def test_an_account_page_lists_what_was_decided_and_how_it_is_taken_back(decider: Client) -> None:
     made = done(an_adjustment())
 
-    page = decider.get(f"/accounts/{made.account_id}/")
+    page = decider.get(f"/accounts/{made.account_id}/decisions/")
 
     assert "Book an adjustment" in text_of(page)
     assert f"/decisions/reverse/?decision={made.pk}" in html_of(page)

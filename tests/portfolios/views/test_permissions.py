@@ -26,7 +26,10 @@ ACTIONS = (
     "exception_mute",
     "sync_all",
 )
-PAGES = ("overview", "accounts", "account", "portfolio", "discrepancy", "exception")
+PAGES = (
+    *("overview", "accounts", "account", "account_orders", "portfolio"),
+    *("discrepancy", "exception"),
+)
 
 
 @pytest.fixture
@@ -125,7 +128,7 @@ def test_who_has_the_right_sees_the_buttons(
 
 
 @pytest.mark.parametrize(
-    ("page", "kind"), [("account", "claim_order"), ("discrepancy", "accept_lapse")]
+    ("page", "kind"), [("account_orders", "claim_order"), ("discrepancy", "accept_lapse")]
 )
 def test_only_who_has_the_right_is_led_to_a_decision(
     client: Client, reader: Client, urls: dict[str, str], page: str, kind: str

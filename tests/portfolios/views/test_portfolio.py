@@ -56,7 +56,7 @@ def test_it_shows_no_order_of_another_portfolio(client: Client) -> None:
     make_order(portfolio, external_id="ours")
     make_order(make_portfolio(portfolio.account), external_id="theirs")
 
-    page = shown(client, f"/portfolios/{portfolio.pk}/")
+    page = shown(client, f"/portfolios/{portfolio.pk}/orders/")
 
     assert "ours" in page
     assert "theirs" not in page
@@ -66,7 +66,7 @@ def test_a_partial_fill_is_called_so(client: Client) -> None:
     portfolio = make_portfolio()
     make_order(portfolio, filled=Decimal("0.001"))
 
-    assert "Open partly filled" in shown(client, f"/portfolios/{portfolio.pk}/")
+    assert "Open partly filled" in shown(client, f"/portfolios/{portfolio.pk}/orders/")
 
 
 def test_it_shows_what_differs(client: Client) -> None:
