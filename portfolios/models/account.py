@@ -59,7 +59,10 @@ class ExchangeAccount(models.Model):
         null=True,
         blank=True,
         validators=[MaxValueValidator(LONGEST_SECONDS)],
-        help_text=_("Seconds by which the exchange's reads may trail its trades; empty: default."),
+        help_text=_(
+            "Seconds by which the exchange's reads may trail its trades; empty: default. Below 5 it also says that its "
+            "clock is known that exactly: 0 claims that both clocks are the same."
+        ),
     )
     grace_seconds = models.PositiveIntegerField(
         _("grace"),

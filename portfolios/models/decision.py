@@ -8,7 +8,7 @@ from portfolios.models.account import ExchangeAccount
 
 
 class Decision(models.Model):
-    """What a person decided, why, and all that it changed. Append-only: it is taken back by a further one."""
+    """What a person, or a claim rule, decided, why, and what it changed. Append-only: taken back by a further one."""
 
     class Kind(models.TextChoices):
         ACCEPT_OPENING = "accept_opening", _("Accept the opening")
@@ -36,7 +36,7 @@ class Decision(models.Model):
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
-    # Stays when the user is deleted.
+    # Stays when the user is deleted; of a rule it says that it was one.
     actor_name = models.CharField(_("by"), max_length=150)
     reverses = models.OneToOneField(
         "self", models.PROTECT, null=True, blank=True, related_name="reversed_by"

@@ -21,6 +21,8 @@ class Order(models.Model):
         Portfolio, models.PROTECT, null=True, blank=True, related_name="orders"
     )
     external = models.BooleanField(_("external"), default=False)
+    # Whether a person took it from its portfolio: no rule gives it away again.
+    is_released = models.BooleanField(default=False, editable=False)
     # Text: ids have leading zeros, letters and more digits than an integer holds.
     external_id = models.CharField(_("exchange id"), max_length=128, blank=True)
     client_order_id = models.CharField(_("client id"), max_length=128, blank=True)
@@ -50,6 +52,8 @@ class Order(models.Model):
     # Why nothing is applied to it any more: its ids, or what they name, contradict each other.
     frozen_because = models.CharField(max_length=200, blank=True, editable=False)
     joined_at = models.DateTimeField(auto_now_add=True)
+    # Whether the account had its baseline then: what the order had moved before is in the unassigned part.
+    joined_after_baseline = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(_("created"), null=True)
     updated_at = models.DateTimeField(_("updated"), null=True)
 

@@ -44,6 +44,7 @@ class CandidateKind(StrEnum):
     ORDER = "order"
     EXTERNAL_ORDER = "external_order"
     FEE = "fee"
+    FILL = "fill"
     FLOW = "flow"
     COVERAGE_GAP = "coverage_gap"
     TRANSFER = "transfer"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -23,6 +23,8 @@ _WEIGHT: Final[Mapping[OrderStatus, int]] = {
     OrderStatus.CANCELED: 5,
     OrderStatus.CLOSED: 6,
 }
+# An exchange gives no id again sooner.
+REUSED_AFTER: Final = timedelta(days=1)
 # An order that waits for a price goes on as a plain one once it is triggered.
 _TYPES: Final = (OrderType.LIMIT, OrderType.MARKET, OrderType.STOP, OrderType.STOP_LIMIT)
 
@@ -190,6 +192,19 @@ def _contradict(known: OrderState, told: OrderStatus, filled: Decimal | None) ->
     # An exchange may close what was filled with the word for a cancellation.
     is_same_end = known.status is OrderStatus.CLOSED and told is OrderStatus.CANCELED
     return not (is_same_end and filled in (None, known.filled))
+
+
+def is_another(known: OrderState, report: OrderReport) -> bool:
+    """Whether `report` tells of a later order that was given the id of this one, which had ended a day before.
+
+    The time alone does not say it: some exchanges tell when an order was changed as if it was made then.
+    """
+    if not known.status.is_terminal or known.created_at is None or report.created_at is None:
+        return False
+    ended = max(known.created_at, known.updated_at or known.created_at)
+    if report.created_at - ended <= REUSED_AFTER:
+        return False
+    return report.status is OrderStatus.OPEN or report.amount not in (None, known.amount)
 
 
 def amendment(before: OrderState, after: OrderState) -> bool:

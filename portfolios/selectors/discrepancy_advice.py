@@ -25,7 +25,8 @@ ADVICE: Final[Mapping[str, Promise]] = {
     ),
     Code.BALANCE_LOCK_MISMATCH: _(
         "What the exchange has locked is not what the open orders lock. Look at the exchange for an order that is not "
-        "listed here, or for one that it has ended meanwhile. Who owns what is not touched by this."
+        "listed here, for one that it has ended meanwhile, or for a withdrawal that has not left yet. Who owns what is "
+        "not touched by this."
     ),
     Code.BALANCE_IDENTITY_BROKEN: _(
         "Free and used do not make up the total that the exchange tells. If the rest is lent out or staked, say so by "
@@ -72,8 +73,12 @@ ADVICE: Final[Mapping[str, Promise]] = {
         "exchange's own history."
     ),
     Code.ORDER_STATE_CONFLICT: _(
-        "The exchange has told two ends of this order that cannot both be true, or shows it open after its end. The "
-        "books keep the end that tells of more; compare the order with the exchange's own history."
+        "The exchange has told two ends of this order that cannot both be true. The books keep the end that tells of "
+        "more; compare the order with the exchange's own history."
+    ),
+    Code.ORDER_REGRESSION: _(
+        "The exchange had ended this order, and shows it open again. The books keep the end. An old answer goes by "
+        "itself; if it stays, compare the order with the exchange's own pages."
     ),
     Code.ORDER_ID_CONFLICT: _(
         "The exchange's id and the client id of one report name two orders of the books. Both are frozen: nothing is "
@@ -93,6 +98,11 @@ ADVICE: Final[Mapping[str, Promise]] = {
     ),
     Code.FILL_CONFLICT: _(
         "The exchange has told one fill in two ways. The first one counts; compare it with the exchange's own history."
+    ),
+    Code.FILL_LOCAL_ONLY: _(
+        "The exchange has told this fill before, and two whole lists of its time leave it out: the trade may have been "
+        "undone. It stays booked. Compare with the exchange's own history; if the balances show that it was undone, "
+        "book an adjustment with your reason."
     ),
     Code.FILL_COVERAGE_GAP: _(
         "Fills of some time or symbol could not be read. They are read again by themselves while the exchange still "
@@ -116,6 +126,15 @@ ADVICE: Final[Mapping[str, Promise]] = {
     Code.SNAPSHOT_IMPLAUSIBLE: _(
         "A read was too strange to be believed at once, such as an account that was suddenly empty. It was kept and "
         "not applied; a second look that says the same makes it count. Press Sync now to look again."
+    ),
+    Code.SNAPSHOT_PARTIAL: _(
+        "A part of the account fails to be read, or is cut short, run after run. What it would tell is unknown "
+        "meanwhile: nothing is taken for gone because of it. The exceptions say why; it may need a right of the key."
+    ),
+    Code.SNAPSHOT_STALE: _(
+        "The account is read and nothing differs, yet for long not every asset was proved to agree. An asset that is "
+        "traded all the time is blurred by each read: a shorter lag, or a pause in trading, lets it be proved. What "
+        "the exchange does not tell cannot be."
     ),
     Code.LOCAL_INTEGRITY: _(
         "What is stored contradicts itself, so nothing is booked for this account any more. Something other than "

@@ -33,6 +33,7 @@ from portfolios.services.effects import (
 )
 from portfolios.services.judged_contents import AssetJudgement, judgement_of
 from portfolios.services.locks import lock_findings, used_by_wallet
+from portfolios.services.read_findings import find_partial_reads, find_staleness
 from portfolios.services.snapshots import (
     Books,
     JudgedRead,
@@ -108,6 +109,9 @@ def judge_account(
         _judge_claims(books, findings)
     _mark_unread(judging)
     lock_findings(account, legs, rules, used, findings)
+    find_partial_reads(account, legs, now, findings)
+    if judging.read:
+        find_staleness(account, now, findings)
     record_findings(account, findings.found, findings.judged, now, run)
 
 

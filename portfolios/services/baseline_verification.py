@@ -9,6 +9,7 @@ from typing import Final
 from portfolios.amounts import sums_by
 from portfolios.models import ExchangeAccount, LedgerEntry, Portfolio
 from portfolios.reconciliation.verification import Check, Difference, unequal
+from portfolios.services.effects import baseline_key
 from portfolios.services.judged_contents import reads_of
 
 ZERO: Final = Decimal(0)
@@ -17,9 +18,10 @@ ZERO: Final = Decimal(0)
 def baseline_differences(account: ExchangeAccount) -> Iterator[Difference]:
     """Compare the ledger up to the baseline with the read that became it; where that is kept no more, with nothing."""
     baseline = account.ledger_entries.filter(cause=LedgerEntry.Cause.BASELINE)
-    for stray in baseline.filter(run=None):
-        yield Difference(Check.BASELINE, stray.amount, None, stray.asset)
     run = account.baseline_run_id
+    for later in baseline.exclude(run=run) if run is not None else baseline:
+        if not _has_settled(account, later):
+            yield Difference(Check.BASELINE, later.amount, None, later.asset, later.portfolio_id)
     last = baseline.filter(run=run).order_by("pk").last()
     reads = reads_of(run, account.wallets) if run is not None else {}
     if last is None or len(reads) < len(account.wallets):
@@ -33,3 +35,14 @@ def baseline_differences(account: ExchangeAccount) -> Iterator[Difference]:
     for asset, stored, should_be in unequal(booked, held):
         if asset not in untold:
             yield Difference(Check.BASELINE, stored, should_be, asset)
+
+
+def _has_settled(account: ExchangeAccount, entry: LedgerEntry) -> bool:
+    """Whether the entry is what a later run corrected the baseline by, once and nobody's.
+
+    How much that may be is no law: it was proved by what was known of the trades about the baseline, and by the lag,
+    then.
+    """
+    is_once = entry.key == f"{baseline_key(account.wallets[0], entry.asset)}:settled"
+    is_proved = account.baseline_settled_at is not None and entry.run_id is not None
+    return is_once and is_proved and entry.portfolio_id is None

@@ -12,11 +12,12 @@ from typing import Final
 from django.db.models import Q
 from django.utils.translation import gettext as _
 
-from portfolios.amounts import difference, exact_mul, plain
+from portfolios.amounts import difference, exact_mul, plain, sums_by
 from portfolios.models import Discrepancy, ExchangeAccount, Flow
 from portfolios.reconciliation.attribution import Candidate, CandidateKind, Holding, Part, Residual
 from portfolios.reconciliation.flows import flow_effect
-from portfolios.services.ledger import flow_report
+from portfolios.services.fills import denied_fills, denied_key
+from portfolios.services.ledger import flow_report, parts_of_fill
 from providers.reports import FlowKind, FlowReport, FlowStatus
 
 ZERO: Final = Decimal(0)
@@ -104,6 +105,7 @@ def movement_suspects(scope: Scope) -> list[Suspect]:
     """Give all that may have moved without an order."""
     return [
         *_unsettled_flows(scope),
+        *_undone_fills(scope),
         *_between_wallets(scope),
         *_other_wallets(scope),
         *_between_accounts(scope),
@@ -129,6 +131,26 @@ def _unsettled_flows(scope: Scope) -> Iterator[Suspect]:
                 (_record(flow),),
             ),
             always(_flow_words(flow) % _facts(flow)),
+        )
+
+
+def _undone_fills(scope: Scope) -> Iterator[Suspect]:
+    """Give the fills that the exchange tells no more: what they moved may have been moved back."""
+    denied = scope.account.discrepancies.filter(
+        state__in=Discrepancy.LIVE, code=Discrepancy.Code.FILL_LOCAL_ONLY
+    )
+    keys = list(denied.values_list("key", flat=True)[:MOST])
+    for fill in denied_fills(scope.account, keys, scope.until):
+        moved = sums_by(pair for part in parts_of_fill(fill) for pair in part.items())
+        facts = {"id": fill.external_id, "amount": plain(fill.amount), "symbol": fill.symbol}
+        yield Suspect(
+            Candidate(
+                denied_key(fill.pk),
+                CandidateKind.FILL,
+                {(scope.wallet, asset): amount.copy_negate() for asset, amount in moved.items()},
+                (_("the exchange tells the fill no more"),),
+            ),
+            always(_("fill %(id)s of %(amount)s %(symbol)s was undone") % facts),
         )
 
 

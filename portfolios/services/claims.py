@@ -1,28 +1,23 @@
-"""Whose an order is that nobody booked: a person's word, a rule's, or that of an order that was sent unacknowledged."""
+"""Whose an order is that nobody booked: a person's word, or that of an order that was sent unacknowledged."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from portfolios.models import ClaimRule, Decision, Discrepancy, ExchangeAccount, Order, Portfolio
+from portfolios.models import Decision, Discrepancy, ExchangeAccount, Order, Portfolio
 from portfolios.reconciliation.execution import opening_cost
 from portfolios.services.discrepancies import resolve
-from portfolios.services.incidents import record_incident
 from portfolios.services.ledger import book_order, rewrite_reserved
-from providers.redaction import leg_error
 from providers.reports import OrderStatus
 
-Kind = ClaimRule.Kind
 # How far the exchange's time of an order may be from the books' own.
 NEAR: Final = timedelta(minutes=10)
-_PRECEDENCE: Final = (Kind.ALL, Kind.SYMBOL, Kind.CLIENT_PREFIX)
 
 
 class ClaimRefused(Exception):
@@ -41,7 +36,7 @@ def claim_order(order: Order, portfolio: Portfolio) -> None:
         If the order has an owner already, or the portfolio is a backtest or of another account.
     """
     account = _locked(order)
-    unclaimed = _unclaimed(account).filter(pk=order.pk).first()
+    unclaimed = unclaimed_orders(account).filter(pk=order.pk).first()
     owner = possible_owners(account).filter(pk=portfolio.pk).first()
     if unclaimed is None:
         raise ClaimRefused(
@@ -65,76 +60,15 @@ def claim_order(order: Order, portfolio: Portfolio) -> None:
 
 def hand_over(order: Order, portfolio: Portfolio) -> None:
     """Make `order` and what was booked for it `portfolio`'s; the caller holds the account and rewrites its locks."""
-    order.portfolio, order.external = portfolio, False
+    order.portfolio, order.external, order.is_released = portfolio, False, False
     order.save()
     book_order(order, None, out_of_unassigned=True)
     order.discrepancy_set.filter(state__in=Discrepancy.LIVE).update(portfolio=portfolio)
 
 
-def apply_claim_rules(account: ExchangeAccount) -> int:
-    """Give the orders that no portfolio claims to those whose rules fit; how many there were.
-
-    Those of an account that is only observed are left alone. One that may be an order which was sent and not
-    acknowledged is left for a person to match. Each is all or nothing: one that cannot be given is recorded and does
-    not keep the next from its turn.
-    """
-    rules = list(
-        account.claim_rules.filter(portfolio__in=possible_owners(account)).select_related(
-            "portfolio"
-        )
-    )
-    if not rules or account.policy != ExchangeAccount.Policy.STANDARD:
-        return 0
-    with transaction.atomic():
-        claimed = 0
-        ExchangeAccount.objects.select_for_update().get(pk=account.pk)
-        for order in _unclaimed(account).filter(_any_fits(rules), frozen_because=""):
-            rule = rule_for(order, rules)
-            if rule is not None and not _sent(_alike(order)).exists():
-                claimed += _claim_apart(order, rule.portfolio)
-        if claimed:
-            rewrite_reserved(account)
-    return claimed
-
-
-def rule_for(order: Order, rules: Iterable[ClaimRule]) -> ClaimRule | None:
-    """Find the rule that decides: the longest prefix of the client id that fits, then the symbol, then all."""
-    return max(
-        (rule for rule in rules if _fits(rule, order)),
-        key=lambda rule: (_PRECEDENCE.index(Kind(rule.kind)), len(rule.value)),
-        default=None,
-    )
-
-
-def _fits(rule: ClaimRule, order: Order) -> bool:
-    if rule.kind == Kind.CLIENT_PREFIX:
-        return order.client_order_id.startswith(rule.value)
-    return rule.kind == Kind.ALL or rule.value == order.symbol
-
-
-def _any_fits(rules: Iterable[ClaimRule]) -> Q:
-    """Narrow what the database reads; SQLite takes prefixes of either case, so `_fits` decides."""
-    wanted = Q()
-    for rule in rules:
-        if rule.kind == Kind.ALL:
-            return Q()
-        if rule.kind == Kind.SYMBOL:
-            wanted |= Q(symbol=rule.value)
-        else:
-            wanted |= Q(client_order_id__startswith=rule.value)
-    return wanted
-
-
-def _claim_apart(order: Order, portfolio: Portfolio) -> bool:
-    try:
-        with transaction.atomic():
-            hand_over(order, portfolio)
-    except Exception as e:  # whatever is wrong with one order stays with that order
-        record_incident(
-            order.account, leg_error(e), "claims.apply", run=None, subject=order.external_id
-        )
-        return False
-    return True
+def may_have_been_sent(order: Order) -> bool:
+    """Whether it may be an order that a book has sent and no exchange has acknowledged."""
+    return _sent(_alike(order)).exists()
 
 
 def unacked_match(order: Order) -> Order | None:
@@ -218,7 +152,7 @@ def _locked(order: Order) -> ExchangeAccount:
     return ExchangeAccount.objects.select_for_update().get(pk=order.account_id)
 
 
-def _unclaimed(account: ExchangeAccount) -> QuerySet[Order]:
+def unclaimed_orders(account: ExchangeAccount) -> QuerySet[Order]:
     return account.orders.filter(external=True, portfolio=None).select_related("account")
 
 

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db.models import Q
+
 from portfolios.models import Discrepancy, ExchangeAccount, ReadCursor
 from portfolios.models.choices import Severity
 from portfolios.reconciliation.flows import UNSETTLED
 from portfolios.services.accounts import lag
 from portfolios.services.discrepancies import Finding, Findings
-from portfolios.services.fills import half_told_since
+from portfolios.services.fills import denied_fills, half_told_since
 from providers import catalogue
 from providers.reports import Cursor, FlowSource, Leg, LegKind, LegStatus
 
@@ -23,6 +25,10 @@ LONGEST_WAY: Final = timedelta(days=14)
 # For so many looks a new difference makes the lists be read again from when all agreed.
 LOOKS_BACK: Final = 3
 BALANCE_CODES: Final = (Discrepancy.Code.BALANCE_SHORT, Discrepancy.Code.BALANCE_SURPLUS)
+DENIED: Final = Discrepancy.Code.FILL_LOCAL_ONLY
+_DOUBTED: Final = Q(state__in=Discrepancy.LIVE) & (
+    Q(code=DENIED) | Q(times_seen__lte=LOOKS_BACK, code__in=BALANCE_CODES)
+)
 CLOCK_ERROR: Final = timedelta(seconds=5)
 
 
@@ -33,13 +39,18 @@ def overlap(account: ExchangeAccount) -> timedelta:
 def cursors(account: ExchangeAccount, now: datetime) -> tuple[Cursor, ...]:
     """Tell a provider how far the lists were read, set back to what is still to be completed.
 
-    That are fills whose fee or order was not told yet, movements that were on their way, and what a new difference may
-    be of.
+    That are fills whose fee or order was not told yet, or that are told no more, movements that were on their way, and
+    what a new difference may be of.
     """
-    fills_since = half_told_since(account, now) or now
+    doubted = list(account.discrepancies.filter(_DOUBTED).values_list("code", "key"))
+    keys = [key for code, key in doubted if code == DENIED]
+    told = [fill.executed_at for fill in denied_fills(account, keys, now)]
+    fills_since = min(filter(None, [*told, half_told_since(account, now)]), default=now)
     pending = account.flows.filter(status__in=UNSETTLED, occurred_at__isnull=False)
     pending_since = pending.order_by("occurred_at").values_list("occurred_at", flat=True).first()
-    agreed_at = _agreed_at(account) or now
+    # A list may have left out what would explain a new difference.
+    is_new = len(doubted) > len(keys)
+    agreed_at = (is_new and (account.verified_at or account.baseline_at)) or now
     back = {
         LegKind.ACCOUNT_FILLS: min(fills_since, agreed_at),
         LegKind.FLOWS: min(pending_since or now, agreed_at),
@@ -56,14 +67,6 @@ def cursors(account: ExchangeAccount, now: datetime) -> tuple[Cursor, ...]:
         ),
         *_first_of_flows(account, set(read)),
     )
-
-
-def _agreed_at(account: ExchangeAccount) -> datetime | None:
-    """Tell since when a new difference may be: a list may have left out what would explain it."""
-    is_new = account.discrepancies.filter(
-        state__in=Discrepancy.LIVE, times_seen__lte=LOOKS_BACK, code__in=BALANCE_CODES
-    ).exists()
-    return (account.verified_at or account.baseline_at) if is_new else None
 
 
 def _first_of_flows(account: ExchangeAccount, read: set[tuple[str, str]]) -> list[Cursor]:

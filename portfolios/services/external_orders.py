@@ -55,6 +55,7 @@ def _store_external_order(
     Order.objects.create(
         account=account,
         external=True,
+        joined_after_baseline=account.baseline_at is not None,
         external_id=report.external_id,
         client_order_id=report.client_order_id,
         symbol=report.symbol,

@@ -12,8 +12,9 @@ from portfolios.services import runs
 from portfolios.services.absence import climb_ladder
 from portfolios.services.acknowledgements import with_acknowledged
 from portfolios.services.baselines import set_baseline
-from portfolios.services.claims import apply_claim_rules
+from portfolios.services.claim_rules import apply_claim_rules
 from portfolios.services.cursors import advance_cursors
+from portfolios.services.denied_fills import find_denied_fills
 from portfolios.services.discrepancies import Findings
 from portfolios.services.effects import balance_legs, observed_balances
 from portfolios.services.external_orders import store_external_orders
@@ -25,6 +26,7 @@ from portfolios.services.openings import sync_unallocated
 from portfolios.services.order_reads import OrderReads, order_reads, with_orphans
 from portfolios.services.orders import OrdersOutcome, has_frozen_orders, sync_orders
 from portfolios.services.quarantine import believed
+from portfolios.services.reused_ids import set_reused_apart
 from providers.errors import OpeningRefused
 from providers.redaction import leg_error
 from providers.reports import Leg, LegKind, LegStatus
@@ -96,7 +98,9 @@ def _apply_orders(
     run: SyncRun,
     outcome: Outcome,
 ) -> None:
-    reads = with_acknowledged(account, with_orphans(account, order_reads(legs)))
+    told = order_reads(legs)
+    set_reused_apart(account, told)
+    reads = with_acknowledged(account, with_orphans(account, told))
     findings = outcome.findings
     outcome.orders.problems += store_external_orders(account, reads, run)
     for portfolio in [*portfolios, None]:
@@ -105,6 +109,7 @@ def _apply_orders(
     seen_at = run.started_at or run.queued_at
     find_orphans(account, findings)
     find_missing_fees(account, seen_at, findings)
+    find_denied_fills(account, legs, findings)
     outcome.is_moved = bool(outcome.orders.changed or new)
 
 

@@ -198,6 +198,17 @@ def fills_without_fee(account: ExchangeAccount, now: datetime) -> QuerySet[Fill]
     return recent.order_by("executed_at", "pk")
 
 
+def denied_key(fill: int) -> str:
+    """Name the finding of a fill that the exchange tells no more."""
+    return f"denied:{fill}"
+
+
+def denied_fills(account: ExchangeAccount, keys: Iterable[str], now: datetime) -> list[Fill]:
+    """List the recent fills that the exchange has told and seems to tell no more, by the keys of their findings."""
+    pks = [int(key.partition(":")[2]) for key in keys]
+    return list(account.fills.filter(pk__in=pks, executed_at__gt=now - TOLD_LATE)) if pks else []
+
+
 def fee_rows(fees: Iterable[FeeReport]) -> list[dict[str, str]]:
     return [{"asset": fee.asset, "amount": plain(fee.amount)} for fee in fees]
 
@@ -224,6 +235,8 @@ def _compare(fill: Fill, row: FillReport, order: Order | None, stored: Stored) -
     told = fill_report(fill)
     conflict = fill_conflict(told, row)
     if order is not None and fill.order_id not in (None, order.pk):
+        if not conflict and _is_of_earlier(fill, order):
+            return
         conflict = f"it was told of order {fill.order_external_id} before"
     if conflict:
         stored.findings.append(_conflict(fill, row, conflict))
@@ -233,6 +246,11 @@ def _compare(fill: Fill, row: FillReport, order: Order | None, stored: Stored) -
         fill.fees = fee_rows(fees)
         fill.save(update_fields=["fees"])
         stored.news += 1
+
+
+def _is_of_earlier(fill: Fill, order: Order) -> bool:
+    """Whether it is of an order that had the same id before `order` was made."""
+    return bool(fill.executed_at and order.created_at and fill.executed_at < order.created_at)
 
 
 def _conflict(fill: Fill, row: FillReport, conflict: str) -> Finding:

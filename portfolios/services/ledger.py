@@ -176,11 +176,6 @@ def _holds(order: Order, asset: str) -> bool:
     return Position.objects.filter(portfolio=order.portfolio_id, asset=asset).exists()
 
 
-def joined_after_baseline(order: Order) -> bool:
-    booked_at = order.account.baseline_booked_at
-    return booked_at is not None and order.joined_at > booked_at
-
-
 def _book_before_baseline(order: Order, facts: OrderFacts, run: SyncRun | None) -> None:
     """Take what the order had moved before the account's baseline out of the unassigned part, which holds it.
 
@@ -217,7 +212,7 @@ def _due_before_baseline(
         entry for entry in entries if entry.key.startswith((*prefixes, f"order:{order.pk}:0:"))
     ]
     is_claimed = any(entry.key.startswith(prefixes[0]) for entry in taken)
-    if baseline_at is None or not (is_claimed or joined_after_baseline(order)):
+    if baseline_at is None or not (is_claimed or order.joined_after_baseline):
         return None
     fills = [fill_report(fill) for fill in order.fills.all()]
     moved = moved_before(facts, fills, baseline_at, order.created_at)

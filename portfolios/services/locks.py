@@ -33,6 +33,7 @@ from portfolios.services.ledger import order_facts, stored_fees
 from providers.mapping import base_and_quote
 from providers.reports import (
     BalanceReport,
+    FlowSource,
     FlowStatus,
     Leg,
     LegKind,
@@ -321,22 +322,35 @@ def _find_mismatches(
         used = row.used if row is not None else ZERO
         is_swapped = row is not None and looks_swapped(row.free, judged)
         beyond = difference(used or ZERO, judged.expected)
+        may_leave = beyond > 0 and not is_swapped and _is_told_late_of_leaving(account)
         findings.add(
             Finding(
                 key=key,
                 code=Code.BALANCE_LOCK_MISMATCH,
-                severity=Severity.WARNING,
+                severity=Severity.NOTICE if may_leave else Severity.WARNING,
                 wallet=leg.subject,
                 asset=asset,
                 book=judged.expected,
                 exchange=used,
                 difference=beyond,
-                cause=_("free and used look swapped")
-                if is_swapped
-                else _("what is in use is not what the open orders lock"),
+                cause=_cause(is_swapped=is_swapped, may_leave=may_leave),
                 is_unproved=beyond > 0 and not are_movements_read,
             )
         )
+
+
+def _is_told_late_of_leaving(account: ExchangeAccount) -> bool:
+    """Whether a ledger alone tells of movements: of a withdrawal it tells only when it has left."""
+    read = account.cursors.filter(kind=LegKind.FLOWS).values_list("subject", flat=True)
+    return set(read) == {FlowSource.LEDGER}
+
+
+def _cause(*, is_swapped: bool, may_leave: bool) -> str:
+    if is_swapped:
+        return _("free and used look swapped")
+    if may_leave:
+        return _("more is in use than the open orders lock; it may be a withdrawal on its way")
+    return _("what is in use is not what the open orders lock")
 
 
 def _find_external_locks(account: ExchangeAccount, findings: Findings) -> None:

@@ -25,13 +25,15 @@ _CONFLICTS: Final = {
     ),
     Conflict.RESURRECTED: (Code.ORDER_RESURRECTED, Severity.WARNING, "it is known there after all"),
     Conflict.REGRESSION: (
-        Code.ORDER_STATE_CONFLICT,
-        Severity.WARNING,
+        Code.ORDER_REGRESSION,
+        Severity.NOTICE,
         "the exchange shows it open again after its end",
     ),
 }
 # A stale copy tells less than is known: only a second one, later, says something.
 _MAY_BE_STALE: Final = (Conflict.FILL_AHEAD, Conflict.REGRESSION)
+# As many looks in a row make an order that is open after its end a warning.
+_LOOKS_THAT_WARN: Final = 3
 
 
 def freeze_contradictions(order: Order, reports: Sequence[OrderReport], findings: Findings) -> bool:
@@ -113,6 +115,8 @@ def find_in_report(order: Order, known: OrderState, report: OrderReport) -> list
         if conflict not in _CONFLICTS:
             continue
         code, severity, cause = _CONFLICTS[conflict]
+        if conflict is Conflict.REGRESSION and _has_lasted(order):
+            severity = Severity.WARNING
         found.append(
             _finding(
                 order,
@@ -126,6 +130,14 @@ def find_in_report(order: Order, known: OrderState, report: OrderReport) -> list
             )
         )
     return found
+
+
+def _has_lasted(order: Order) -> bool:
+    """Whether the looks before this one have shown the order open after its end."""
+    told = order.discrepancy_set.filter(
+        code=Code.ORDER_REGRESSION, times_seen__gte=_LOOKS_THAT_WARN - 1
+    )
+    return told.filter(state__in=Discrepancy.LIVE).exists()
 
 
 def judge_reports(order: Order, findings: Findings) -> None:

@@ -31,7 +31,7 @@ from portfolios.reconciliation.orders import (
     merged_order,
 )
 from portfolios.services.discrepancies import Findings
-from portfolios.services.fills import fee_rows, fill_rows, orphan_key, store_fills
+from portfolios.services.fills import fee_rows, orphan_key, store_fills
 from portfolios.services.incidents import record_incident
 from portfolios.services.ledger import book_order, fill_report, stored_fees
 from portfolios.services.order_findings import (
@@ -209,18 +209,13 @@ def _tells_nothing_new(
     is_settled = order.missing_since is None and not order.fills_wanted and not order.frozen_because
     if not is_settled or leg is not None or fills:
         return False
-    known = _state(order)
+    known = order_state(order)
     return all(
         report.status is not None
         and merged_order(known, report) == known
         and not find_in_report(order, known, report)
         for report in reports
     )
-
-
-def apply_report(order: Order, report: OrderReport, fills: Leg | None, run: SyncRun | None) -> bool:
-    """Join one report and the read of the order's fills, if there was one, into `order`; see `apply_facts`."""
-    return apply_facts(order, [report], fills, [fill_rows(fills)], run, Findings())
 
 
 def apply_facts(
@@ -245,7 +240,7 @@ def apply_facts(
     UnexpectedReport
         If what was filled has no price.
     """
-    known, was_wanted = _state(order), order.fills_wanted
+    known, was_wanted = order_state(order), order.fills_wanted
     was_missing = order.missing_since is not None and bool(reports)
     merged = _with_reports(order, known, reports, findings)
     stored = store_fills(order, fills, run)
@@ -347,7 +342,7 @@ def _fills_wanted(
     return max((order.fills_wanted or FILL_READS) - 1, 0)
 
 
-def _state(order: Order) -> OrderState:
+def order_state(order: Order) -> OrderState:
     return OrderState(
         status=OrderStatus(order.status),
         type=OrderType(order.type) if order.type else None,

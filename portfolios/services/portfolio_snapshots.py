@@ -76,10 +76,3 @@ def position_row(position: Position) -> dict[str, str]:
         "available": plain(position.available),
         "cost": plain(position.cost),
     }
-
-
-def snapshot_at(portfolio: Portfolio, run: SyncRun) -> PortfolioSnapshot | None:
-    """Give what the portfolio was at the time of `run`; None if no good runs before and after say that."""
-    if run.account_id != portfolio.account_id:
-        return None
-    return portfolio.snapshots.filter(first_run__lte=run.pk, last_run__gte=run.pk).first()

@@ -69,12 +69,17 @@ def reading_depth(account: ExchangeAccount, now: datetime) -> Depth:
 def _is_unsettled(account: ExchangeAccount) -> bool:
     """Whether a read of balances waits to be settled, or what is settled does not agree.
 
-    Or what is in use is suspected of not being what orders lock, which the lists of movements may explain.
+    Or something is suspected that the lists may explain: that what is in use is not what orders lock, or that a fill is
+    told no more.
     """
     newest = account.snapshots.order_by("-pk").values_list("settled_at", flat=True)[:1]
     doubted = account.balances.filter(verdict__in=(Verdict.DIFFERS, Verdict.CONSISTENT))
     mismatched = account.discrepancies.filter(
-        state=Discrepancy.State.SUSPECTED, code=Discrepancy.Code.BALANCE_LOCK_MISMATCH
+        state=Discrepancy.State.SUSPECTED,
+        code__in=(
+            Discrepancy.Code.BALANCE_LOCK_MISMATCH,
+            Discrepancy.Code.FILL_LOCAL_ONLY,
+        ),
     )
     return None in newest or doubted.exists() or mismatched.exists()
 

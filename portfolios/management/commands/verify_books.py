@@ -12,7 +12,8 @@ from portfolios.amounts import plain
 from portfolios.management.books_command import BooksCommand
 from portfolios.management.commands.sync import chosen_accounts
 from portfolios.reconciliation.verification import Difference
-from portfolios.services.verification import MEANINGS, Verification, verify_books
+from portfolios.services.verification import Verification, verify_books
+from portfolios.services.verification_meanings import MEANINGS
 
 
 class Command(BooksCommand):

@@ -170,6 +170,7 @@ def _order(portfolio: Portfolio, given: Mapping[str, Any]) -> Order:
     return Order(
         account=portfolio.account,
         portfolio=portfolio,
+        joined_after_baseline=portfolio.account.baseline_at is not None,
         opening_filled=given["filled"],
         opening_cost=opening_cost(given["filled"], average=None, price=given["price"]),
         book_values=_texts(given),

@@ -17,7 +17,7 @@ from portfolios.services.claims import ClaimRefused
 from portfolios.services.decisions.changes import Changes, books_of, changes_between, scope_of
 from portfolios.services.decisions.doing import DecisionRefused, Doing, Proposal
 from portfolios.services.decisions.kinds import KINDS, Kind, act_of, reversed_by
-from portfolios.services.discrepancies import DiscrepancyRefused
+from portfolios.services.discrepancy_decisions import DiscrepancyRefused
 from portfolios.services.lapses import LapseRefused
 from portfolios.services.ledger import rewrite_reserved
 

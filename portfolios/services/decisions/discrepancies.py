@@ -8,9 +8,11 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
+from portfolios.amounts import amount, plain
 from portfolios.models import Discrepancy
-from portfolios.services import discrepancies
+from portfolios.services import discrepancy_decisions
 from portfolios.services.decisions.doing import Doing
+from portfolios.services.discrepancy_decisions import Known
 
 State = Discrepancy.State
 
@@ -26,11 +28,25 @@ def about_discrepancy(doing: Doing) -> str:
 
 
 def dismiss(doing: Doing) -> None:
-    discrepancies.dismiss(discrepancy_of(doing), doing.decision)
+    row = discrepancy_of(doing)
+    _keep(doing, row)
+    discrepancy_decisions.dismiss(row, doing.decision)
 
 
 def acknowledge(doing: Doing) -> None:
-    discrepancies.acknowledge(discrepancy_of(doing), doing.decision, _until(doing))
+    row = discrepancy_of(doing)
+    _keep(doing, row)
+    discrepancy_decisions.acknowledge(row, doing.decision, _until(doing))
+
+
+def _keep(doing: Doing, row: Discrepancy) -> None:
+    """Keep what the row was before, and what of it was known."""
+    known, until = row.acknowledged_difference, row.acknowledged_until
+    doing.kept.update(
+        state=row.state,
+        until=until.isoformat() if until else None,
+        difference=None if known is None else plain(known),
+    )
 
 
 def _until(doing: Doing) -> datetime | None:
@@ -48,20 +64,27 @@ def _until(doing: Doing) -> datetime | None:
 
 def reopen(doing: Doing) -> None:
     row = discrepancy_of(doing)
-    until = row.acknowledged_until
-    doing.kept.update(state=row.state, until=until.isoformat() if until else None)
-    discrepancies.reopen(row, doing.decision)
+    _keep(doing, row)
+    discrepancy_decisions.reopen(row, doing.decision)
 
 
 def close_again(doing: Doing, done: Doing) -> None:
     """Put what was opened again back to what a person had made of it."""
     row = discrepancy_of(done)
     if done.kept["state"] == State.DISMISSED:
-        discrepancies.dismiss(row, doing.decision)
+        discrepancy_decisions.dismiss(row, doing.decision)
         return
-    until = parse_datetime(done.kept["until"]) if done.kept["until"] else None
-    discrepancies.acknowledge(row, doing.decision, until)
+    discrepancy_decisions.acknowledge(row, doing.decision, _known(done).until)
 
 
 def undo(doing: Doing, done: Doing) -> None:
-    discrepancies.undo(discrepancy_of(done), doing.decision)
+    known = _known(done) if done.kept["state"] == State.ACKNOWLEDGED else None
+    discrepancy_decisions.undo(discrepancy_of(done), doing.decision, known)
+
+
+def _known(done: Doing) -> Known:
+    until, told = done.kept["until"], done.kept["difference"]
+    return Known(
+        difference=None if told is None else amount(told),
+        until=None if until is None else parse_datetime(until),
+    )

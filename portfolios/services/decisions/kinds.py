@@ -12,7 +12,7 @@ from portfolios.models import Decision
 from portfolios.services.decisions import amounts, discrepancies, flows, openings, orders
 from portfolios.services.decisions.booking import book_back
 from portfolios.services.decisions.doing import Doing
-from portfolios.services.discrepancies import put_back
+from portfolios.services.discrepancy_decisions import put_back
 
 Kind = Decision.Kind
 

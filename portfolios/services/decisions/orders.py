@@ -13,7 +13,7 @@ from portfolios.models import Order
 from portfolios.services.claims import accept_match, claim_order
 from portfolios.services.decisions.doing import Doing
 from portfolios.services.decisions.releases import release
-from portfolios.services.discrepancies import put_back
+from portfolios.services.discrepancy_decisions import put_back
 from portfolios.services.lapses import accept_lapse
 from providers.reports import OrderStatus
 
@@ -51,12 +51,15 @@ def unclaim(doing: Doing, done: Doing) -> None:
             _("Order %(order)s does not belong to that portfolio any more.")
             % {"order": name_of(order)}
         )
+    # A rule would give it away again at the next sync.
+    order.is_released = "rule" in done.given
     release(order, doing)
 
 
 def take_from_owner(doing: Doing) -> None:
     order = order_of(doing)
     doing.kept["portfolio"] = order.portfolio_id
+    order.is_released = True
     release(order, doing)
 
 

@@ -18,6 +18,7 @@ from portfolios.reconciliation.orders import (
     OrderState,
     amendment,
     conflicts,
+    is_another,
     merged_order,
 )
 from providers.reports import FeeReport, OrderReport, OrderSide, OrderStatus, OrderType
@@ -470,6 +471,26 @@ def test_an_older_copy_of_an_open_order_is_no_regression() -> None:
 
     assert conflicts(known, at(1)) == ()
     assert conflicts(known, at(3)) == (Conflict.REGRESSION,)
+
+
+@pytest.mark.parametrize(
+    ("hours", "told", "is_later"),
+    [
+        (25, {"status": OrderStatus.OPEN}, True),
+        (25, {"status": OrderStatus.CLOSED, "amount": D(7)}, True),
+        (25, {"status": OrderStatus.CLOSED}, False),
+        (24, {"status": OrderStatus.OPEN}, False),
+        (None, {"status": OrderStatus.OPEN}, False),
+    ],
+)
+def test_an_order_made_a_day_after_the_end_of_one_with_its_id_is_another(
+    hours: int | None, told: dict[str, Any], *, is_later: bool
+) -> None:
+    known = replace(ended(OrderStatus.CLOSED), created_at=NOON, updated_at=NOON)
+    made = None if hours is None else NOON + timedelta(hours=hours)
+
+    assert is_another(known, make_report(created_at=made, **told)) is is_later
+    assert not is_another(replace(known, status=OrderStatus.OPEN), make_report(created_at=made))
 
 
 def test_a_filled_order_stays_filled_when_it_is_called_cancelled() -> None:

@@ -10,13 +10,8 @@ from django.utils import timezone
 
 from portfolios.models import Decision, Discrepancy, DiscrepancyEvent, ExchangeAccount
 from portfolios.models.choices import Severity
-from portfolios.services.discrepancies import (
-    Finding,
-    acknowledge,
-    dismiss,
-    record_findings,
-    reopen,
-)
+from portfolios.services.discrepancies import Finding, record_findings
+from portfolios.services.discrepancy_decisions import acknowledge, dismiss, reopen
 from providers.sandbox.faults import Fault, FaultKind
 from tests.builders import make_account
 from tests.desk import KEY, Desk

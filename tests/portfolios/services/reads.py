@@ -11,8 +11,11 @@ from typing import Any
 from django.apps import apps
 from django.utils import timezone
 
-from portfolios.models import ExchangeAccount, SyncRun
+from portfolios.models import ExchangeAccount, Order, SyncRun
 from portfolios.services.book import import_book
+from portfolios.services.discrepancies import Findings
+from portfolios.services.fills import fill_rows
+from portfolios.services.orders import apply_facts
 from portfolios.services.portfolio_sync import LISTS_OF_FACTS, finish_run
 from portfolios.services.runs import claim_run, open_run
 from portfolios.services.snapshot_requests import snapshot_request
@@ -197,6 +200,12 @@ def skipped(kind: LegKind, **leg: Any) -> Leg:
 def unsupported(kind: LegKind, **leg: Any) -> Leg:
     error = LegError("unsupported", "CapabilityMissing", "The market has no such read.")
     return _leg(kind, LegStatus.UNSUPPORTED, **{"error": error} | leg)
+
+
+def apply_report(order: Order, report: OrderReport, fills: Leg | None = None) -> bool:
+    """Join one report and the read of the order's fills, if there was one, into `order`."""
+    order.refresh_from_db()
+    return apply_facts(order, [report], fills, [fill_rows(fills)], None, Findings())
 
 
 def _leg(kind: LegKind, status: LegStatus, **leg: Any) -> Leg:

@@ -9,6 +9,7 @@ from portfolios.models import ExchangeAccount, LedgerEntry, StoredLeg
 from portfolios.reconciliation.verification import Check
 from portfolios.services.ledger import append_entries
 from portfolios.services.verification import verify_books
+from tests.builders import NOON, make_run
 from tests.portfolios.services.reads import balances, look, make_books, open_orders
 
 D = Decimal
@@ -39,6 +40,24 @@ def test_a_baseline_that_nothing_read_is_found(account: ExchangeAccount) -> None
     append(account, "5", cause=Cause.BASELINE, key="baseline:spot:ADA:settled")
 
     assert found() == (Check.BASELINE, D(5), None)
+
+
+@pytest.mark.parametrize(
+    ("key", "is_settled", "is_found"),
+    [
+        ("baseline:spot:ADA:settled", True, False),
+        ("baseline:spot:ADA:settled", False, True),
+        ("baseline:spot:EUR:settled", True, True),
+        ("baseline:spot:ADA:again", True, True),
+    ],
+)
+def test_what_corrects_a_baseline_is_of_a_run_that_has_settled_it(
+    account: ExchangeAccount, key: str, *, is_settled: bool, is_found: bool
+) -> None:
+    append(account, "5", cause=Cause.BASELINE, key=key, run=make_run(account))
+    ExchangeAccount.objects.update(baseline_settled_at=NOON if is_settled else None)
+
+    assert (found() is not None) is is_found
 
 
 def test_a_baseline_of_more_than_was_read_is_found(account: ExchangeAccount) -> None:

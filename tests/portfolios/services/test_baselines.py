@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from portfolios.models import ExchangeAccount, LedgerEntry
@@ -117,3 +118,15 @@ def test_a_fill_from_long_after_the_baseline_corrects_nothing(account: ExchangeA
 
     settled = LedgerEntry.objects.filter(key__endswith=":settled")
     assert not settled.exists()
+
+
+def test_an_order_that_joins_at_the_very_moment_of_the_baseline_is_not_counted_twice() -> None:
+    opened = make_books()
+    look(opened, open_orders(), balances(EUR="80", ADA="10"))
+    assert opened.baseline_booked_at is not None
+    with time_machine.travel(opened.baseline_booked_at, tick=False):
+        note_order(opened)
+
+    see(opened, fill(-90))
+
+    assert outcome(opened)["expected"] == HELD["expected"]

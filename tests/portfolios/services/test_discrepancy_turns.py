@@ -18,15 +18,12 @@ from portfolios.models import Decision, Discrepancy, DiscrepancyEvent, ExchangeA
 from portfolios.models.choices import Severity
 from portfolios.reconciliation.episodes import Look, next_turn
 from portfolios.reconciliation.verdicts import Judgement, Verdict
-from portfolios.services.discrepancies import (
+from portfolios.services.discrepancies import Finding, balance_episode, record_findings
+from portfolios.services.discrepancy_decisions import (
     DiscrepancyRefused,
-    Finding,
     acknowledge,
-    balance_episode,
     dismiss,
-    record_findings,
     reopen,
-    resolve_by,
     undo,
 )
 from tests.builders import NOON, make_account
@@ -41,9 +38,7 @@ steps = st.one_of(
     st.tuples(st.just("look"), st.tuples(amounts, st.sampled_from([D(0), D(1)]))),
     st.tuples(st.just("provisional"), amounts),
     st.tuples(st.just("order"), st.one_of(st.none(), amounts)),
-    st.tuples(
-        st.sampled_from(["dismiss", "acknowledge", "reopen", "resolve_by", "undo"]), st.none()
-    ),
+    st.tuples(st.sampled_from(["dismiss", "acknowledge", "reopen", "undo"]), st.none()),
 )
 
 
@@ -113,7 +108,6 @@ DECISIONS: dict[str, Callable[[Discrepancy, Decision], None]] = {
     "dismiss": dismiss,
     "acknowledge": lambda row, decision: acknowledge(row, decision, NOON + timedelta(minutes=5)),
     "reopen": reopen,
-    "resolve_by": lambda row, decision: resolve_by(row, decision, "settled"),
     "undo": undo,
 }
 

@@ -11,10 +11,14 @@ from django.db import IntegrityError, transaction
 from portfolios.amounts import exact_sum
 from portfolios.models import ExchangeAccount, LedgerEntry, Order, Position
 from portfolios.services.ledger import append_entries, book_order, rewrite_reserved
-from portfolios.services.orders import apply_report
 from providers.reports import FeeReport, OrderStatus
 from tests.builders import make_account, make_entry, make_order, make_portfolio
-from tests.portfolios.services.reads import fills_leg, make_fill_report, make_order_report
+from tests.portfolios.services.reads import (
+    apply_report,
+    fills_leg,
+    make_fill_report,
+    make_order_report,
+)
 
 D = Decimal
 pytestmark = pytest.mark.django_db
@@ -44,12 +48,8 @@ def test_positions_are_the_sums_of_their_entries(order: Order) -> None:
         make_fill_report("3.000000000000000001", "2", external_id="f-1"),
         make_fill_report("4", "1.9", external_id="f-2", fees=(FeeReport("ADA", D("0.003")),)),
     ]
-    apply_report(
-        order, make_order_report(filled=D("3.000000000000000001")), fills_leg(*fills[:1]), None
-    )
-    apply_report(
-        order, make_order_report(filled=D("7.000000000000000001")), fills_leg(*fills), None
-    )
+    apply_report(order, make_order_report(filled=D("3.000000000000000001")), fills_leg(*fills[:1]))
+    apply_report(order, make_order_report(filled=D("7.000000000000000001")), fills_leg(*fills))
 
     positions = {(x.portfolio_id, x.asset): x.amount for x in Position.objects.all()}
     assert positions == sums_of_entries(order.account)
@@ -58,9 +58,9 @@ def test_positions_are_the_sums_of_their_entries(order: Order) -> None:
 
 def test_fills_that_come_later_correct_the_cash_by_exactly_the_difference(order: Order) -> None:
     report = make_order_report(filled=D(10), status=OrderStatus.CLOSED)
-    apply_report(order, report, None, None)
+    apply_report(order, report)
 
-    apply_report(order, report, fills_leg(make_fill_report("10", "1.9")), None)
+    apply_report(order, report, fills_leg(make_fill_report("10", "1.9")))
 
     assert booked("EUR") == [D(-20), D(1)]
     position = Position.objects.get(asset="ADA")
@@ -69,9 +69,9 @@ def test_fills_that_come_later_correct_the_cash_by_exactly_the_difference(order:
 
 def test_an_order_that_changed_nothing_books_nothing(order: Order) -> None:
     report = make_order_report(filled=D(4), cost=D(8))
-    apply_report(order, report, None, None)
+    apply_report(order, report)
 
-    assert not apply_report(order, report, None, None)
+    assert not apply_report(order, report)
     assert book_order(order, None)
     assert booked("ADA") == [D(4)]
 
@@ -81,7 +81,7 @@ def test_a_fee_in_a_third_coin_that_the_portfolio_holds_is_its_own(order: Order)
     append_entries([make_bnb(order)])
     fill = make_fill_report("10", "2", fees=(FeeReport("BNB", D("0.01")),))
 
-    apply_report(order, make_order_report(filled=D(10)), fills_leg(fill), None)
+    apply_report(order, make_order_report(filled=D(10)), fills_leg(fill))
 
     assert Position.objects.get(portfolio=order.portfolio, asset="BNB").amount == D("0.99")
 
@@ -100,13 +100,13 @@ def make_bnb(order: Order) -> LedgerEntry:
 def test_a_third_coin_that_nobody_holds_is_paid_out_of_the_unassigned_part(order: Order) -> None:
     fill = make_fill_report("10", "2", fees=(FeeReport("BNB", D("0.01")),))
 
-    apply_report(order, make_order_report(filled=D(10)), fills_leg(fill), None)
+    apply_report(order, make_order_report(filled=D(10)), fills_leg(fill))
 
     assert Position.objects.get(portfolio=None, asset="BNB").amount == D("-0.01")
 
 
 def test_the_gain_of_a_sale_is_the_portfolios(order: Order) -> None:
-    apply_report(order, make_order_report(filled=D(10), cost=D(20)), None, None)
+    apply_report(order, make_order_report(filled=D(10), cost=D(20)))
     sale = make_order(
         order.portfolio or order.account,
         external_id="2",
@@ -116,7 +116,7 @@ def test_the_gain_of_a_sale_is_the_portfolios(order: Order) -> None:
     )
     report = make_order_report("2", side="sell", filled=D(5), cost=D(15), price=D(3))
 
-    apply_report(sale, report, None, None)
+    apply_report(sale, report)
 
     assert sale.portfolio is not None
     sale.portfolio.refresh_from_db()

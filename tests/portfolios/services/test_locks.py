@@ -173,6 +173,21 @@ def test_a_withdrawal_on_its_way_may_be_in_use(account: ExchangeAccount) -> None
     assert verdict(account, "32") == "DIFFERS"
 
 
+@pytest.mark.parametrize(
+    ("lists", "severity"),
+    [(["ledger"], "notice"), (["ledger", "withdrawals"], "warning"), ([], "warning")],
+)
+def test_where_a_ledger_alone_tells_of_withdrawals_what_is_in_use_may_be_about_to_leave(
+    account: ExchangeAccount, lists: list[str], severity: str
+) -> None:
+    for name in lists:
+        account.cursors.create(kind=LegKind.FLOWS, subject=name, covered_until=NOON)
+
+    [more] = found_by(account, open_orders(), held("75", "25", "100"))
+
+    assert more.severity == severity
+
+
 def test_an_alias_is_in_use_as_the_asset_it_counts_as(alpha: Portfolio) -> None:
     alpha.account.asset_rules.create(kind="alias", asset="LDEUR", counts_as="EUR")
     leg = balances(

@@ -10,9 +10,9 @@ import pytest
 from django.utils import timezone
 
 from portfolios.models import ExchangeAccount, Order, Position
-from portfolios.services.orders import apply_report
 from providers.reports import FeeReport, Leg
 from tests.portfolios.services.reads import (
+    apply_report,
     balances,
     fills_leg,
     look,
@@ -50,7 +50,7 @@ def figures(account: ExchangeAccount, number: int, facts: tuple[Any, ...]) -> tu
     for fact in facts:
         is_leg = isinstance(fact, Leg)
         report = make_order_report() if is_leg else fact
-        apply_report(order, report, fact if is_leg else None, None)
+        apply_report(order, report, fact if is_leg else None)
         order = Order.objects.get(pk=order.pk)
     return order.filled, order.average, order.cost, order.fees
 

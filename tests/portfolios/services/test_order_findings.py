@@ -180,17 +180,18 @@ def test_missing_fills_are_resolved_when_they_add_up(account: ExchangeAccount) -
     assert states(Code.ORDER_FILLS_INCOMPLETE) == [State.RESOLVED]
 
 
-def test_an_ended_order_that_the_exchange_goes_on_to_list_as_open_is_told(
+def test_an_ended_order_that_the_exchange_goes_on_to_list_as_open_is_told_and_warned_of(
     account: ExchangeAccount,
 ) -> None:
     see(account, ended("0"))
     seen = []
-    for _look in range(2):
+    for _look in range(3):
         look(account, open_orders(make_order_report()), balances(EUR="100"))
-        seen += states(Code.ORDER_STATE_CONFLICT)
+        row = Discrepancy.objects.get(code=Code.ORDER_REGRESSION)
+        seen.append((row.state, row.severity))
 
     look(account, open_orders(), ended("0"), balances(EUR="100"))
 
-    assert seen == [State.SUSPECTED, State.OPEN]
-    assert states(Code.ORDER_STATE_CONFLICT) == [State.RESOLVED]
+    assert seen == [(State.SUSPECTED, "notice"), (State.OPEN, "notice"), (State.OPEN, "warning")]
+    assert states(Code.ORDER_REGRESSION) == [State.RESOLVED]
     assert Order.objects.get().status == OrderStatus.CANCELED

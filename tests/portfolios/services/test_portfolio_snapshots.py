@@ -9,7 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from portfolios.models import Portfolio, PortfolioSnapshot
 from portfolios.selectors import report
-from portfolios.services.portfolio_snapshots import position_row, snapshot_at, take_snapshots
+from portfolios.services.portfolio_snapshots import position_row, take_snapshots
 from tests.builders import make_account, make_portfolio, make_position, make_run
 
 D = Decimal
@@ -84,21 +84,13 @@ def test_backtests_and_other_accounts_are_left_out(alpha: Portfolio) -> None:
     assert [row.portfolio for row in PortfolioSnapshot.objects.all()] == [alpha]
 
 
-def test_it_is_known_what_a_portfolio_was_at_any_run_between(alpha: Portfolio) -> None:
+def test_a_snapshot_tells_of_all_runs_between_two_that_found_the_same(alpha: Portfolio) -> None:
     runs = [make_run(alpha.account) for _number in range(4)]
     take_snapshots(runs[1])
     take_snapshots(runs[3])
 
     taken = PortfolioSnapshot.objects.get()
-    assert [snapshot_at(alpha, run) for run in runs] == [None, taken, taken, taken]
-
-
-def test_of_a_run_of_another_account_nothing_is_known(alpha: Portfolio) -> None:
-    take_snapshots(make_run(alpha.account))
-    other = make_run(make_account())
-    take_snapshots(make_run(alpha.account))
-
-    assert snapshot_at(alpha, other) is None
+    assert (taken.first_run, taken.last_run) == (runs[1], runs[3])
 
 
 def test_many_portfolios_take_no_more_queries_than_one(

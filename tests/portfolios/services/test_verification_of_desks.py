@@ -10,7 +10,8 @@ from django.test.utils import CaptureQueriesContext
 
 from portfolios.models import Order
 from portfolios.reconciliation.verification import Check
-from portfolios.services.verification import MEANINGS, verify_books
+from portfolios.services.verification import verify_books
+from portfolios.services.verification_meanings import MEANINGS
 from providers.sandbox.books import Fee
 from tests.builders import make_account
 from tests.desk import KEY, Desk

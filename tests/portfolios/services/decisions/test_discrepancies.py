@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.utils import timezone
 
-from portfolios.models import Discrepancy
+from portfolios.models import Decision, Discrepancy
 from portfolios.services.decisions import DecisionRefused
 from tests.builders import make_discrepancy
 from tests.portfolios.services.decisions.cases import REASON, Kind, do, done, reversal
 
+D = Decimal
 State = Discrepancy.State
 pytestmark = pytest.mark.django_db
 
@@ -58,3 +60,19 @@ def test_what_was_opened_again_goes_back_to_the_time_it_was_acknowledged_for() -
 
     row.refresh_from_db()
     assert (row.state, row.acknowledged_until) == (State.ACKNOWLEDGED, until)
+
+
+@pytest.mark.parametrize("kind", [Kind.DISMISS, Kind.ACKNOWLEDGE])
+def test_what_was_known_before_is_known_as_before_when_it_is_taken_back(
+    kind: Decision.Kind,
+) -> None:
+    row = make_discrepancy(difference=D(-2))
+    until = timezone.now() + timedelta(days=1)
+    do(row.account, Kind.ACKNOWLEDGE, discrepancy=row.pk, until=until.isoformat())
+    Discrepancy.objects.update(difference=D(-1))
+
+    done(reversal(do(row.account, kind, discrepancy=row.pk)))
+
+    row.refresh_from_db()
+    assert (row.state, row.fingerprint) == (State.ACKNOWLEDGED, "")
+    assert (row.acknowledged_difference, row.acknowledged_until) == (D(-2), until)

@@ -11,13 +11,12 @@ import pytest
 import time_machine
 
 from portfolios.models import Decision, Discrepancy, DiscrepancyEvent
-from portfolios.services.discrepancies import (
+from portfolios.services.discrepancies import resolve
+from portfolios.services.discrepancy_decisions import (
     DiscrepancyRefused,
     acknowledge,
     dismiss,
     reopen,
-    resolve,
-    resolve_by,
     undo,
 )
 from tests.builders import NOON, make_account, make_discrepancy, make_run
@@ -35,7 +34,7 @@ def until_tomorrow(row: Discrepancy, decision: Decision) -> None:
 
 
 def settle(row: Discrepancy, decision: Decision) -> None:
-    resolve_by(row, decision, "accepted as lapsed")
+    resolve(row, "accepted as lapsed", LATER, decision=decision)
 
 
 def decision_on(row: Discrepancy, **values: Any) -> Decision:
@@ -71,7 +70,7 @@ def test_what_is_live_can_be_decided(state: State, act: Act, after: State) -> No
 
 
 @pytest.mark.parametrize("state", [State.RESOLVED, State.DISMISSED])
-@pytest.mark.parametrize("act", [dismiss, until_tomorrow, settle])
+@pytest.mark.parametrize("act", [dismiss, until_tomorrow])
 def test_what_is_not_live_cannot_be_decided(state: State, act: Act) -> None:
     row = make_discrepancy(state=state)
     before = Discrepancy.objects.values().get()
