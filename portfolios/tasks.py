@@ -31,7 +31,8 @@ from django_q.tasks import async_task
 
 from portfolios.models import ExchangeAccount, SyncRun, WorkerBeat
 from portfolios.services.accounts import due_accounts
-from portfolios.services.connection_test import execute_connection_test
+from portfolios.services.audit import Actor
+from portfolios.services.connection_test import execute_connection_test, note_test_asked
 from portfolios.services.portfolio_sync import execute_runs
 from portfolios.services.runs import heal_abandoned_runs, open_run
 
@@ -79,9 +80,11 @@ def join_or_enqueue_sync(
     return run, is_new
 
 
-def enqueue_connection_test(account: ExchangeAccount) -> None:
-    """Have a worker read the account once; the result appears on its credential."""
-    _queue("test_connection", account.pk)
+def enqueue_connection_test(account: ExchangeAccount, *, by: Actor = None) -> None:
+    """Have a worker read the account once for `by`; the result appears on its credential."""
+    with transaction.atomic():
+        note_test_asked(account, by=by)
+        _queue("test_connection", account.pk)
 
 
 def _contained(task: Callable[..., None]) -> Callable[..., None]:

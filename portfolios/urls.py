@@ -7,7 +7,9 @@ from portfolios.api.application import api_urls
 from portfolios.views import (
     account_lists,
     accounts,
+    audit,
     bulk_decisions,
+    connect,
     decisions,
     discrepancies,
     exceptions,
@@ -16,6 +18,7 @@ from portfolios.views import (
     portfolios,
     probes,
     runs,
+    schedules,
     verdicts,
 )
 
@@ -30,6 +33,10 @@ account_urls = [
     path("accounts/<int:pk>/", accounts.account, name="account"),
     path("accounts/<int:pk>/sync/", accounts.account_sync, name="account_sync"),
     path("accounts/<int:pk>/test/", accounts.account_test, name="account_test"),
+    path(
+        "accounts/<int:pk>/test/result/", accounts.account_test_result, name="account_test_result"
+    ),
+    path("accounts/<int:pk>/schedule/", schedules.account_schedule, name="account_schedule"),
     path("accounts/<int:pk>/pause/", accounts.account_pause, name="account_pause"),
     path("accounts/<int:pk>/resume/", accounts.account_resume, name="account_resume"),
 ]
@@ -43,6 +50,19 @@ account_list_urls = [
     path("accounts/<int:pk>/ownership/", _list, {"name": "ownership"}, name="account_ownership"),
     path("accounts/<int:pk>/coverage/", account_lists.account_coverage, name="account_coverage"),
     path("accounts/<int:pk>/decisions/", account_lists.account_decisions, name="account_decisions"),
+]
+
+# /connect/ and /connect/<account>/<step>/
+connect_urls = [
+    path("connect/", connect.connect, name="connect"),
+    path("connect/new/<slug:market>/", connect.connect_new, name="connect_new"),
+    path("connect/<int:pk>/", connect.connect_resume, name="connect_resume"),
+    path("connect/<int:pk>/key/", connect.connect_key, name="connect_key"),
+    path("connect/<int:pk>/test/", connect.connect_test, name="connect_test"),
+    path("connect/<int:pk>/books/", connect.connect_books, name="connect_books"),
+    path("connect/<int:pk>/sync/", connect.connect_sync, name="connect_sync"),
+    path("connect/<int:pk>/schedule/", connect.connect_schedule, name="connect_schedule"),
+    path("connect/<int:pk>/discard/", connect.connect_discard, name="connect_discard"),
 ]
 
 # /portfolios/<id>/…
@@ -100,10 +120,12 @@ probe_urls = [
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
+    path("audit/", audit.audit, name="audit"),
     path("sync/", overview.sync_all, name="sync_all"),
     *login_urls,
     *account_urls,
     *account_list_urls,
+    *connect_urls,
     *portfolio_urls,
     *decision_urls,
     *discrepancy_urls,

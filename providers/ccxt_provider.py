@@ -18,6 +18,7 @@ from providers.connection import Connection, Connector, Memory
 from providers.credentials import Credentials
 from providers.endpoints import allowed_endpoint
 from providers.errors import CapabilityMissing, CredentialMissing, OrderUnknown
+from providers.key_rights import read_key_rights
 from providers.redaction import leg_error, secrets_in_use
 from providers.reports import (
     BalanceReport,
@@ -111,7 +112,7 @@ class CCXTPortfolioProvider(PortfolioProvider):
                 return Snapshot(request, error=leg_error(e))
 
     async def test_connection(self, request: SnapshotRequest) -> ConnectionReport:
-        """Read the clock, the symbols and the balances once; nothing is kept but symbols."""
+        """Read the clock, the symbols, the balances and the rights of the key once; nothing is kept but symbols."""
         with secrets_in_use(request.credentials):
             try:
                 async with self._connection(request) as connection:
@@ -198,12 +199,13 @@ async def _snapshot(
 async def _connection_report(connection: Connection, request: SnapshotRequest) -> ConnectionReport:
     offset: float | None = None
     assets = 0
-    error = None
+    rights = error = None
     try:
         await connection.learn_symbols()
         if connection.market.capabilities["fetchTime"]:
             offset = await connection.read_clock()
         assets = len((await AccountReads(connection).balances(request.wallets[0])).rows)
+        rights = await read_key_rights(connection.market.id, connection.read)
     except Exception as e:  # told by the report
         error = leg_error(e)
     return ConnectionReport(
@@ -211,6 +213,7 @@ async def _connection_report(connection: Connection, request: SnapshotRequest) -
         assets=assets,
         http_requests=connection.requests,
         capabilities=dict(connection.market.capabilities),
+        rights=rights,
         error=error,
     )
 

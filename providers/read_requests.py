@@ -1,7 +1,8 @@
 """The requests other than GET that only read. Everything else that is not a GET is refused.
 
 Reviewed by hand against ccxt's sources: what the unified reads of balances, orders, fills, symbols and time call,
-and the log-ins without which a market answers no read (``auth``: they open a session and change nothing).
+what tells the rights of a key (bitfinex ``auth/r/permissions``, kraken ``GetApiKeyInfo``), and the log-ins without
+which a market answers no read (``auth``: they open a session and change nothing).
 Left out on purpose, although ccxt sends them during reads: hyperliquid ``exchange``, aster ``v3/approveBuilder``
 and grvt ``authorize_builder`` (they approve a fee for ccxt), lighter ``sendTx`` (it replaces an API key),
 polymarket ``account/proxy`` (it creates credentials).
@@ -30,6 +31,7 @@ NON_GET_READS: Final[Mapping[str, tuple[str, ...]]] = {
         "private POST auth/r/orders/hist",
         "private POST auth/r/orders/{symbol}",
         "private POST auth/r/orders/{symbol}/hist",
+        "private POST auth/r/permissions",
         "private POST auth/r/positions",
         "private POST auth/r/trades/hist",
         "private POST auth/r/trades/{symbol}/hist",
@@ -167,6 +169,7 @@ NON_GET_READS: Final[Mapping[str, tuple[str, ...]]] = {
         "private POST BalanceEx",
         "private POST ClosedOrders",
         "private POST DepositStatus",
+        "private POST GetApiKeyInfo",
         "private POST Ledgers",
         "private POST OpenOrders",
         "private POST OpenPositions",

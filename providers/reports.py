@@ -424,8 +424,26 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyRights:
+    """What an API key may do, as its exchange tells; None where it does not tell this one.
+
+    Parameters
+    ----------
+    withdraws : bool or None
+        Whether it may move assets away: withdraw or transfer them.
+    is_bound : bool or None
+        Whether it works from some addresses only.
+    """
+
+    reads: bool | None = None
+    trades: bool | None = None
+    withdraws: bool | None = None
+    is_bound: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionReport:
-    """What a connection test learned, reading balances only.
+    """What a connection test learned, reading balances and the rights of the key only.
 
     Parameters
     ----------
@@ -435,10 +453,13 @@ class ConnectionReport:
         Number of assets with a balance other than zero.
     capabilities : Mapping
         ccxt method name to whether the market has it.
+    rights : KeyRights or None
+        None if the exchange does not tell them.
     """
 
     clock_offset: float | None = None
     assets: int = 0
     http_requests: int = 0
     capabilities: Mapping[str, bool] = field(default_factory=dict)
+    rights: KeyRights | None = None
     error: LegError | None = None

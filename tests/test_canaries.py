@@ -62,7 +62,8 @@ SECRETS: Mapping[str, str] = {
     "password of the user": canary("userpassword"),
 }
 # The page that logs out ends the crawl; static files are not made of anything stored.
-NOT_CRAWLED = re.compile(r"/logout/|/static/|^/admin/jsi18n")
+# Of the forms for a new connection, one a market, one stands for all.
+NOT_CRAWLED = re.compile(r"/logout/|/static/|^/admin/jsi18n|^/connect/new/(?!binance/)")
 
 
 class Scene:
@@ -88,6 +89,9 @@ class Scene:
         import_book({"accounts": [self._row("admin"), self._row("environment")]})
         account = ExchangeAccount.objects.get(label="admin")
         self._enter("refused form", account.pk, secret=SECRETS["secret that was refused"])
+        refused = {"label": "admin", "apiKey": SECRETS["key from the admin"]}
+        refused["secret"] = SECRETS["secret that was refused"]
+        self.note("refused connection", self.client.post("/connect/new/binance/", refused))
         self._enter(
             "accepted form",
             account.pk,

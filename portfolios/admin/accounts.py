@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
+from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -17,20 +18,29 @@ from django.views.decorators.http import require_POST
 from portfolios import tasks
 from portfolios.forms import ExchangeAccountForm
 from portfolios.models import ExchangeAccount, SyncRun
+from portfolios.services.accounts import keep_to_schedule, schedule_text
+from portfolios.services.schedules import schedule_of
 
 IMMUTABLE = ("market", "wallets", "sandbox", "endpoint")
+_SCHEDULE = ("interval_seconds", "cron", "time_zone")
 
 
 @admin.register(ExchangeAccount)
 class ExchangeAccountAdmin(admin.ModelAdmin[ExchangeAccount]):
     form = ExchangeAccountForm
-    list_display = ("label", "market", "sandbox", "paused", "verified_at", "next_sync_at")
-    list_filter = ("paused", "sandbox")
+    list_display = (
+        *("label", "market", "sandbox", "paused", "schedule", "verified_at", "next_sync_at"),
+    )
+    list_filter = ("paused", "connecting", "sandbox", "market")
+    show_full_result_count = False
     search_fields = ("label", "market")
     actions = ("sync_now", "test_connection")
     fieldsets = (
         (None, {"fields": ("label", "market", "wallets")}),
-        (gettext_lazy("Schedule"), {"fields": ("interval_seconds", "paused")}),
+        (
+            gettext_lazy("Schedule"),
+            {"fields": ("interval_seconds", "cron", "time_zone", "paused")},
+        ),
         (
             gettext_lazy("Judging"),
             {
@@ -55,7 +65,7 @@ class ExchangeAccountAdmin(admin.ModelAdmin[ExchangeAccount]):
     @admin.action(description=gettext_lazy("Test connection"), permissions=["change"])
     def test_connection(self, request: HttpRequest, accounts: QuerySet[ExchangeAccount]) -> None:
         for account in accounts:
-            tasks.enqueue_connection_test(account)
+            tasks.enqueue_connection_test(account, by=request.user)
         messages.info(request, _("Testing. The credential shows the result in a moment."))
 
     def get_urls(self) -> list[URLPattern]:
@@ -91,10 +101,34 @@ class ExchangeAccountAdmin(admin.ModelAdmin[ExchangeAccount]):
             raise PermissionDenied
         return ExchangeAccount.objects.filter(pk=pk)
 
+    def has_delete_permission(
+        self, request: HttpRequest, obj: ExchangeAccount | None = None
+    ) -> bool:
+        # What was read of an account, and who decided what about it, stays; it can be paused.
+        may = super().has_delete_permission(request, obj)
+        return may and (obj is None or not obj.runs.exists())
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        # One by one only: the list's own action does not ask for each.
+        return {
+            name: action
+            for name, action in super().get_actions(request).items()
+            if name != "delete_selected"
+        }
+
+    @admin.display(description=gettext_lazy("Schedule"))
+    def schedule(self, account: ExchangeAccount) -> str:
+        return schedule_text(schedule_of(account))
+
     def save_model(
         self, request: HttpRequest, obj: ExchangeAccount, form: Any, change: bool
     ) -> None:
-        super().save_model(request, obj, form, change)
+        changed = list(form.changed_data)
+        if set(_SCHEDULE) & set(changed):
+            keep_to_schedule(obj, timezone.now())
+            changed.append("next_sync_at")
+        # Only these: other fields of the row belong to whoever syncs it.
+        obj.save(update_fields=changed if change else None)
         if hasattr(obj, "credential") and {"market", "endpoint"} & set(form.changed_data):
             messages.warning(
                 request,

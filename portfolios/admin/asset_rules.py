@@ -43,4 +43,5 @@ class AssetRuleAdmin(admin.ModelAdmin[AssetRule]):
     list_display_links = ("asset",)
     list_filter = ("kind",)
     list_select_related = ("account",)
+    raw_id_fields = ("account",)
     search_fields = ("asset", "counts_as", "account__label")

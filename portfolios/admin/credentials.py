@@ -20,6 +20,7 @@ class MarketCredentialAdmin(admin.ModelAdmin[MarketCredential]):
     list_display = ("account", "state", "set_at", "tested_at", "fingerprint")
     list_filter = ("state",)
     list_select_related = ("account",)
+    raw_id_fields = ("account",)
     search_fields = ("account__label",)
     readonly_fields = _SHOWN
     fieldsets = (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from django.contrib import admin
-from django.db.models import Model
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -31,9 +33,26 @@ from portfolios.models import (
 Fact = TypeVar("Fact", bound=Model)
 
 
+# Searched by the whole word, which an index finds: a part of one would be looked for in every row.
+_WHOLE_ID = _("A whole id, as the exchange or the bot wrote it.")
+_WHOLE_NAME = _("A whole name.")
+
+
+class BoundedPaginator(Paginator[Any]):
+    """Counts no further than anybody turns pages: a whole count reads the whole table."""
+
+    MOST: Final = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        return rows.order_by()[: self.MOST].count()
+
+
 class ReadOnlyAdmin(admin.ModelAdmin[Fact]):
     # These tables grow for ever: no second count, and no delete action that would load them.
     show_full_result_count = False
+    paginator = BoundedPaginator
     list_per_page = 50
     ordering = ("-pk",)
 
@@ -61,21 +80,24 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
     )
     list_filter = ("status", "side", "external")
     list_select_related = ("account", "portfolio")
-    search_fields = ("external_id", "client_order_id", "symbol")
+    search_fields = ("external_id__exact", "client_order_id__exact")
+    search_help_text = _WHOLE_ID
 
 
 @admin.register(OrderVersion)
 class OrderVersionAdmin(ReadOnlyAdmin[OrderVersion]):
     list_display = ("order", "number", "amount", "price", "replaced_at")
     list_select_related = ("order",)
-    search_fields = ("order__external_id", "order__client_order_id")
+    search_fields = ("order__external_id__exact", "order__client_order_id__exact")
+    search_help_text = _WHOLE_ID
 
 
 @admin.register(Fill)
 class FillAdmin(ReadOnlyAdmin[Fill]):
     list_display = ("external_id", "account", "symbol", "side", "amount", "price", "executed_at")
     list_select_related = ("account",)
-    search_fields = ("external_id", "symbol")
+    search_fields = ("external_id__exact",)
+    search_help_text = _WHOLE_ID
 
 
 @admin.register(Flow)
@@ -99,7 +121,8 @@ class LedgerEntryAdmin(ReadOnlyAdmin[LedgerEntry]):
     list_display = ("id", "account", "portfolio", "asset", "amount", "cause", "booked_at")
     list_filter = ("cause",)
     list_select_related = ("account", "portfolio")
-    search_fields = ("asset", "portfolio__name")
+    search_fields = ("portfolio__name__exact",)
+    search_help_text = _WHOLE_NAME
 
 
 @admin.register(Position)
@@ -130,7 +153,8 @@ class SyncRunAdmin(ReadOnlyAdmin[SyncRun]):
     )
     list_filter = ("status", "trigger")
     list_select_related = ("account",)
-    search_fields = ("account__label",)
+    search_fields = ("account__label__exact",)
+    search_help_text = _WHOLE_NAME
 
 
 @admin.register(StoredLeg)
@@ -138,7 +162,8 @@ class StoredLegAdmin(ReadOnlyAdmin[StoredLeg]):
     list_display = ("id", "run", "kind", "subject", "status", "row_count", "complete")
     list_filter = ("status", "kind")
     list_select_related = ("run__account", "content")
-    search_fields = ("subject",)
+    search_fields = ("run__account__label__exact",)
+    search_help_text = _WHOLE_NAME
     exclude = ("content",)
     readonly_fields = ("rows_as_read",)
 
@@ -177,4 +202,5 @@ class IncidentAdmin(ReadOnlyAdmin[Incident]):
 class OccurrenceAdmin(ReadOnlyAdmin[Occurrence]):
     list_display = ("id", "incident", "run", "subject", "occurred_at")
     list_select_related = ("incident", "run__account")
-    search_fields = ("message", "subject")
+    search_fields = ("incident__account__label__exact",)
+    search_help_text = _WHOLE_NAME

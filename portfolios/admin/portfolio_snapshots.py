@@ -10,4 +10,4 @@ from portfolios.models import PortfolioSnapshot
 class PortfolioSnapshotAdmin(ReadOnlyAdmin[PortfolioSnapshot]):
     list_display = ("id", "portfolio", "unallocated", "net_size", "pending", "taken_at")
     list_select_related = ("portfolio",)
-    search_fields = ("portfolio__name",)
+    search_fields = ("portfolio__name__exact",)

@@ -34,4 +34,5 @@ class ClaimRuleAdmin(admin.ModelAdmin[ClaimRule]):
     list_display_links = ("kind", "value")
     list_filter = ("kind",)
     list_select_related = ("account", "portfolio")
+    raw_id_fields = ("account", "portfolio")
     search_fields = ("value", "account__label", "portfolio__name")

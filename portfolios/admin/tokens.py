@@ -51,5 +51,5 @@ class ApiTokenAdmin(admin.ModelAdmin[ApiToken]):
     @admin.action(description=_("Revoke"), permissions=["change"])
     def revoke(self, request: HttpRequest, tokens: QuerySet[ApiToken]) -> None:
         for token in tokens:
-            revoke_token(token)
+            revoke_token(token, by=request.user)
         messages.success(request, _("Revoked; the programs that used them are let in no more."))

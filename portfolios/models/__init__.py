@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from portfolios.models.account import ExchangeAccount, MarketCredential
+from portfolios.models.audit import AuditEvent
 from portfolios.models.balance import AssetBalance, AssetRule, JudgedContent, JudgedSnapshot
 from portfolios.models.decision import Decision
 from portfolios.models.discrepancy import Discrepancy, DiscrepancyEvent
@@ -16,6 +17,7 @@ __all__ = [
     "ApiToken",
     "AssetBalance",
     "AssetRule",
+    "AuditEvent",
     "ClaimRule",
     "Decision",
     "Discrepancy",

@@ -54,6 +54,18 @@ class ExchangeAccount(models.Model):
         validators=[MinValueValidator(10), MaxValueValidator(LONGEST_SECONDS)],
         help_text=_("Seconds."),
     )
+    cron = models.CharField(
+        _("cron"),
+        max_length=100,
+        blank=True,
+        help_text=_("Five fields, such as 0 8 * * 1-5; empty: by the interval."),
+    )
+    time_zone = models.CharField(
+        _("time zone"),
+        max_length=64,
+        default="UTC",
+        help_text=_("By whose clock the cron is meant, such as Europe/Berlin."),
+    )
     lag_seconds = models.PositiveIntegerField(
         _("lag"),
         null=True,
@@ -125,6 +137,8 @@ class ExchangeAccount(models.Model):
     # Whoever holds the lease writes; a late worker is recognised by its older fence.
     lease_fence = models.PositiveBigIntegerField(default=0, editable=False)
     lease_expires_at = models.DateTimeField(null=True, editable=False)
+    # Begun on the pages that connect an exchange, and not finished.
+    connecting = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -168,6 +182,9 @@ class MarketCredential(models.Model):
         _("state"), max_length=10, choices=State, default=State.UNTESTED, editable=False
     )
     state_detail = models.CharField(_("detail"), max_length=500, blank=True, editable=False)
+    # What the last test learned, as plain values; empty before the first one.
+    findings = models.JSONField(default=dict, editable=False)
+    test_asked_at = models.DateTimeField(null=True, editable=False)
     set_at = models.DateTimeField(_("set at"), null=True, editable=False)
     tested_at = models.DateTimeField(_("tested at"), null=True, editable=False)
 

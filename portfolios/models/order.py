@@ -73,7 +73,12 @@ class Order(models.Model):
                 name="order_has_an_id",
             ),
         ]
-        indexes = [models.Index(fields=["account", "status"], name="order_account_status")]
+        indexes = [
+            models.Index(fields=["account", "status"], name="order_account_status"),
+            # By which a person looks for one, not knowing its account.
+            models.Index(fields=["external_id"], name="order_external_id"),
+            models.Index(fields=["client_order_id"], name="order_client_order_id"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.side} {self.amount} {self.symbol}"
@@ -155,7 +160,10 @@ class Fill(models.Model):
                 fields=["account", "symbol", "side", "external_id"], name="fill_unique_in_account"
             )
         ]
-        indexes = [models.Index(fields=["account", "executed_at"], name="fill_account_executed")]
+        indexes = [
+            models.Index(fields=["account", "executed_at"], name="fill_account_executed"),
+            models.Index(fields=["external_id"], name="fill_external_id"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.side} {self.amount} {self.symbol}"

@@ -23,6 +23,7 @@ from portfolios.models import (
     Position,
     SyncRun,
 )
+from portfolios.selectors.audit import audit_rows
 from portfolios.selectors.report import (
     Row,
     balance_row,
@@ -54,8 +55,27 @@ class Export:
     row: Callable[[Any], Row]
 
 
-def exported(export: Export, account: ExchangeAccount | None) -> Iterator[Row]:
+@dataclass(frozen=True, slots=True)
+class MergedExport:
+    """A list that is merged from several tables.
+
+    Parameters
+    ----------
+    merged : callable
+        All rows as plain values, or those of an account.
+    permission : str
+        What somebody must be allowed who reads the list.
+    """
+
+    word: str | Promise
+    merged: Callable[[ExchangeAccount | None], Iterator[Row]]
+    permission: str
+
+
+def exported(export: Export | MergedExport, account: ExchangeAccount | None) -> Iterator[Row]:
     """Read the rows of `account`, or of all, a few hundred at a time."""
+    if isinstance(export, MergedExport):
+        return export.merged(account)
     rows = export.rows().order_by("pk")
     if account is not None:
         rows = rows.filter(account=account)
@@ -150,3 +170,10 @@ EXPORTS: Final[Mapping[str, Export]] = {
         run_row,
     ),
 }
+MERGED: Final[Mapping[str, MergedExport]] = {
+    "audit": MergedExport(_("Audit"), audit_rows, "portfolios.view_auditevent"),
+}
+
+
+def find_export(name: str) -> Export | MergedExport | None:
+    return EXPORTS.get(name) or MERGED.get(name)

@@ -6,12 +6,10 @@ from datetime import datetime
 
 from portfolios.models import (
     ExchangeAccount,
-    MarketCredential,
-    Portfolio,
-    SyncRun,
 )
 from portfolios.models.choices import AccountState, Health, Severity
 from portfolios.selectors.accounts import AccountSummary, account_listing
+from portfolios.selectors.first_steps import FirstStep, first_steps
 from portfolios.selectors.listing import Listing, Query
 from portfolios.selectors.standings import TROUBLED, Standing, standings
 from portfolios.selectors.workers import Workers, workers
@@ -39,14 +37,6 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class FirstSteps:
-    account: bool
-    credential: bool
-    portfolio: bool
-    synced: bool
-
-
-@dataclass(frozen=True, slots=True)
 class OverviewPage:
     """What is going on.
 
@@ -59,7 +49,7 @@ class OverviewPage:
         if no account is active.
     troubled : int
         Accounts with which something is wrong.
-    first_steps : FirstSteps or None
+    first_steps : list of FirstStep or None
         None once a sync has succeeded.
     """
 
@@ -72,7 +62,7 @@ class OverviewPage:
     troubled: int
     all_agree: bool
     workers: Workers
-    first_steps: FirstSteps | None
+    first_steps: list[FirstStep] | None
 
     @property
     def open_differences(self) -> int:
@@ -104,7 +94,7 @@ def overview_page(query: Query, now: datetime) -> OverviewPage:
         troubled=sum(states[state] for state in TROUBLED),
         all_agree=bool(active) and states[AccountState.AGREES] == len(active),
         workers=heartbeat,
-        first_steps=None if any(row.health is Health.OK for row in rows) else _first_steps(),
+        first_steps=None if any(row.health is Health.OK for row in rows) else first_steps(),
     )
 
 
@@ -122,15 +112,3 @@ def _state_tallies(states: Counter[AccountState], running: int) -> list[Tally]:
 def _difference_tallies(rows: list[Standing]) -> list[Tally]:
     counts = sum((row.severities for row in rows if row.severities), Counter[str]())
     return [Tally(key, counts[key]) for key in reversed(Severity.values) if counts[key]]
-
-
-def _first_steps() -> FirstSteps | None:
-    done = (SyncRun.Status.SUCCEEDED, SyncRun.Status.PARTIAL)
-    if SyncRun.objects.filter(status__in=done).exists():
-        return None
-    return FirstSteps(
-        account=ExchangeAccount.objects.exists(),
-        credential=MarketCredential.objects.exists(),
-        portfolio=Portfolio.objects.exists(),
-        synced=False,
-    )

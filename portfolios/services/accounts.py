@@ -5,14 +5,26 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
 from portfolios.models import ExchangeAccount, MarketCredential, SyncRun
 from portfolios.models.choices import Health
+from portfolios.services.audit import Actor, Kind, record
+from portfolios.services.schedules import (
+    Schedule,
+    checked_cron,
+    checked_zone,
+    first_due,
+    next_due,
+    schedule_of,
+)
 
 # Rejections of a key after which the schedule leaves it alone.
 MOST_REJECTIONS: Final = 3
+# What the queue may take to begin what is due.
+SCHEDULING: Final = timedelta(minutes=1)
 
 
 def lag(account: ExchangeAccount) -> timedelta:
@@ -40,11 +52,15 @@ def account_health(account: ExchangeAccount, latest_run: SyncRun | None, now: da
     is_blind = latest_run.status == SyncRun.Status.PARTIAL and not latest_run.balances_read
     if is_blind or latest_run.status in (SyncRun.Status.FAILED, SyncRun.Status.LOST):
         return Health.FAILING
-    # One whole interval and a minute of scheduling beyond its time: late, not merely waiting for the next tick.
-    overdue = timedelta(seconds=account.interval_seconds + 60)
-    if account.next_sync_at is not None and account.next_sync_at + overdue < now:
-        return Health.LATE
-    return Health.OK
+    return Health.LATE if is_late(account, now) else Health.OK
+
+
+def is_late(account: ExchangeAccount, now: datetime) -> bool:
+    """Whether a whole further time of its schedule has gone by: not merely waiting for the next tick."""
+    due = account.next_sync_at
+    if due is None or due + SCHEDULING > now:
+        return False
+    return next_due(schedule_of(account), due, due) + SCHEDULING < now
 
 
 def _is_locked(account: ExchangeAccount) -> bool:
@@ -52,16 +68,59 @@ def _is_locked(account: ExchangeAccount) -> bool:
     return credential is not None and credential.state == MarketCredential.State.LOCKED
 
 
-def pause(account: ExchangeAccount) -> None:
+@transaction.atomic
+def pause(account: ExchangeAccount, *, by: Actor = None) -> None:
     """Keep the schedule from syncing `account`; a run that is under way ends as usual."""
     ExchangeAccount.objects.filter(pk=account.pk).update(paused=True)
+    record(Kind.PAUSE, by=by, account=account)
 
 
-def resume(account: ExchangeAccount) -> None:
+@transaction.atomic
+def resume(account: ExchangeAccount, *, by: Actor = None) -> None:
     """Let the schedule sync `account` again, also one whose key was rejected too often."""
     ExchangeAccount.objects.filter(pk=account.pk).update(
         paused=False, rejections=0, rejected_at=None, next_sync_at=timezone.now()
     )
+    record(Kind.RESUME, by=by, account=account)
+
+
+@transaction.atomic
+def change_schedule(
+    account: ExchangeAccount, schedule: Schedule, now: datetime, *, by: Actor = None
+) -> None:
+    """Sync `account` by `schedule` from now on, and not before the exchange wants to be read again.
+
+    Raises
+    ------
+    ScheduleRefused
+        If its cron is none.
+    """
+    before = schedule_of(account)
+    cron = schedule.cron
+    if cron:
+        cron = checked_cron(cron, schedule.time_zone, now)
+    account.interval_seconds = schedule.interval_seconds
+    account.cron, account.time_zone = cron, checked_zone(schedule.time_zone)
+    keep_to_schedule(account, now)
+    account.save(update_fields=["interval_seconds", "cron", "time_zone", "next_sync_at"])
+    if schedule_of(account) != before:
+        detail = f"{schedule_text(before)} → {schedule_text(schedule_of(account))}"
+        record(Kind.SCHEDULE, by=by, account=account, detail=detail)
+
+
+def keep_to_schedule(account: ExchangeAccount, now: datetime) -> None:
+    """Set the next sync of an account, whose schedule has changed, without saving it."""
+    if account.next_sync_at is None:
+        return
+    due = first_due(schedule_of(account), account.next_sync_at, now)
+    account.next_sync_at = max(due, account.stay_away_until or due)
+
+
+def schedule_text(schedule: Schedule) -> str:
+    """Write a schedule for the audit trail: ``300 s``, or ``0 8 * * 1-5 Europe/Berlin``."""
+    if schedule.cron:
+        return f"{schedule.cron} {schedule.time_zone}"
+    return f"{schedule.interval_seconds} s"
 
 
 def note_rejection(account: ExchangeAccount, now: datetime) -> None:
@@ -96,24 +155,18 @@ def due_accounts(now: datetime) -> list[ExchangeAccount]:
 
 
 def schedule_next(account: ExchangeAccount, now: datetime, *, stay_away: float = 0) -> None:
-    """Set the next sync on the account's own grid: a slow run, or one ahead of its time, does not shift it.
+    """Set the next sync by the account's own schedule: a slow run, or one ahead of its time, does not shift it.
 
     Parameters
     ----------
     stay_away : float
         Seconds from `now` for which the exchange asked not to be read; more than a day is taken as a day.
     """
-    interval = timedelta(seconds=account.interval_seconds)
-    slot = next_slot(account.next_sync_at or now, now, interval)
+    slot = next_due(schedule_of(account), account.next_sync_at or now, now)
     asked = now + min(timedelta(days=1), _seconds(stay_away))
     account.next_sync_at = max(slot, asked)
     account.stay_away_until = asked if stay_away > 0 else None
     account.save(update_fields=["next_sync_at", "stay_away_until"])
-
-
-def next_slot(slot: datetime, now: datetime, interval: timedelta) -> datetime:
-    """Return the first time after `now` that is whole intervals from `slot`, which may be past or to come."""
-    return slot + interval * ((now - slot) // interval + 1)
 
 
 def _seconds(value: float) -> timedelta:

@@ -8,9 +8,11 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, Final
 
+from django.db import transaction
 from django.utils import timezone
 
 from portfolios.models import ApiToken
+from portfolios.services.audit import Actor, Kind, record
 
 PREFIX: Final = "pst_"
 _SHOWN: Final = len(PREFIX) + 6
@@ -18,6 +20,7 @@ _SHOWN: Final = len(PREFIX) + 6
 _NOTED_EVERY: Final = timedelta(minutes=1)
 
 
+@transaction.atomic
 def make_token(name: str, scopes: Collection[str], made_by: Any = None) -> tuple[ApiToken, str]:
     """Make a token and return it with its text, which can never be shown again."""
     text = PREFIX + secrets.token_urlsafe(32)
@@ -28,6 +31,7 @@ def make_token(name: str, scopes: Collection[str], made_by: Any = None) -> tuple
         scopes=sorted(scopes),
         made_by=made_by,
     )
+    record(Kind.TOKEN, by=made_by, subject=name, detail=", ".join(token.scopes))
     return token, text
 
 
@@ -42,8 +46,11 @@ def find_token(text: str) -> ApiToken | None:
     return token
 
 
-def revoke_token(token: ApiToken) -> None:
-    ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now())
+@transaction.atomic
+def revoke_token(token: ApiToken, *, by: Actor = None) -> None:
+    still_valid = ApiToken.objects.filter(pk=token.pk, revoked_at=None)
+    if still_valid.update(revoked_at=timezone.now()):
+        record(Kind.REVOKE, by=by, subject=token.name)
 
 
 def _digest(text: str) -> str:

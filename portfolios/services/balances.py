@@ -15,7 +15,7 @@ from portfolios.reconciliation.balances import NEW_ASSET, balance_cause, expecte
 from portfolios.reconciliation.episodes import Look, Step, Turn, next_turn
 from portfolios.reconciliation.locks import UsedJudgement
 from portfolios.reconciliation.verdicts import NOT_SETTLED, Verdict
-from portfolios.services.accounts import grace, next_slot
+from portfolios.services.accounts import grace
 from portfolios.services.asset_rules import Rules, rules_of
 from portfolios.services.balance_rows import (
     NOT_LISTED,
@@ -34,6 +34,7 @@ from portfolios.services.effects import (
 from portfolios.services.judged_contents import AssetJudgement, judgement_of
 from portfolios.services.locks import lock_findings, used_by_wallet
 from portfolios.services.read_findings import find_partial_reads, find_staleness
+from portfolios.services.schedules import next_due, schedule_of
 from portfolios.services.snapshots import (
     Books,
     JudgedRead,
@@ -199,8 +200,7 @@ def _glance(judging: Judging, books: Books, read: JudgedRead, rows: BalanceRows)
 
 
 def _move_up(account: ExchangeAccount, moment: datetime, now: datetime) -> None:
-    interval = timedelta(seconds=account.interval_seconds)
-    if now < moment < next_slot(account.next_sync_at or now, now, interval):
+    if now < moment < next_due(schedule_of(account), account.next_sync_at or now, now):
         account.next_sync_at = moment
         account.save(update_fields=["next_sync_at"])
 

@@ -1,23 +1,40 @@
+"""Trying an account's credential: what the exchange says to it, and what it may do."""
+
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portfolios.models import ExchangeAccount, MarketCredential
+from portfolios.services.audit import Actor, Kind, record
 from portfolios.services.credentials import note_credential_state, opened_credentials
 from portfolios.services.providers import provider_lookup
 from providers.errors import CredentialUnreadable
 from providers.fetching import test_connection
 from providers.redaction import leg_error, secrets_in_use
-from providers.reports import ConnectionReport, SnapshotRequest
+from providers.reports import ConnectionReport, LegError, SnapshotRequest
 
 State = MarketCredential.State
 
 
-def execute_connection_test(account_id: int) -> None:
-    """Read the account's balances once; only the credential's state and what was learned are stored."""
-    account = ExchangeAccount.objects.get(pk=account_id)
+@transaction.atomic
+def note_test_asked(account: ExchangeAccount, *, by: Actor = None) -> None:
+    """Note that somebody waits for a test, so that a page can say that it is under way."""
     # Secrets from the environment have no row of their own; the result needs a place all the same.
+    MarketCredential.objects.update_or_create(
+        account=account, defaults={"test_asked_at": timezone.now()}
+    )
+    record(Kind.TEST, by=by, account=account)
+
+
+def execute_connection_test(account_id: int) -> None:
+    """Read balances and key rights once; only the credential's state and what was learned are stored."""
+    account = ExchangeAccount.objects.get(pk=account_id)
     MarketCredential.objects.get_or_create(account=account)
     try:
         request = SnapshotRequest(
@@ -33,7 +50,8 @@ def execute_connection_test(account_id: int) -> None:
             report = test_connection(provider_lookup().for_market(account.market), request)
     except Exception as e:  # whatever it is, the person who pressed the button is told
         state = State.LOCKED if isinstance(e, CredentialUnreadable) else State.UNTESTED
-        note_credential_state(account, state, leg_error(e).message)
+        error = leg_error(e)
+        note_credential_state(account, state, error.message, _failure(error))
         return
     _note(account, report)
 
@@ -43,10 +61,24 @@ def _note(account: ExchangeAccount, report: ConnectionReport) -> None:
         # Only a refusal says something about the key; an exchange that does not answer does not.
         refused = report.error.category in ("auth", "permission")
         state = State.REJECTED if refused else State.UNTESTED
-        note_credential_state(account, state, report.error.message)
+        note_credential_state(account, state, report.error.message, _failure(report.error))
         return
     detail = _("Balances read: %(count)s assets.") % {"count": report.assets}
     if report.clock_offset is not None:
         offset = _("The exchange's clock is %(seconds)s s from ours.")
-        detail += " " + offset % {"seconds": f"{report.clock_offset:+.1f}"}
-    note_credential_state(account, State.ACCEPTED, detail)
+        detail += " " + offset % {"seconds": f"{report.clock_offset:+z.1f}"}
+    note_credential_state(account, State.ACCEPTED, detail, _findings(report))
+
+
+def _findings(report: ConnectionReport) -> dict[str, Any]:
+    offset = report.clock_offset
+    return {
+        "assets": report.assets,
+        "clock_offset": None if offset is None else f"{offset:+z.1f}",
+        "requests": report.http_requests,
+        "rights": asdict(report.rights) if report.rights else None,
+    }
+
+
+def _failure(error: LegError) -> dict[str, Any]:
+    return {"category": error.category, "trace": error.trace}

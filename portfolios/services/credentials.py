@@ -112,6 +112,7 @@ def store_credential(
             credential.sealed = sealed
             credential.fingerprint = _fingerprint(ring, given, credential)
             credential.state, credential.state_detail = State.UNTESTED, ""
+            credential.findings, credential.test_asked_at = {}, None
             credential.set_at, credential.tested_at = timezone.now(), None
             credential.save()
             ExchangeAccount.objects.filter(pk=account.pk).update(rejections=0, rejected_at=None)
@@ -180,9 +181,16 @@ def environment_credentials(market: str) -> Credentials:
     )
 
 
-def note_credential_state(account: ExchangeAccount, state: State, detail: str = "") -> None:
+def note_credential_state(
+    account: ExchangeAccount,
+    state: State,
+    detail: str = "",
+    findings: Mapping[str, Any] | None = None,
+) -> None:
+    """Note what became of the credential: with `findings` by a test, which is over then, without by a sync."""
+    learned = {} if findings is None else {"findings": dict(findings), "test_asked_at": None}
     MarketCredential.objects.filter(account=account).update(
-        state=state, state_detail=detail[:500], tested_at=timezone.now()
+        state=state, state_detail=detail[:500], tested_at=timezone.now(), **learned
     )
 
 

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from portfolios.models import ExchangeAccount, Incident, Occurrence, SyncRun
+from portfolios.services.audit import Kind, record
 from providers.redaction import MAX_KIND, fingerprint, one_line
 from providers.reports import LegError
 
@@ -18,6 +19,11 @@ from providers.reports import LegError
 MAX_CATEGORY: Final = 20
 MAX_SUBJECT: Final = 128
 State = Incident.State
+_DEEDS: Final = {
+    State.RESOLVED: Kind.RESOLVE,
+    State.MUTED: Kind.MUTE,
+    State.UNRESOLVED: Kind.UNMUTE,
+}
 
 
 def record_incident(
@@ -98,12 +104,15 @@ def unmute_incidents(incidents: QuerySet[Incident], actor: AbstractBaseUser | No
     _act(incidents.filter(state=State.MUTED), State.UNRESOLVED, None, actor)
 
 
+@transaction.atomic
 def _act(
     incidents: QuerySet[Incident],
-    state: str,
+    state: Incident.State,
     until: datetime | None,
     actor: AbstractBaseUser | None,
 ) -> None:
+    for incident in incidents.select_related("account"):
+        record(_DEEDS[state], by=actor, account=incident.account, subject=str(incident))
     incidents.update(
         state=state,
         muted_until=until,

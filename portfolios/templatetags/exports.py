@@ -7,7 +7,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from portfolios.models import ExchangeAccount
-from portfolios.selectors.exports import EXPORTS
+from portfolios.selectors.exports import EXPORTS, MERGED
 
 register = template.Library()
 
@@ -23,7 +23,7 @@ def _links(name: str, account: ExchangeAccount | None) -> SafeString:
     query = f"?account={account.pk}" if account else ""
     return format_html(
         '<span class="nowrap">{} <a href="{}{query}" download>CSV</a> <a href="{}{query}" download>JSON</a></span>',
-        EXPORTS[name].word,
+        (EXPORTS.get(name) or MERGED[name]).word,
         reverse("export_csv", args=[name]),
         reverse("export_json", args=[name]),
         query=query,

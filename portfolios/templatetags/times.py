@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from django import template
 from django.utils import timezone
@@ -8,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from portfolios.models import SyncRun
+from portfolios.models import ExchangeAccount, SyncRun
 
 register = template.Library()
 
@@ -54,6 +55,20 @@ def exactly(moment: datetime | None) -> SafeString:
     if moment is None:
         return format_html('<span class="none">{}</span>', "—")
     return _time(moment, _written(moment))
+
+
+@register.filter
+def rhythm(account: ExchangeAccount) -> str:
+    """Say how often an account is synced."""
+    if account.cron:
+        return f"{account.cron} {account.time_zone}"
+    return _("every %(span)s") % {"span": span(account.interval_seconds)}
+
+
+@register.filter
+def local_time(moment: datetime, zone: str) -> str:
+    """Tell a time by the clocks of a zone, with what they are apart from UTC."""
+    return f"{moment.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M %Z (UTC%z)}"
 
 
 @register.filter

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, Final
 
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from portfolios.models import ExchangeAccount
-from portfolios.selectors.exports import EXPORTS, exported
+from portfolios.selectors.exports import MergedExport, exported, find_export
 from portfolios.selectors.listing import is_key
 from portfolios.selectors.report import Row
 
@@ -25,9 +26,12 @@ _MARK: Final = "\ufeff"
 @require_safe
 def export(request: HttpRequest, name: str, form: str) -> HttpResponseBase:
     """Stream a list as CSV or JSON: of the account that `account` names, or of all."""
-    if name not in EXPORTS:
+    found = find_export(name)
+    if found is None:
         raise Http404(_("There is no list of this name."))
-    rows = exported(EXPORTS[name], _account(request))
+    if isinstance(found, MergedExport) and not request.user.has_perm(found.permission):
+        raise PermissionDenied
+    rows = exported(found, _account(request))
     lines, kind = (_csv(rows), "text/csv") if form == "csv" else (_json(rows), "application/json")
     response = StreamingHttpResponse(lines, content_type=f"{kind}; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="possync-{name}.{form}"'

@@ -20,6 +20,16 @@ from portfolios.services.manual_sync import cooling_runs
 # Who is logged in but lacks the right is told so: asking for another log-in would lead in a circle.
 may_sync = permission_required("portfolios.add_syncrun", raise_exception=True)
 may_change_accounts = permission_required("portfolios.change_exchangeaccount", raise_exception=True)
+may_connect = permission_required(
+    (
+        "portfolios.add_exchangeaccount",
+        "portfolios.change_exchangeaccount",
+        "portfolios.add_marketcredential",
+        "portfolios.add_portfolio",
+    ),
+    raise_exception=True,
+)
+may_audit = permission_required("portfolios.view_auditevent", raise_exception=True)
 may_change_incidents = permission_required("portfolios.change_incident", raise_exception=True)
 
 

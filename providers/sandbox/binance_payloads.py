@@ -231,7 +231,7 @@ def account_row(api_key: ApiKey, balances: Mapping[str, Balance], updated_at: da
 
 def restrictions_row(api_key: ApiKey) -> Payload:
     return {
-        "ipRestrict": False,
+        "ipRestrict": bool(api_key.addresses),
         "createTime": milliseconds(api_key.created_at),
         "enableReading": Permission.READ in api_key.permissions,
         "enableWithdrawals": Permission.WITHDRAW in api_key.permissions,

@@ -60,11 +60,20 @@ class MovementKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
+    """A key and what it may do.
+
+    Parameters
+    ----------
+    addresses : frozenset of str
+        From which it is said to work; from everywhere if empty. What it is asked from is not compared.
+    """
+
     key: str
     secret: str = field(repr=False)
     permissions: frozenset[Permission] = frozenset({Permission.READ})
     enabled: bool = True
     created_at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    addresses: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

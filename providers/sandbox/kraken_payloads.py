@@ -292,7 +292,7 @@ def key_row(api_key: ApiKey, nonce: str, now: datetime) -> Payload:
         "queryTo": "0",
         "createdTime": str(seconds(api_key.created_at)),
         "modifiedTime": str(seconds(api_key.created_at)),
-        "ipAllowlist": [],
+        "ipAllowlist": sorted(api_key.addresses),
         "lastUsed": str(seconds(now)),
     }
 

@@ -82,6 +82,7 @@ class Ledger:
         secret: str | None = None,
         permissions: Iterable[Permission] | None = None,
         enabled: bool | None = None,
+        addresses: Iterable[str] | None = None,
     ) -> ApiKey:
         with self.lock:
             account = self._account(key)
@@ -91,6 +92,7 @@ class Ledger:
                 secret=now.secret if secret is None else secret,
                 permissions=now.permissions if permissions is None else frozenset(permissions),
                 enabled=now.enabled if enabled is None else enabled,
+                addresses=now.addresses if addresses is None else frozenset(addresses),
             )
             self.changes += 1
             return account.api_key

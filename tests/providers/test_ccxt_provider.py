@@ -23,6 +23,7 @@ from providers.errors import (
 from providers.reports import (
     BalanceReport,
     FillReport,
+    KeyRights,
     KnownOrder,
     LegKind,
     LegStatus,
@@ -31,7 +32,7 @@ from providers.reports import (
     Progress,
     Snapshot,
 )
-from providers.sandbox.books import Fee, Instrument, Order
+from providers.sandbox.books import Fee, Instrument, Order, Permission
 from providers.sandbox.faults import Fault, FaultKind
 from providers.sandbox.server import SandboxServer
 from tests.providers.accounts import (
@@ -556,6 +557,26 @@ def test_testing_a_connection_tells_why_it_does_not_work(
 
     assert report.error is not None
     assert report.error.category == "auth"
+
+
+def test_testing_a_connection_tells_what_the_key_may_do(
+    provider: CCXTPortfolioProvider, exchange: SandboxServer
+) -> None:
+    exchange.engine.change_key(KEY, permissions=[Permission.READ, Permission.WITHDRAW])
+
+    report = fetching.test_connection(provider, make_request(exchange.url))
+
+    assert report.rights == KeyRights(reads=True, trades=False, withdraws=True, is_bound=False)
+
+
+def test_a_market_that_does_not_tell_the_rights_of_a_key_is_no_failure(
+    provider: CCXTPortfolioProvider, exchange: SandboxServer
+) -> None:
+    exchange.faults.append(Fault(FaultKind.UNAVAILABLE, path="/apiRestrictions$"))
+
+    report = fetching.test_connection(provider, make_request(exchange.url))
+
+    assert (report.error, report.assets, report.rights) == (None, 2, None)
 
 
 def test_progress_is_told_for_each_read(

@@ -16,6 +16,7 @@ from providers.reports import (
     BalanceReport,
     FeeReport,
     FillReport,
+    KeyRights,
     KnownOrder,
     Leg,
     LegKind,
@@ -309,3 +310,17 @@ def test_a_connection_can_be_tested(
     assert (report.error, report.assets) == (None, 2)
     # Kraken tells its time in whole seconds.
     assert report.clock_offset == pytest.approx(0, abs=1.5)
+
+
+def test_the_rights_of_a_key_are_told(
+    provider: CCXTPortfolioProvider, exchange: SandboxServer
+) -> None:
+    key = next(iter(exchange.engine.accounts))
+    exchange.engine.change_key(
+        key, permissions=[Permission.READ, Permission.TRADE], addresses=["192.0.2.1"]
+    )
+    request = make_request(exchange.url, market="kraken", credentials=CREDENTIALS)
+
+    report = fetching.test_connection(provider, request)
+
+    assert report.rights == KeyRights(reads=True, trades=True, withdraws=False, is_bound=True)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import re
-from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings
@@ -10,10 +9,18 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portfolios.models import ExchangeAccount
+from portfolios.services.accounts import keep_to_schedule
 from portfolios.services.book.changes import Import, update_row
 from portfolios.services.book.document import BookError, Node, is_writing, shown
 from portfolios.services.credentials import holds_exactly, store_credential
 from portfolios.services.providers import is_served
+from portfolios.services.schedules import (
+    MOST_CRON_CHARACTERS,
+    ScheduleRefused,
+    checked_cron,
+    checked_zone,
+    schedule_of,
+)
 from providers import catalogue
 from providers.credentials import CREDENTIAL_NAMES
 from providers.endpoints import allowed_endpoint
@@ -43,10 +50,11 @@ def import_account(node: Node, under_way: Import) -> None:
         _import_credential(node, account)
         under_way.count_created()
         return
-    interval = account.interval_seconds
+    schedule = schedule_of(account)
     is_changed = update_row(node, account, given, IMMUTABLE)
-    if account.interval_seconds != interval:
-        _sync_no_later_than_its_interval(account)
+    if schedule_of(account) != schedule:
+        keep_to_schedule(account, timezone.now())
+        account.save(update_fields=["next_sync_at"])
     is_changed |= _import_credential(node, account)
     under_way.count_existing(is_changed=is_changed)
 
@@ -57,12 +65,15 @@ def _given(node: Node) -> dict[str, Any]:
         raise node.fail(
             "market", _("no market of this name is known, was %(value)s"), value=shown(market)
         )
+    time_zone = _time_zone(node)
     return {
         "market": market,
         "endpoint": _endpoint(node),
         "sandbox": _sandbox(node, market),
         "wallets": _wallets(node),
         "interval_seconds": node.whole("interval_seconds", 300, at_least=10),
+        "cron": _cron(node, time_zone),
+        "time_zone": time_zone,
         "paused": node.flag("paused"),
         "lag_seconds": node.whole("lag_seconds", None, at_least=0),
         "grace_seconds": node.whole("grace_seconds", None, at_least=0),
@@ -114,12 +125,19 @@ def _symbols(node: Node) -> list[str]:
     return list(dict.fromkeys(symbols))
 
 
-def _sync_no_later_than_its_interval(account: ExchangeAccount) -> None:
-    # A day's interval made a minute must not wait for the day to end.
-    latest = timezone.now() + timedelta(seconds=account.interval_seconds)
-    if account.next_sync_at is not None and account.next_sync_at > latest:
-        account.next_sync_at = latest
-        account.save(update_fields=["next_sync_at"])
+def _cron(node: Node, time_zone: str) -> str:
+    text: str = node.text("cron", "", limit=MOST_CRON_CHARACTERS)
+    try:
+        return text and checked_cron(text, time_zone, timezone.now())
+    except ScheduleRefused as e:
+        raise node.fail("cron", str(e)) from None
+
+
+def _time_zone(node: Node) -> str:
+    try:
+        return checked_zone(node.text("time_zone", "UTC", limit=64))
+    except ScheduleRefused as e:
+        raise node.fail("time_zone", str(e)) from None
 
 
 def _import_credential(node: Node, account: ExchangeAccount) -> bool:

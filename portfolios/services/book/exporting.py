@@ -47,6 +47,8 @@ def _account_row(account: ExchangeAccount) -> Row:
     for name in ("lag_seconds", "grace_seconds"):
         if getattr(account, name) is not None:
             row[name] = getattr(account, name)
+    if account.cron:
+        row |= {"cron": account.cron, "time_zone": account.time_zone}
     return row
 
 

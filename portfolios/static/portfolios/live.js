@@ -5,7 +5,7 @@
   const REFRESH_MS = 15000;
 
   const isBusy = (live) =>
-    live.querySelector("details[open]") !== null ||
+    live.querySelector("details[open], form[data-entering]") !== null ||
     (live.contains(document.activeElement) && document.activeElement.matches("input, select")) ||
     String(getSelection()) !== "";
 

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
+from django.db.models.signals import post_save
 from django.test import Client
+from django.utils import timezone
 from django_q.models import OrmQ
 from pytest_django import Settings
 
 from portfolios.models import ExchangeAccount, SyncRun
-from tests.builders import make_account, make_credential
+from tests.builders import make_account, make_credential, make_run
 from tests.portfolios.views.pages import html_of, text_of
 
 ADD = "/admin/portfolios/exchangeaccount/add/"
@@ -177,3 +181,68 @@ def test_sync_now_works_for_several_accounts_at_once(admin_client: Client) -> No
     admin_client.post("/admin/portfolios/exchangeaccount/", form)
 
     assert SyncRun.objects.count() == 2
+
+
+def test_a_cron_is_saved_and_followed_at_once(admin_client: Client) -> None:
+    tomorrow = timezone.now() + timedelta(days=1)
+    account = make_account(next_sync_at=tomorrow)
+    form = FORM | {"cron": "* * * * *", "time_zone": "Europe/Berlin"}
+
+    admin_client.post(change(account), form)
+
+    account.refresh_from_db()
+    assert (account.cron, account.time_zone) == ("* * * * *", "Europe/Berlin")
+    assert account.next_sync_at is not None
+    assert account.next_sync_at < tomorrow - timedelta(hours=23)
+
+
+def test_what_is_no_cron_is_refused(admin_client: Client) -> None:
+    response = admin_client.post(ADD, FORM | {"cron": "daily"})
+
+    assert "Expected five fields" in text_of(response)
+    assert not ExchangeAccount.objects.exists()
+
+
+def test_saving_leaves_alone_what_belongs_to_a_sync(admin_client: Client) -> None:
+    account = make_account()
+    written: list[set[str] | None] = []
+
+    def note(update_fields: frozenset[str] | None, **_facts: object) -> None:
+        written.append(None if update_fields is None else set(update_fields))
+
+    post_save.connect(note, sender=ExchangeAccount)
+    try:
+        entered = {"label": "new name", "time_zone": "UTC", "policy": "standard"}
+        admin_client.post(change(account), FORM | entered)
+    finally:
+        post_save.disconnect(note, sender=ExchangeAccount)
+
+    assert written == [{"label"}]
+
+
+def test_an_account_that_was_read_is_not_deleted(admin_client: Client) -> None:
+    account = make_run().account
+
+    response = admin_client.post(
+        f"/admin/portfolios/exchangeaccount/{account.pk}/delete/", {"post": "yes"}
+    )
+
+    assert response.status_code == 403
+    assert ExchangeAccount.objects.exists()
+
+
+def test_one_that_was_never_read_is(admin_client: Client) -> None:
+    account = make_account()
+
+    admin_client.post(f"/admin/portfolios/exchangeaccount/{account.pk}/delete/", {"post": "yes"})
+
+    assert not ExchangeAccount.objects.exists()
+
+
+def test_the_list_deletes_nothing(admin_client: Client) -> None:
+    account = make_account()
+    form = {"action": "delete_selected", "_selected_action": [account.pk], "post": "yes"}
+
+    admin_client.post("/admin/portfolios/exchangeaccount/", form)
+
+    assert ExchangeAccount.objects.exists()

@@ -6,6 +6,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
+from portfolios.admin.facts import BoundedPaginator
 from portfolios.models import (
     AssetBalance,
     Discrepancy,
@@ -117,3 +118,32 @@ def test_a_list_asks_as_often_for_many_facts(
 
     with django_assert_max_num_queries(MAX_QUERIES):
         admin_client.get(url_of(model, "changelist"))
+
+
+@pytest.mark.parametrize("model", FACTS)
+def test_a_search_that_finds_nothing_is_an_empty_list(
+    admin_client: Client, model: type[Order]
+) -> None:
+    make_facts(1)
+
+    response = admin_client.get(url_of(model, "changelist"), {"q": "no such thing"})
+
+    assert response.context["cl"].result_list.count() == 0
+
+
+def test_an_order_is_found_by_its_whole_id(admin_client: Client) -> None:
+    wanted, _other = make_order(make_account()), make_order(make_account())
+
+    response = admin_client.get(url_of(Order, "changelist"), {"q": wanted.external_id})
+
+    assert list(response.context["cl"].result_list) == [wanted]
+
+
+@pytest.mark.django_db
+def test_no_list_is_counted_further_than_anybody_turns_pages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_facts(3)
+    monkeypatch.setattr(BoundedPaginator, "MOST", 2)
+
+    assert BoundedPaginator(Order.objects.all(), 50).count == 2

@@ -15,11 +15,11 @@ from portfolios.services.accounts import (
     due_accounts,
     grace,
     lag,
-    next_slot,
     pause,
     resume,
     schedule_next,
 )
+from portfolios.services.schedules import next_slot
 from tests.builders import make_account, make_credential, make_run
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

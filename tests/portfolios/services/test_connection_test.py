@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from portfolios.models import Incident, MarketCredential, Order, Position, SyncRun
-from portfolios.services.connection_test import execute_connection_test
+from portfolios.services.connection_test import execute_connection_test, note_test_asked
 from providers.sandbox.faults import Fault, FaultKind
 from tests.desk import KEY, SECRET, Desk
 
@@ -94,3 +94,28 @@ def test_f56_a_market_that_nobody_serves_says_nothing_about_the_key(desk: Desk) 
 
     assert credential.state == State.UNTESTED
     assert credential.state_detail.startswith("No portfolio provider found for market gone.")
+
+
+def test_what_was_learned_is_kept_as_plain_values(desk: Desk) -> None:
+    desk.deposit("EUR", "10")
+
+    findings = after_a_test(desk).findings
+
+    assert (findings["assets"], findings["rights"]["trades"]) == (1, False)
+    assert float(findings["clock_offset"]) == pytest.approx(0, abs=3)
+
+
+def test_a_failure_leaves_its_class_and_forgets_what_was_learned(desk: Desk) -> None:
+    after_a_test(desk)
+    desk.engine.change_key(KEY, enabled=False)
+
+    findings = after_a_test(desk).findings
+
+    assert findings["category"] == "auth"
+    assert "assets" not in findings
+
+
+def test_a_test_that_is_over_is_waited_for_no_longer(desk: Desk) -> None:
+    note_test_asked(desk.account)
+
+    assert after_a_test(desk).test_asked_at is None

@@ -16,6 +16,10 @@ def client(db: None) -> Client:
         "change_order",
         "change_portfolio",
         "change_discrepancy",
+        "add_exchangeaccount",
+        "add_marketcredential",
+        "add_portfolio",
+        "view_auditevent",
     ]
     alice.user_permissions.set(Permission.objects.filter(codename__in=rights))
     client = Client()

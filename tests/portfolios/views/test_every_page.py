@@ -19,6 +19,7 @@ from portfolios.models import (
     JudgedContent,
     JudgedSnapshot,
     LedgerEntry,
+    MarketCredential,
     Order,
     SyncRun,
 )
@@ -48,7 +49,10 @@ from tests.builders import (
 from tests.portfolios.views.pages import html_of
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
-LISTS = ("overview", "accounts", "discrepancies", "exceptions", "runs", "decisions")
+LISTS = (
+    *("overview", "accounts", "discrepancies", "exceptions", "runs", "decisions"),
+    *("audit", "connect"),
+)
 ACCOUNT_PAGES = (
     "account",
     *(f"account_{name}" for name in ("orders", "fills", "ledger", "flows", "ownership")),
@@ -59,16 +63,21 @@ PORTFOLIO_PAGES = (
     *(f"portfolio_{name}" for name in ("orders", "fills", "ledger", "history", "compare")),
 )
 DETAILS = (*ACCOUNT_PAGES, *PORTFOLIO_PAGES, "discrepancy", "exception", "run", "verdicts")
+# With a form that is sent to the same address; a step is one of an account that is being connected.
+FORMS = ("account_test", "account_schedule")
+STEPS = tuple(f"connect_{name}" for name in ("key", "test", "books", "sync", "schedule"))
+PARTS = ("run_progress", "account_test_result")
 POSTS = (
     "account_sync",
-    "account_test",
     "account_pause",
     "account_resume",
     "portfolio_sync",
     "exception_resolve",
     "exception_mute",
     "exception_unmute",
+    "connect_discard",
 )
+OTHERS = ("sync_all", "decision", "connect_new", "connect_resume")
 EXPORTED = ("export_csv", "export_json")  # test_exports reads them
 PUBLIC = ("login", "logout", "healthz", "readyz")
 MAX_QUERIES = 12
@@ -78,6 +87,8 @@ MAX_BYTES = 60_000
 def url_of(name: str, pk: int = 1) -> str:
     if name == "decision":
         return reverse(name, args=[pk, "adjust"])
+    if name == "connect_new":
+        return reverse(name, args=["kraken"])
     return reverse(name) if name in (*LISTS, "sync_all") else reverse(name, args=[pk])
 
 
@@ -101,6 +112,7 @@ def a_world(text: str = "BTC/USDT") -> dict[str, str]:
     make_portfolio_snapshot(portfolio, run, asset=text[:20], amount="2")
     make_fill(order, external_id=text)
     make_occurrence(incident, run, subject=text, message=text, trace=text)
+    half = make_half_connected(text)
     details = {
         **dict.fromkeys(ACCOUNT_PAGES, account.pk),
         **dict.fromkeys(PORTFOLIO_PAGES, portfolio.pk),
@@ -109,6 +121,8 @@ def a_world(text: str = "BTC/USDT") -> dict[str, str]:
         "run": run.pk,
         "verdicts": make_snapshot(run, text).run_id,
         "run_progress": run.pk,
+        **dict.fromkeys(FORMS, account.pk),
+        **dict.fromkeys((*STEPS, "account_test_result"), half.pk),
     }
     return {name: url_of(name) for name in LISTS} | {
         name: url_of(name, pk) for name, pk in details.items()
@@ -123,6 +137,13 @@ def _fill_account(account: ExchangeAccount, text: str) -> None:
     make_version(order)
     make_cursor(account, subject=text)
     make_quarantine(account, subject=text)
+
+
+def make_half_connected(text: str) -> ExchangeAccount:
+    account = make_account(label=f"{text[:90]} half", connecting=True)
+    make_portfolio(account, name=f"{text[:90]} half")
+    MarketCredential.objects.create(account=account, state="rejected", state_detail=text)
+    return account
 
 
 def make_lapse(order: Order, text: str) -> Discrepancy:
@@ -163,14 +184,14 @@ def make_decision(account: ExchangeAccount, text: str) -> Decision:
 
 
 def test_the_names_below_are_all_pages_that_there_are() -> None:
-    known = {*LISTS, *DETAILS, *POSTS, *PUBLIC, *EXPORTED, "run_progress", "sync_all", "decision"}
+    known = {*LISTS, *DETAILS, *FORMS, *STEPS, *PARTS, *POSTS, *OTHERS, *PUBLIC, *EXPORTED}
     known |= {"bulk_decision"}  # test_bulk_decision opens it
 
     # The API, a tree of its own, has its own tests.
     assert {page.name for page in urlpatterns if isinstance(page, URLPattern)} == known
 
 
-@pytest.mark.parametrize("name", [*LISTS, *DETAILS, *POSTS, "run_progress", "sync_all", "decision"])
+@pytest.mark.parametrize("name", [*LISTS, *DETAILS, *FORMS, *STEPS, *PARTS, *POSTS, *OTHERS])
 def test_it_wants_a_log_in(stranger: Client, name: str) -> None:
     url = url_of(name)
 
@@ -180,7 +201,7 @@ def test_it_wants_a_log_in(stranger: Client, name: str) -> None:
     assert response.headers["Location"] == f"{reverse('login')}?next={url}"
 
 
-@pytest.mark.parametrize("name", [*LISTS, *DETAILS, "run_progress"])
+@pytest.mark.parametrize("name", [*LISTS, *DETAILS, *PARTS, "connect_test", "connect_sync"])
 def test_a_page_rejects_post(client: Client, name: str) -> None:
     assert client.post(url_of(name)).status_code == 405
 
@@ -191,7 +212,7 @@ def test_an_action_rejects_get(client: Client, name: str) -> None:
 
 
 @pytest.mark.parametrize("pk", [999, 10**30])
-@pytest.mark.parametrize("name", [*DETAILS, *POSTS, "run_progress", "decision"])
+@pytest.mark.parametrize("name", [*DETAILS, *FORMS, *STEPS, *POSTS, *PARTS, "decision"])
 def test_it_does_not_find_what_is_not_there(client: Client, name: str, pk: int) -> None:
     url = url_of(name, pk)
 
@@ -201,7 +222,7 @@ def test_it_does_not_find_what_is_not_there(client: Client, name: str, pk: int) 
     assert "There is no such page" in html_of(response)
 
 
-@pytest.mark.parametrize("name", [*POSTS, "decision"])
+@pytest.mark.parametrize("name", [*POSTS, *FORMS, "connect_new", "decision"])
 def test_an_action_wants_the_token_of_its_form(client: Client, name: str) -> None:
     careful = Client(enforce_csrf_checks=True)
     careful.cookies = client.cookies
@@ -241,7 +262,7 @@ def test_every_table_says_what_it_is_and_what_its_headers_head(client: Client) -
 
 def test_every_page_has_one_heading_and_a_title(client: Client) -> None:
     for name, url in a_world().items():
-        if name == "run_progress":
+        if name in PARTS:
             continue  # a part of pages
         page = html_of(client.get(url))
 
@@ -277,7 +298,7 @@ def make_many(account: ExchangeAccount, run: SyncRun, numbers: range) -> dict[st
         make_portfolio_snapshot(portfolio, run, asset=asset, amount=str(number))
         make_occurrence(incident, run)
     return {
-        **dict.fromkeys(ACCOUNT_PAGES, account.pk),
+        **dict.fromkeys((*ACCOUNT_PAGES, *FORMS), account.pk),
         **dict.fromkeys(PORTFOLIO_PAGES, portfolio.pk),
         "discrepancy": lapse.pk,
         "exception": incident.pk,
@@ -288,7 +309,7 @@ def make_many(account: ExchangeAccount, run: SyncRun, numbers: range) -> dict[st
 
 def queries_by_page(client: Client, keys: dict[str, int]) -> dict[str, int]:
     counts = {}
-    for name in (*LISTS, *DETAILS):
+    for name in (*LISTS, *DETAILS, *FORMS):
         with CaptureQueriesContext(connection) as asked:
             assert client.get(url_of(name, keys.get(name, 1))).status_code == 200, name
         counts[name] = len(asked)

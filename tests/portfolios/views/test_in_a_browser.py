@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
+from django.db import connections
 from django.utils import timezone
 from playwright.sync_api import ConsoleMessage, Page, expect
 
-from portfolios.models import AssetBalance, SyncRun, WorkerBeat
+from portfolios.models import AssetBalance, ExchangeAccount, SyncRun, WorkerBeat
+from portfolios.services.connection_test import execute_connection_test
+from providers.sandbox.server import SandboxServer
 from tests.builders import make_account, make_balance, make_run
-from tests.portfolios.views.test_every_page import HOSTILE, a_world
+from tests.desk import KEY, SECRET
+from tests.portfolios.views.test_every_page import HOSTILE, PARTS, a_world
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -52,6 +57,43 @@ def move(run: SyncRun, **fields: object) -> None:
     SyncRun.objects.filter(pk=run.pk).update(**fields)
 
 
+def work_off_the_test(account: ExchangeAccount) -> None:
+    """Test the connection as a worker does: in a thread of its own, as the browser's event loop is in this one."""
+
+    def work() -> None:
+        try:
+            execute_connection_test(account.pk)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(work).result()
+
+
+def test_a_wrong_key_is_told_and_a_right_one_accepted_without_a_reload(
+    admin_page: Page, sandbox: SandboxServer
+) -> None:
+    admin_page.goto("/connect/")
+    admin_page.get_by_label("Search").fill("binance us")
+    expect(admin_page.locator(".markets li")).to_have_count(2)
+    admin_page.goto("/connect/new/binance/")
+    admin_page.get_by_label("Name").fill("main")
+    admin_page.get_by_text("Test network, another address").click()
+    admin_page.get_by_label("Endpoint").fill(sandbox.url)
+
+    for key, told in (("wrong-key-of-mine", "refuses"), (KEY, "accepts")):
+        admin_page.get_by_label("API key").fill(key)
+        admin_page.get_by_label("Secret").fill(SECRET)
+        admin_page.get_by_role("button", name="Store and test").click()
+        expect(admin_page.get_by_text("Testing the connection")).to_be_visible()
+        work_off_the_test(ExchangeAccount.objects.get())
+        expect(admin_page.get_by_text(f"The exchange {told} the key.")).to_be_visible()
+        if told == "refuses":
+            admin_page.get_by_role("link", name="Enter another key").click()
+
+    expect(admin_page.get_by_role("link", name="Continue")).to_be_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_fits_a_phone_and_breaks_no_policy(admin_page: Page, scheme: str) -> None:
     complaints: list[str] = []
@@ -61,7 +103,8 @@ def test_every_page_fits_a_phone_and_breaks_no_policy(admin_page: Page, scheme: 
             complaints.append(message.text)
 
     urls = a_world(HOSTILE * 3)
-    urls.pop("run_progress")  # a part of pages
+    for part in PARTS:
+        urls.pop(part)
     admin_page.on("console", note)
     admin_page.on("pageerror", lambda error: complaints.append(str(error)))
     admin_page.on("dialog", lambda dialog: complaints.append(dialog.message))

@@ -24,7 +24,7 @@ def test_an_empty_installation_shows_the_first_steps(client: Client) -> None:
     page = shown(client, "/")
 
     assert "First steps" in page
-    assert "Add an exchange account" in page
+    assert "Choose an exchange and enter a key" in page
 
 
 def test_an_administrator_is_led_to_the_next_step(admin_client: Client) -> None:
@@ -216,3 +216,13 @@ def test_the_credential_step_is_ticked_once_one_is_stored(admin_client: Client) 
     make_credential()
 
     assert "Enter credential" not in shown(admin_client, "/")
+
+
+def test_a_half_done_connection_is_taken_up_at_its_next_step(client: Client) -> None:
+    account = make_account(connecting=True)
+
+    assert f'href="/connect/{account.pk}/key/"' in html_of(client.get("/"))
+
+
+def test_an_empty_installation_leads_to_the_exchanges(client: Client) -> None:
+    assert 'href="/connect/"' in html_of(client.get("/"))
