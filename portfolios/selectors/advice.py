@@ -66,7 +66,7 @@ CATEGORIES = {
         _("Credentials"),
         _(
             "The exchange does not accept the credentials, or they are missing or cannot be "
-            "opened. Enter them again in the administration. A new key may need some minutes "
+            "opened. Enter them again on the account. A new key may need some minutes "
             "until the exchange knows it."
         ),
     ),

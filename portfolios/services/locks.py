@@ -101,7 +101,8 @@ def _judgements(
 ) -> dict[str, UsedJudgement]:
     held = rules.counted(_reported(leg))
     locks: defaultdict[str, list[Lock]] = defaultdict(list)
-    for found in [*_order_locks(account, _reach(account, leg), seen), *_leaving(account)]:
+    reach = _reach(account, leg)
+    for found in [*_order_locks(account, reach, seen), *_leaving(account, reach)]:
         locks[rules.counts_as(found.asset)].append(found)
     rate = _FeeRate(account)
     judged = {}
@@ -154,9 +155,10 @@ def _waits_at_the_exchange(order: Order) -> bool:
     return is_known and not (is_doubtful or is_backtest or order.is_trigger)
 
 
-def _leaving(account: ExchangeAccount) -> Iterator[Lock]:
-    """Tell what an exchange may set aside because it is about to leave."""
-    for flow in account.flows.filter(status=FlowStatus.PENDING, amount__negative=True):
+def _leaving(account: ExchangeAccount, reach: datetime) -> Iterator[Lock]:
+    """Tell what an exchange may set aside because it is about to leave, or had not left yet at `reach`."""
+    may_show = Q(status=FlowStatus.PENDING) | Q(settled_at__gt=reach)
+    for flow in account.flows.filter(may_show, amount__negative=True):
         fee = fees_by_asset(stored_fees(flow.fees)).get(flow.asset, ZERO)
         amount = exact_sum((flow.amount.copy_abs(), fee.copy_abs()))
         yield Lock(flow.asset, ZERO, amount, ZERO, may_hold_fee=False)

@@ -15,6 +15,7 @@ from django.db.models import Q
 from portfolios.models import Discrepancy, ExchangeAccount, StoredLeg
 from portfolios.models.choices import Severity, Verdict
 from portfolios.services.discrepancies import BALANCE_CODES, Finding, Findings
+from portfolios.services.schedules import longest_gap, schedule_of
 from providers.reports import Leg, LegKind, LegStatus
 
 Code = Discrepancy.Code
@@ -105,7 +106,10 @@ def find_staleness(account: ExchangeAccount, now: datetime, findings: Findings) 
     if since is None or findings.live(account, *BALANCE_CODES):
         return
     findings.judged.add("stale")
-    bound = max(_STALE_AFTER, _STALE_INTERVALS * timedelta(seconds=account.interval_seconds))
+    # Reckoned only where it matters: a cron takes some time.
+    if now - since <= _STALE_AFTER:
+        return
+    bound = max(_STALE_AFTER, _STALE_INTERVALS * longest_gap(schedule_of(account), now))
     if now - since <= bound:
         return
     is_error = now - since > _ERROR_AFTER * bound

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -18,6 +18,8 @@ from portfolios.models import ExchangeAccount
 
 CRON_FIELDS: Final = 5
 MOST_CRON_CHARACTERS: Final = 100
+# A week of a daily one, so that a weekend is seen.
+_TIMES_THAT_TELL: Final = 9
 # Zones by the name of a place; the rest are old names of the same ones.
 _AREAS: Final = (
     *("Africa", "America", "Antarctica", "Arctic", "Asia"),
@@ -134,6 +136,14 @@ def upcoming(
             slot = next_due(schedule, slot, slot)
 
     return list(islice(times(), count))
+
+
+def longest_gap(schedule: Schedule, now: datetime) -> timedelta:
+    """Tell how far apart the coming times are at most, as far as the next few show."""
+    if not schedule.cron:
+        return schedule.interval
+    times = upcoming(schedule, None, now, _TIMES_THAT_TELL)[1:]
+    return max(later - earlier for earlier, later in pairwise(times))
 
 
 def next_slot(slot: datetime, now: datetime, interval: timedelta) -> datetime:

@@ -22,7 +22,8 @@ schema.app = get_wsgi_application()
 def headers(db: None) -> dict[str, str]:
     make_order(make_portfolio(make_account(label="main"), name="alpha"), external_id="77")
     _token, text = make_token("bot", ["read", "book", "sync"])
-    return {"Authorization": f"Bearer {text}"}
+    # It reads what is not compressed only.
+    return {"Authorization": f"Bearer {text}", "Accept-Encoding": "identity"}
 
 
 @schema.parametrize()

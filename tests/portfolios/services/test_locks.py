@@ -173,6 +173,22 @@ def test_a_withdrawal_on_its_way_may_be_in_use(account: ExchangeAccount) -> None
     assert verdict(account, "32") == "DIFFERS"
 
 
+@pytest.mark.parametrize(("seconds", "told"), [(30, "CONSISTENT"), (90, "DIFFERS")])
+def test_a_withdrawal_that_left_within_the_lag_may_still_be_in_use(
+    account: ExchangeAccount, seconds: float, told: str
+) -> None:
+    make_flow(
+        account,
+        kind=FlowKind.WITHDRAWAL,
+        asset="EUR",
+        amount=D(-30),
+        status=FlowStatus.DONE,
+        settled_at=timezone.now() - timedelta(seconds=seconds),
+    )
+
+    assert verdict(account, "30") == told
+
+
 @pytest.mark.parametrize(
     ("lists", "severity"),
     [(["ledger"], "notice"), (["ledger", "withdrawals"], "warning"), ([], "warning")],

@@ -15,6 +15,7 @@ from portfolios.services.schedules import (
     ScheduleRefused,
     checked_cron,
     checked_zone,
+    longest_gap,
     next_due,
     time_zones,
     upcoming,
@@ -127,3 +128,15 @@ def test_an_account_is_late_once_a_whole_further_time_has_gone_by(after: int, la
     account = ExchangeAccount(cron="0 * * * *", next_sync_at=NOON)
 
     assert is_late(account, NOON + timedelta(minutes=after)) is late
+
+
+@pytest.mark.parametrize(
+    ("cron", "gap"),
+    [
+        ("", timedelta(minutes=5)),
+        ("0 9 * * *", timedelta(days=1)),
+        ("0 9 * * 1-5", timedelta(days=3)),
+    ],
+)
+def test_the_longest_gap_sees_the_weekend(cron: str, gap: timedelta) -> None:
+    assert longest_gap(Schedule(300, cron), datetime(2026, 11, 22, tzinfo=UTC)) == gap

@@ -58,7 +58,7 @@ def look(client: Client, proposal: Proposal) -> HttpResponseBase:
 def confirm(client: Client, proposal: Proposal, page: HttpResponseBase, **more: str) -> Any:
     """Press the button of the page, with all that its form holds."""
     html = html_of(page)
-    form = html[html.index('<form method="post" class="stack panel">') :]
+    form = html[html.index('<form method="post" class="stack panel" data-entering>') :]
     fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
     return client.post(url(proposal.account, proposal.kind), fields | more, follow=True)
 
