@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any, Final
@@ -30,8 +30,10 @@ from django_q.status import Stat
 from django_q.tasks import async_task
 
 from portfolios.models import ExchangeAccount, SyncRun, WorkerBeat
+from portfolios.pulse import Pulse
 from portfolios.services.accounts import due_accounts
 from portfolios.services.audit import Actor
+from portfolios.services.breakers import admitted, note_probe, set_aside_ids
 from portfolios.services.connection_test import execute_connection_test, note_test_asked
 from portfolios.services.portfolio_sync import execute_runs
 from portfolios.services.runs import heal_abandoned_runs, open_run
@@ -52,8 +54,12 @@ MOST_RUNS_OF_A_TASK: Final = 20
 SCHEDULE_ID: Final = 1
 TICK: Final = timedelta(minutes=1)
 PATIENCE: Final = timedelta(seconds=5)
-# Seconds between two looks for due accounts.
-LOOK_SECONDS: Final = 5.0
+# A sign of life is written no more often than that.
+BEAT: Final = timedelta(seconds=5)
+# Tasks in the queue, beyond which it is no queue but a flood.
+MOST_QUEUED: Final = 2_000
+# In memory that the workers share with the process which watches them.
+PULSE: Final = Pulse()
 _UNPACK: Final = signing.SignedPackage.loads
 
 
@@ -93,8 +99,9 @@ def _contained(task: Callable[..., None]) -> Callable[..., None]:
     @wraps(task)
     def run(*args: Any) -> None:
         try:
-            _beat()
-            task(*args)
+            with PULSE.working(settings.Q_CLUSTER["timeout"]):
+                _beat()
+                task(*args)
         except (Exception, TimeoutException):  # the latter ends a task that outlives its deadlines
             log.exception("task_failed", task=task.__name__)
 
@@ -103,8 +110,10 @@ def _contained(task: Callable[..., None]) -> Callable[..., None]:
 
 def _beat() -> None:
     """Leave a sign of life: a task that begins has come all the way from the queue to a worker."""
-    beat = {"beat_at": timezone.now()}
-    WorkerBeat.objects.update_or_create(name=DISPATCHER, defaults=beat)
+    now = timezone.now()
+    told = WorkerBeat.objects.filter(name=DISPATCHER, beat_at__gt=now - BEAT)
+    if not told.exists():
+        WorkerBeat.objects.update_or_create(name=DISPATCHER, defaults={"beat_at": now})
 
 
 @_contained
@@ -114,12 +123,13 @@ def dispatch_due() -> None:
     The one schedule of the queue; runs every minute.
     """
     now = timezone.now()
-    run_ids = [run.pk for run in heal_abandoned_runs()]
-    for account in due_accounts(now):
+    waiting = heal_abandoned_runs()
+    for account in admitted(due_accounts(now), now):
         run, is_new = open_run(account, SyncRun.Trigger.SCHEDULE)
         if is_new:
-            run_ids.append(run.pk)
-    for ids in shares(run_ids, settings.Q_CLUSTER["workers"]):
+            note_probe(account, now)
+            waiting.append(run)
+    for ids in tasks_of(waiting, settings.Q_CLUSTER["workers"]):
         _queue("sync_accounts", ids)
 
 
@@ -156,30 +166,58 @@ def ensure_schedule() -> None:
     mine.filter(next_run__gt=now + TICK).update(next_run=now)
 
 
-def run_workers() -> None:
-    """Run the queue's workers until SIGTERM.
-
-    The queue looks at its schedule every 30 s only, so this process looks for due accounts in between.
-    """
-    ensure_schedule()
+def run_cluster() -> None:
+    """Be the queue's workers until SIGTERM to this process alone, which lets them finish what they have begun."""
     connections.close_all()  # a fork must not share them
     cluster = Cluster()
     cluster.start()
-    _queue("dispatch_due")
     while cluster.sentinel.is_alive():
-        cluster.sentinel.join(timeout=LOOK_SECONDS)
-        if cluster.sentinel.is_alive():
-            _look_for_due_accounts()
+        cluster.sentinel.join()
 
 
-def _look_for_due_accounts() -> None:
+def wake() -> None:
+    """Have a worker find out what is to be done."""
+    _queue("dispatch_due")
+
+
+def look() -> None:
+    """Wake the workers for what is due: the queue looks at its schedule every 30 s only."""
     try:
         close_old_connections()
-        # With something in the queue the workers are busy: one more task would not be sooner.
-        if not OrmQ.objects.exists() and due_accounts(timezone.now()):
-            _queue("dispatch_due")
+        wake_if_needed()
     except DatabaseError:
         log.exception("look_failed")
+        PULSE.forgive()  # without a database nobody can give a sign of life
+
+
+def wake_if_needed() -> None:
+    """Queue a tick if something is due, or if the workers were quiet for so long that they should show they live."""
+    _empty_a_flooded_queue()
+    now = timezone.now()
+    # With something in the queue the workers are busy: one more task would not be sooner.
+    is_due = not OrmQ.objects.exists() and bool(admitted(due_accounts(now), now))
+    is_waiting = OrmQ.objects.filter(lock__lte=now).exists()
+    is_quiet = not is_waiting and PULSE.is_quiet(settings.POSSYNC_QUIET_SECONDS)
+    if is_due or is_quiet:
+        wake()
+    if is_due or is_quiet or is_waiting:
+        PULSE.ask()
+
+
+def _empty_a_flooded_queue() -> None:
+    """Throw away more tasks than there can be use for: the runs in the database say what is to be done."""
+    if OrmQ.objects.count() > MOST_QUEUED:
+        log.error("queue_flooded", most=MOST_QUEUED)
+        OrmQ.objects.all().delete()
+
+
+def tasks_of(waiting: Iterable[SyncRun], workers: int) -> list[list[int]]:
+    """Deal runs out to tasks; one that has cost a worker before gets a task of its own, and hurts nobody else."""
+    runs = list(waiting)
+    apart = set_aside_ids(run.account_id for run in runs)
+    alone = [run.pk for run in runs if run.attempts or run.account_id in apart]
+    together = [run.pk for run in runs if run.pk not in set(alone)]
+    return [*shares(together, workers), *([pk] for pk in alone)]
 
 
 def shares(run_ids: list[int], workers: int) -> list[list[int]]:

@@ -121,6 +121,16 @@ POSSYNC_LEASE_SECONDS = env.int("POSSYNC_LEASE_SECONDS", 30)
 # Seconds for all reads of one account. Below the queue's `timeout`, which is the last resort.
 POSSYNC_SYNC_DEADLINE = env.int("POSSYNC_SYNC_DEADLINE", 60)
 POSSYNC_MAX_ATTEMPTS = env.int("POSSYNC_MAX_ATTEMPTS", 3)
+# Names the address that this host's requests leave from: hosts of the same name share what a market allows an address.
+POSSYNC_EGRESS = env.str("POSSYNC_EGRESS", "")
+# Ask what answers on this machine, such as the practice exchange, no faster than the market itself.
+POSSYNC_PACE_LOOPBACK = env.bool("POSSYNC_PACE_LOOPBACK", False)
+# Seconds without a sign of life after which the workers are given something to do, and after which they are started
+# anew if they still give none.
+POSSYNC_QUIET_SECONDS = env.int("POSSYNC_QUIET_SECONDS", 20)
+POSSYNC_STALLED_SECONDS = env.int("POSSYNC_STALLED_SECONDS", 30)
+# Seconds that running syncs have to end in order when the workers are stopped. Below compose.yaml's grace period.
+POSSYNC_DRAIN_SECONDS = env.int("POSSYNC_DRAIN_SECONDS", 50)
 # Hosts, any port, that an account's `endpoint` may name; plain http only to loopback.
 POSSYNC_ENDPOINT_ALLOWLIST = env.list(
     "POSSYNC_ENDPOINT_ALLOWLIST", default=[] if PRODUCTION else ["127.0.0.1", "localhost", "[::1]"]

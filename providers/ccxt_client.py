@@ -11,7 +11,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import Context, Decimal, localcontext
@@ -51,6 +51,10 @@ _silent.addHandler(logging.NullHandler())
 
 _reply: ContextVar[ReplyFacts | None] = ContextVar("reply", default=None)
 _is_allowed_read: ContextVar[bool] = ContextVar("is_allowed_read", default=False)
+_is_private: ContextVar[bool] = ContextVar("is_private", default=False)
+
+# Waits until a request may go: seconds of the market's budget that it uses up, and whether it carries the key.
+Pace = Callable[[float, bool], Awaitable[None]]
 
 
 def _of_one_row(parse: Callable[[Any, Any, Any], Any]) -> Callable[..., Any]:
@@ -83,7 +87,23 @@ class HardenedExchange(ccxt.Exchange):  # type: ignore[misc]  # ccxt is untyped
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.failed_requests: list[OperationalException] = []
+        self._pace: Pace | None = None
         super().__init__(config)
+
+    def keep_pace(self, pace: Pace) -> None:
+        """Have every request wait for `pace` first; ccxt's own throttler ends with its exchange."""
+        self._pace = pace
+        self.enableRateLimit = True
+
+    async def throttle(self, cost: Any = None) -> None:
+        if self._pace is None:
+            return
+        seconds = max(0.0, float(cost or 0) * float(self.rateLimit) / 1000)
+        try:
+            await self._pace(seconds, _is_private.get())
+        except OperationalException as e:
+            self.failed_requests.append(e)
+            raise
 
     async def request(
         self,
@@ -98,9 +118,11 @@ class HardenedExchange(ccxt.Exchange):  # type: ignore[misc]  # ccxt is untyped
         if method != "GET" and f"{access} {method} {path}" not in reads:
             raise _write_refused(self.catalogue_id, f"{method} {path}")
         token = _is_allowed_read.set(method != "GET")
+        private = _is_private.set("private" in access.lower())
         try:
             answer = await super().request(path, api, method, params or {}, config or {})
         finally:
+            _is_private.reset(private)
             _is_allowed_read.reset(token)
         check_shape(self.catalogue_id, f"{access} {path}", answer)
         return answer

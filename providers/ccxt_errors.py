@@ -89,6 +89,8 @@ _URL: Final = re.compile(r"(https?://[^\s?#\"'<>]*)[^\s\"'<>]*")
 # A maintenance page says nothing that its status does not.
 _PAGE: Final = re.compile(r"\s*<(?:!doctype|html)\b.*", re.I | re.S)
 _MAX_TEXT: Final = 400
+# A ban that does not say how long it lasts; asking on would make it longer.
+_BAN_SECONDS: Final = 600.0
 _SERVER_ERROR: Final = 500
 _NOT_FOUND: Final = 404
 
@@ -142,8 +144,14 @@ def translated(market: str, error: Exception, reply: ReplyFacts) -> OperationalE
     message = one_line(f"{market}: {said or kind}", _MAX_TEXT)
     meaning = _meaning(market, names, text, reply.status)
     if issubclass(meaning, SlowDown):
-        return meaning(message, kind=kind, retry_after=reply.retry_after)
+        return meaning(message, kind=kind, retry_after=_retry_after(meaning, reply))
     return meaning(message, kind=kind)
+
+
+def _retry_after(meaning: type[SlowDown], reply: ReplyFacts) -> float | None:
+    if reply.retry_after is None and meaning is TemporarilyBanned:
+        return _BAN_SECONDS
+    return reply.retry_after
 
 
 def _meaning(market: str, names: list[str], text: str, status: int) -> type[OperationalException]:

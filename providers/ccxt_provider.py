@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from providers import catalogue
 from providers.account_reads import AccountReads
 from providers.base import OnProgress, PortfolioProvider
+from providers.budgets import Pacing
 from providers.catalogue import Market
 from providers.connection import Connection, Connector, Memory
 from providers.credentials import Credentials
@@ -60,6 +61,8 @@ class CCXTPortfolioProvider(PortfolioProvider):
         Hosts that an account's endpoint may name.
     retry : Retry or None
         When a failed read is tried again; None for the usual.
+    pacing : Pacing or None
+        How requests keep within what the markets allow; None: within budgets of this process alone.
     """
 
     def __init__(
@@ -69,10 +72,12 @@ class CCXTPortfolioProvider(PortfolioProvider):
         cache_dir: Path | None = None,
         endpoint_allowlist: tuple[str, ...] = (),
         retry: Retry | None = None,
+        pacing: Pacing | None = None,
     ) -> None:
         super().__init__(priority)
         self._endpoint_allowlist = endpoint_allowlist
         self._retry = retry or Retry()
+        self._pacing = pacing or Pacing()
         self._memory = Memory(cache_dir)
         # Sockets belong to one event loop.
         self._connectors: WeakKeyDictionary[asyncio.AbstractEventLoop, Connector] = (
@@ -140,7 +145,7 @@ class CCXTPortfolioProvider(PortfolioProvider):
         endpoint = request.endpoint and allowed_endpoint(request.endpoint, self._endpoint_allowlist)
         loop = asyncio.get_running_loop()
         if loop not in self._connectors:
-            self._connectors[loop] = Connector(self._memory, self._retry)
+            self._connectors[loop] = Connector(self._memory, self._retry, self._pacing)
         connection = self._connectors[loop].connect(
             Site(market, request.sandbox, endpoint), request
         )
@@ -182,6 +187,7 @@ async def _snapshot(
             depth=request.depth,
             http_requests=spent,
             symbol_requests=spent,
+            waited_seconds=connection.waited_seconds,
             error=leg_error(e),
         )
     symbol_requests = connection.requests
@@ -193,6 +199,7 @@ async def _snapshot(
         reader.depth,
         http_requests=connection.requests,
         symbol_requests=symbol_requests,
+        waited_seconds=connection.waited_seconds,
     )
 
 

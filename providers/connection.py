@@ -5,13 +5,24 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from providers.budgets import (
+    Block,
+    Budgets,
+    Pacer,
+    Pacing,
+    budget_name,
+    has_rate_limit,
+    place_name,
+)
 from providers.ccxt_client import HardenedExchange, make_exchange, translated_errors
 from providers.errors import (
+    BudgetSpent,
     CapabilityMissing,
     ClockSkewed,
     CredentialsRejected,
@@ -33,6 +44,8 @@ from providers.transport import AccountSession, Transport
 _NEW_SYMBOLS_SECONDS: Final = 600.0
 # An account may be changed to another mode; until then that is noticed it is read wrongly.
 _MODES_MAX_AGE: Final = 3600.0
+# Seconds, for an exchange that asks for fewer requests and does not say for how long.
+_UNTOLD_PAUSE: Final = 10.0
 
 # ccxt falls back to a guess when it cannot find out what kind of account it reads.
 _NEVER_SWALLOWED: Final = (ExchangeUnavailable, ExchangeTimeout, NotServed, SlowDown)
@@ -47,6 +60,8 @@ class Memory:
         self.symbols = SymbolStore(folder)
         self.files = FileCache(folder)
         self.clock_offsets: dict[str, float] = {}
+        # What this process has taken of rate budgets and not yet spent.
+        self.blocks: dict[tuple[str, ...], Block] = {}
         # When a site's symbols were last read for a name that they do not have: site and name to seconds since 1970.
         self.looked_for: dict[tuple[str, str], float] = {}
 
@@ -59,7 +74,9 @@ class Connection:
     account : str
         Label of the account.
     ends_at : float
-        When the last answer has to be there, on the event loop's clock.
+        When the last answer has to be there, on the event loop's clock; moves while a rate budget is waited for.
+    waited_seconds : float
+        Time in which at least one request waited for a rate budget.
     clock_offset : float or None
         Seconds that the exchange's clock is ahead of ours, if that was measured.
     """
@@ -82,6 +99,13 @@ class Connection:
         self._connector = connector
         self._has_measured_clock = False
         self._symbols_from = 0.0
+        self.waited_seconds = 0.0
+        self._patience = request.patience
+        self._timeouts: set[asyncio.Timeout] = set()
+        self._waiting_until = 0.0
+        self._budgets = connector.budgets(site, request.key_name)
+        if self._budgets is not None:
+            exchange.keep_pace(self._pace)
 
     @property
     def requests(self) -> int:
@@ -128,26 +152,22 @@ class Connection:
         """
         if self.remaining() <= 0:
             raise _too_late(self.market.id)
-        try:
-            async with asyncio.timeout_at(self.ends_at):
-                return await self._connector.retry.call(
-                    lambda: self._attempt(method, *args), remaining=self.remaining
-                )
-        except TimeoutError:
-            raise _too_late(self.market.id) from None
+        async with self._in_time():
+            return await self._connector.retry.call(
+                lambda: self._attempt(method, *args), remaining=self.remaining
+            )
 
     async def learn_symbols(self, max_age: float = SYMBOLS_MAX_AGE) -> None:
         """Know the market's symbols, without a key if the exchange tells them so."""
         try:
-            async with asyncio.timeout_at(self.ends_at):
+            async with self._in_time():
                 loader = self._connector.loader
-                symbols = await loader.symbols(self._site, self._session, max_age)
+                pace = self._pace if self._budgets is not None else None
+                symbols = await loader.symbols(self._site, self._session, max_age, pace)
                 symbols.give_to(self._exchange)
                 self._symbols_from = symbols.loaded_at
         except _NEEDS_KEY:
             await self.read("load_markets")
-        except TimeoutError:
-            raise _too_late(self.market.id) from None
 
     async def learns_new_symbols(self, symbols: Iterable[str | None]) -> bool:
         """Read the market's symbols again if one of `symbols` is unknown and was not looked for of late."""
@@ -166,13 +186,8 @@ class Connection:
 
     async def read_clock(self) -> float:
         """`measure_clock` with retries and deadline."""
-        try:
-            async with asyncio.timeout_at(self.ends_at):
-                return await self._connector.retry.call(
-                    self.measure_clock, remaining=self.remaining
-                )
-        except TimeoutError:
-            raise _too_late(self.market.id) from None
+        async with self._in_time():
+            return await self._connector.retry.call(self.measure_clock, remaining=self.remaining)
 
     async def measure_clock(self) -> float:
         """Learn how many seconds the exchange's clock is ahead of ours, and sign by it."""
@@ -192,9 +207,60 @@ class Connection:
         self._exchange.last_request_headers = None
         await self._exchange.close()
 
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        """Bound what is read inside by `ends_at`, wherever that moves meanwhile."""
+        try:
+            async with asyncio.timeout_at(self.ends_at) as timeout:
+                self._timeouts.add(timeout)
+                try:
+                    yield
+                finally:
+                    self._timeouts.discard(timeout)
+        except TimeoutError:
+            raise _too_late(self.market.id) from None
+
+    async def _pace(self, seconds: float, private: bool) -> None:
+        """Wait until the budgets allow a request that uses up `seconds` of them.
+
+        Raises
+        ------
+        BudgetSpent
+            If that takes longer than this snapshot may wait.
+        """
+        budgets = self._budgets
+        if budgets is None:
+            return
+        names = budgets.of(private=private)
+        wait = await self._connector.pacer.wait(names, seconds, budgets.burst)
+        if wait > 0:
+            self._allow_for(wait)
+            await asyncio.sleep(wait)
+
+    def _allow_for(self, wait: float) -> None:
+        """Put the deadline off by the time in which nobody could have read."""
+        now = asyncio.get_running_loop().time()
+        more = now + wait - max(now, self._waiting_until)
+        if self.waited_seconds + more > self._patience:
+            raise BudgetSpent(
+                f"{self.market.id}: what this address or key may ask is used up for another {wait:.0f} seconds, by "
+                "this and other accounts. Nothing was sent. Lengthen their intervals if that goes on."
+            )
+        if more > 0:
+            self._waiting_until = now + wait
+            self.waited_seconds += more
+            self.ends_at += more
+            for timeout in self._timeouts:
+                timeout.reschedule(self.ends_at)
+
     async def _attempt(self, method: str, *args: Any) -> Any:
         try:
             return await self._read_once(method, *args)
+        except SlowDown as e:
+            if self._budgets is not None and not isinstance(e, BudgetSpent):
+                pause = _UNTOLD_PAUSE if e.retry_after is None else e.retry_after
+                await self._connector.pacer.hold(self._budgets.refused, pause)
+            raise
         except ClockSkewed:
             if self._has_measured_clock or not self.market.capabilities["fetchTime"]:
                 raise
@@ -217,9 +283,11 @@ class Connection:
 class Connector:
     """Opens connections in one event loop."""
 
-    def __init__(self, memory: Memory, retry: Retry) -> None:
+    def __init__(self, memory: Memory, retry: Retry, pacing: Pacing) -> None:
         self.memory = memory
         self.retry = retry
+        self.pacer = Pacer(pacing.store, memory.blocks)
+        self._pacing = pacing
         self._transport = Transport()
         self.loader = SymbolLoader(memory.symbols, self._transport, retry)
 
@@ -232,6 +300,13 @@ class Connector:
         if offset is not None:
             connection.use_clock_offset(offset)
         return connection
+
+    def budgets(self, site: Site, key_name: str) -> Budgets | None:
+        """Name the budgets of an account; None if nobody counts what is asked there."""
+        if not (self._pacing.everywhere or has_rate_limit(site.endpoint)):
+            return None
+        place = place_name(site.market.id, site.endpoint, sandbox=site.sandbox)
+        return Budgets(site.market.id, budget_name(place, self._pacing.egress), key_name)
 
     def remember_modes(self, site: Site, account: str, exchange: HardenedExchange) -> None:
         names = ACCOUNT_MODES.get(site.market.id, ())

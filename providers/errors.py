@@ -11,6 +11,7 @@
   x SlowDown                     stop asking until `retry_after`
     + RateLimited                rate          too many requests
     + TemporarilyBanned          rate          the exchange refuses this address or key for a while
+    + BudgetSpent                rate          our share of what the market may be asked is used up; nothing was sent
   x NeedsPerson                  no retry helps, somebody has to change something
     + CredentialMissing          auth          a required secret is not stored; no request was made
     + CredentialsRejected        auth          the exchange does not accept the key or its signature
@@ -104,6 +105,10 @@ class RateLimited(SlowDown):
 
 
 class TemporarilyBanned(SlowDown):
+    pass
+
+
+class BudgetSpent(SlowDown):
     pass
 
 

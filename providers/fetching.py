@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -116,10 +117,13 @@ class _Run:
         if not self._may_begin():
             return
         slots = asyncio.Semaphore(self._concurrency)
+        keys: defaultdict[object, asyncio.Lock] = defaultdict(asyncio.Lock)
         try:
             async with asyncio.TaskGroup() as group:
                 for provider, request in self._jobs:
-                    group.create_task(self._fetch(provider, request, slots))
+                    # Two requests with one key at a time would take each other's nonce.
+                    key = keys[request.key_name or object()]
+                    group.create_task(self._fetch(provider, request, key, slots))
         finally:
             with self._lock:
                 self._cancel = None
@@ -136,11 +140,15 @@ class _Run:
             return not self._is_stopped
 
     async def _fetch(
-        self, provider: PortfolioProvider, request: SnapshotRequest, slots: asyncio.Semaphore
+        self,
+        provider: PortfolioProvider,
+        request: SnapshotRequest,
+        key: asyncio.Lock,
+        slots: asyncio.Semaphore,
     ) -> None:
-        async with slots:
+        async with key, slots:
             try:
-                async with asyncio.timeout(request.deadline + _GRACE_SECONDS):
+                async with asyncio.timeout(request.deadline + request.patience + _GRACE_SECONDS):
                     snapshot = await provider.fetch_snapshot(request, self._events.put)
             except TimeoutError:
                 late = ExchangeTimeout(f"{request.market} did not answer in time.")

@@ -10,7 +10,13 @@ from typing import Final
 
 from providers.base import OnProgress
 from providers.connection import Connection
-from providers.errors import CapabilityMissing, SlowDown, TemporarilyBanned, UnexpectedReport
+from providers.errors import (
+    BudgetSpent,
+    CapabilityMissing,
+    SlowDown,
+    TemporarilyBanned,
+    UnexpectedReport,
+)
 from providers.readings import Reading
 from providers.redaction import leg_error, one_line
 from providers.reports import Leg, LegKind, LegStatus, Progress, SnapshotRequest
@@ -75,7 +81,11 @@ class LegRecorder:
         if not isinstance(error, SlowDown):
             return
         pause = error.retry_after or 0
-        if self._is_slowed or isinstance(error, TemporarilyBanned) or pause > _LONGEST_PAUSE:
+        if (
+            self._is_slowed
+            or isinstance(error, BudgetSpent | TemporarilyBanned)
+            or pause > _LONGEST_PAUSE
+        ):
             self.slowed_by = f"{self._request.market} asks for fewer requests"
         self._is_slowed = True
         if not self.slowed_by:

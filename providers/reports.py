@@ -368,7 +368,11 @@ class SnapshotRequest:
         Ids of all orders of the books, ended ones of the time since the cursors included. When a fill of any other
         order turns up, that order is read as well.
     deadline : float
-        Seconds for the whole snapshot.
+        Seconds for the whole snapshot, without those waited for a rate budget.
+    patience : float
+        Seconds that may be waited for rate budgets on top of that.
+    key_name : str
+        Names the key, for the budget that all who use it share; empty if it has none of its own.
     """
 
     account: str
@@ -387,6 +391,8 @@ class SnapshotRequest:
     overlap_seconds: float = 300.0
     known_order_ids: frozenset[str] = frozenset()
     deadline: float = 60.0
+    patience: float = 30.0
+    key_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,6 +407,8 @@ class Snapshot:
         Of these, the ones that read the market's symbols; most snapshots need none.
     depth : Depth
         How much was read in the end: a cheap read that saw something move has become a full one.
+    waited_seconds : float
+        Time in which the account waited for rate budgets.
     error : LegError or None
         Set if the snapshot ended before its legs could be read (no provider, missing secret, market reads failed).
     """
@@ -410,6 +418,7 @@ class Snapshot:
     depth: Depth = Depth.CHEAP
     http_requests: int = 0
     symbol_requests: int = 0
+    waited_seconds: float = 0.0
     error: LegError | None = None
 
 

@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from providers.catalogue import Market
-from providers.ccxt_client import CCXT_VERSION, HardenedExchange, make_exchange, translated_errors
+from providers.ccxt_client import (
+    CCXT_VERSION,
+    HardenedExchange,
+    Pace,
+    make_exchange,
+    translated_errors,
+)
 from providers.credentials import Credentials
 from providers.file_cache import FileCache
 from providers.resilience import Retry
@@ -112,7 +118,11 @@ class SymbolLoader:
         self._loads: dict[str, asyncio.Task[Symbols]] = {}
 
     async def symbols(
-        self, site: Site, session: AccountSession, max_age: float = SYMBOLS_MAX_AGE
+        self,
+        site: Site,
+        session: AccountSession,
+        max_age: float = SYMBOLS_MAX_AGE,
+        pace: Pace | None = None,
     ) -> Symbols:
         """Find or read the symbols of `site`; reading counts as requests of `session`.
 
@@ -126,7 +136,7 @@ class SymbolLoader:
             return found
         load = self._loads.get(site.key)
         if load is None:
-            load = asyncio.create_task(self._load(site, session))
+            load = asyncio.create_task(self._load(site, session, pace))
             self._loads[site.key] = load
             load.add_done_callback(lambda done: self._forget(site, done))
         # Shielded: others may wait for it when this one has to go.
@@ -143,10 +153,12 @@ class SymbolLoader:
         if not done.cancelled():
             done.exception()  # asked for, so that asyncio does not complain if nobody waits any more
 
-    async def _load(self, site: Site, counted: AccountSession) -> Symbols:
+    async def _load(self, site: Site, counted: AccountSession, pace: Pace | None) -> Symbols:
         session = self._transport.session(site.endpoint, request_seconds=_REQUEST_SECONDS)
         session.counts_for(counted)
         exchange = make_exchange(site.market, session, Credentials(), sandbox=site.sandbox)
+        if pace is not None:
+            exchange.keep_pace(pace)
         options = deepcopy(exchange.options)
         ends_at = asyncio.get_running_loop().time() + LOAD_SECONDS
 

@@ -1,4 +1,4 @@
-"""The long proof behind `make prove`: ten thousand histories, planted bugs, 20,000 judged runs, laws on 20,000 cases.
+"""The long proof behind `make prove`: ten thousand histories, planted bugs, 20,000 judged runs, faults, laws at length.
 
 Takes about an hour and a half on two cores; `python -m scripts.prove 500` runs fewer histories.
 """
@@ -10,11 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from scripts.gate import PYTEST, PYTHON
+from scripts.postgres import PostgresMissing, private_postgres
 
 HISTORIES: Final = 10_000
 JOBS: Final = "2"
@@ -22,6 +23,11 @@ JOBS: Final = "2"
 JUDGED_RUNS: Final = "20000"
 # Seeds within which each planted bug has to be found.
 PLANTED_WITHIN: Final = "500"
+# With real processes, several clusters of them; and as a matrix of faults, reads and syncs.
+FAULTS: Final = (
+    "tests/processes/test_faults.py",
+    "tests/portfolios/scenarios/test_fault_matrix.py",
+)
 
 
 def prove(histories: int) -> list[str]:
@@ -32,9 +38,18 @@ def prove(histories: int) -> list[str]:
         "judging": (PYTHON, "-m", "tests.simulation.judging", JUDGED_RUNS),
         "causes": (PYTHON, "-m", "tests.simulation.attribution"),
         "kills": (*PYTEST, "--timeout", "3600", "tests/processes/test_kill.py"),
+        "faults": (*PYTEST, "--timeout", "3600", *FAULTS),
         "laws": (*PYTEST, "--timeout", "3600", *_property_tests()),
     }
-    return [name for name, command in parts.items() if not _passes(name, command)]
+    failed = [name for name, command in parts.items() if not _passes(name, command)]
+    name, command = "faults on PostgreSQL", (*PYTEST, "--timeout", "3600", FAULTS[0])
+    try:
+        with private_postgres() as url:
+            passes = _passes(name, command, {"POSSYNC_DATABASE_URL": url})
+    except PostgresMissing as e:
+        print(f"   NOT PROVED: {name}: {e}.")
+        passes = False
+    return failed if passes else [*failed, name]
 
 
 def _simulation(*words: str) -> Sequence[str]:
@@ -46,7 +61,7 @@ def _property_tests() -> list[str]:
     return [str(file) for file in files if "@given" in file.read_text(encoding="utf-8")]
 
 
-def _passes(name: str, command: Sequence[str]) -> bool:
+def _passes(name: str, command: Sequence[str], more: Mapping[str, str] | None = None) -> bool:
     print(f"== {name}", flush=True)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="possync-prove-") as folder:
@@ -55,6 +70,7 @@ def _passes(name: str, command: Sequence[str]) -> bool:
             "POSSYNC_PROVE": "1",
             "POSSYNC_ENV_FILE": os.devnull,
             "POSSYNC_DATA_DIR": folder,
+            **(more or {}),
         }
         done = subprocess.run(command, env=environment, check=False)  # noqa: S603 - our own words
     print(f"   {time.monotonic() - began:.0f} s", flush=True)

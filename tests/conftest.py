@@ -49,8 +49,9 @@ ON_BOTH_DATABASES = (
     *(
         f"portfolios/services/test_{name}.py"
         for name in (
-            *("balances", "baselines", "baselines_movements", "book_export", "cursors"),
-            *("discrepancies", "discrepancies_balances", "fills", "flows", "integrity", "ledger"),
+            *("balances", "baselines", "baselines_movements", "book_export", "breakers", "budgets"),
+            *("cursors", "discrepancies", "discrepancies_balances", "fills", "flows"),
+            *("integrity", "ledger"),
             *("legs", "locks", "orders", "portfolio_snapshots", "portfolio_sync", "runs"),
             *("snapshots", "verification", "verification_of_desks"),
         )

@@ -10,6 +10,7 @@ from portfolios.models.incident import Incident, Occurrence
 from portfolios.models.ledger import LedgerEntry
 from portfolios.models.order import ClaimRule, Fill, Order, OrderVersion
 from portfolios.models.portfolio import Portfolio, PortfolioSnapshot, Position
+from portfolios.models.resilience import CircuitBreaker, RateBudget
 from portfolios.models.sync import LegContent, StoredLeg, SyncRun, WorkerBeat
 from portfolios.models.token import ApiToken
 
@@ -18,6 +19,7 @@ __all__ = [
     "AssetBalance",
     "AssetRule",
     "AuditEvent",
+    "CircuitBreaker",
     "ClaimRule",
     "Decision",
     "Discrepancy",
@@ -38,6 +40,7 @@ __all__ = [
     "PortfolioSnapshot",
     "Position",
     "Quarantine",
+    "RateBudget",
     "ReadCursor",
     "StoredLeg",
     "SyncRun",

@@ -128,7 +128,7 @@ class ExchangeAccount(models.Model):
     # When fills and flows were last read whole, and when a look last saw something move.
     full_read_at = models.DateTimeField(null=True, editable=False)
     moved_at = models.DateTimeField(null=True, editable=False)
-    # Runs in a row whose key the exchange rejected, at least `grace` apart: after some, only a person tries it again.
+    # Runs in a row whose key the exchange rejected, spread over time: after some, only a person tries it again.
     rejections = models.PositiveSmallIntegerField(default=0, editable=False)
     rejected_at = models.DateTimeField(null=True, editable=False)
     # Until then the exchange asked not to be read; no sync asks it anything, not even one by hand.

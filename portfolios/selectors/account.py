@@ -22,6 +22,7 @@ from portfolios.models import (
 )
 from portfolios.models.choices import AccountState, Health, Severity, Verdict
 from portfolios.selectors.accounts import market_name
+from portfolios.selectors.breakers import HeldBack, held_back
 from portfolios.selectors.listing import ALL, Listing, Query, facet, one_page, search
 from portfolios.selectors.progress import RunProgress
 from portfolios.selectors.standings import UNRESOLVED, Standing, is_recovering
@@ -121,6 +122,7 @@ class AccountPage:
 
     frame: AccountFrame
     credential: CredentialState
+    held_back: HeldBack
     lag_seconds: float
     grace_seconds: float
     portfolios: list[Portfolio]
@@ -198,6 +200,7 @@ def account_page(pk: int, query: Query, now: datetime) -> AccountPage | None:
     return AccountPage(
         frame=frame,
         credential=credential_state(account),
+        held_back=held_back(account, now),
         lag_seconds=lag(account).total_seconds(),
         grace_seconds=grace(account).total_seconds(),
         portfolios=list(account.portfolios.order_by("name")),

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from portfolios.models import ExchangeAccount, MarketCredential, SyncRun
+from portfolios.models import CircuitBreaker, ExchangeAccount, MarketCredential, SyncRun
 from portfolios.models.choices import Health
 from portfolios.services.audit import Actor, Kind, record
 from portfolios.services.schedules import (
@@ -25,6 +25,9 @@ from portfolios.services.schedules import (
 MOST_REJECTIONS: Final = 3
 # What the queue may take to begin what is due.
 SCHEDULING: Final = timedelta(minutes=1)
+# So many times the account's grace lies between two that count, by default a quarter of an hour: an exchange that
+# rejects keys for some minutes, as some do in trouble, has not revoked them.
+GRACES_BETWEEN_REJECTIONS: Final = 30
 
 
 def lag(account: ExchangeAccount) -> timedelta:
@@ -77,7 +80,8 @@ def pause(account: ExchangeAccount, *, by: Actor = None) -> None:
 
 @transaction.atomic
 def resume(account: ExchangeAccount, *, by: Actor = None) -> None:
-    """Let the schedule sync `account` again, also one whose key was rejected too often."""
+    """Let the schedule sync `account` again, also one that was left alone because it failed or its key was rejected."""
+    CircuitBreaker.objects.filter(account=account).delete()
     ExchangeAccount.objects.filter(pk=account.pk).update(
         paused=False, rejections=0, rejected_at=None, next_sync_at=timezone.now()
     )
@@ -125,7 +129,8 @@ def schedule_text(schedule: Schedule) -> str:
 
 def note_rejection(account: ExchangeAccount, now: datetime) -> None:
     """Count a run whose key was rejected; runs in quick succession count once."""
-    if account.rejected_at is None or now - account.rejected_at >= grace(account):
+    apart = grace(account) * GRACES_BETWEEN_REJECTIONS
+    if account.rejected_at is None or now - account.rejected_at >= apart:
         account.rejections = min(account.rejections + 1, MOST_REJECTIONS)
         account.rejected_at = now
         account.save(update_fields=["rejections", "rejected_at"])

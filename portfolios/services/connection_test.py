@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from portfolios.models import ExchangeAccount, MarketCredential
 from portfolios.services.audit import Actor, Kind, record
-from portfolios.services.credentials import note_credential_state, opened_credentials
+from portfolios.services.credentials import key_name, note_credential_state, opened_credentials
 from portfolios.services.providers import provider_lookup
 from providers.errors import CredentialUnreadable
 from providers.fetching import test_connection
@@ -45,6 +45,8 @@ def execute_connection_test(account_id: int) -> None:
             sandbox=account.sandbox,
             wallets=tuple(account.wallets),
             deadline=settings.POSSYNC_SYNC_DEADLINE,
+            patience=settings.POSSYNC_SYNC_DEADLINE,
+            key_name=key_name(account),
         )
         with secrets_in_use(request.credentials):
             report = test_connection(provider_lookup().for_market(account.market), request)

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -23,6 +24,7 @@ from portfolios.vault import (
     secret_fingerprint,
 )
 from providers import catalogue
+from providers.budgets import place_name
 from providers.credentials import CREDENTIAL_NAMES, Credentials, Secret
 from providers.errors import CredentialMissing, CredentialUnreadable
 
@@ -156,6 +158,31 @@ def opened_credentials(account: ExchangeAccount) -> Credentials:
             for name, text in _sealed_texts(credential)
         }
     )
+
+
+def key_name(account: ExchangeAccount) -> str:
+    """Name the account's key without telling it: the same for all accounts of a site that use it.
+
+    Empty if it is not known to have one.
+    """
+    place = place_name(account.market, account.endpoint, sandbox=account.sandbox)
+    credential = getattr(account, "credential", None)
+    if credential is not None and credential.fingerprint:
+        return f"{place} key {credential.fingerprint[:16]}"
+    return f"{place} key of the environment" if environment_credentials(account.market) else ""
+
+
+def accounts_of_the_key(account: ExchangeAccount) -> QuerySet[ExchangeAccount]:
+    """Find the accounts that use the same key as `account`, itself included."""
+    site = ExchangeAccount.objects.filter(
+        market=account.market, endpoint=account.endpoint, sandbox=account.sandbox
+    )
+    credential = getattr(account, "credential", None)
+    if credential is not None and credential.fingerprint:
+        return site.filter(credential__fingerprint=credential.fingerprint)
+    if not environment_credentials(account.market):
+        return site.filter(pk=account.pk)
+    return site.filter(Q(credential=None) | Q(credential__fingerprint=""))
 
 
 def _sealed_texts(credential: MarketCredential) -> list[tuple[str, str]]:

@@ -24,6 +24,8 @@ from portfolios.services.accounts import forget_rejections, note_rejection
 from portfolios.services.attribution import attribute_open
 from portfolios.services.balances import judge_account
 from portfolios.services.baselines import settle_baseline
+from portfolios.services.breakers import note_answer, note_failure
+from portfolios.services.budgets import held_until, hold_all
 from portfolios.services.credentials import note_credential_state
 from portfolios.services.effects import balance_legs
 from portfolios.services.facts import Outcome, apply_snapshot
@@ -65,12 +67,27 @@ Stage = SyncRun.Stage
 def execute_runs(run_ids: Iterable[int]) -> None:
     """Sync the accounts of the given runs, all of them at once; errors end up on the run and in the incidents.
 
-    Safe to call twice: only the caller that claims a run works on it.
+    Accounts that use the same key come one after the other. Safe to call twice: only the caller that claims a run
+    works on it.
     """
+    left, began = list(run_ids), time.monotonic()
+    while left:
+        claimed: dict[int, SyncRun] = {}
+        for run_id in left:
+            run = runs.claim_run(run_id, [run.account_id for run in claimed.values()])
+            if run is not None:
+                claimed[run_id] = run
+        _execute(claimed.values())
+        left = [run_id for run_id in left if run_id not in claimed]
+        if not claimed or time.monotonic() - began > settings.POSSYNC_SYNC_DEADLINE:
+            return  # what is left is not ours, or the next tick's
+
+
+def _execute(claimed: Iterable[SyncRun]) -> None:
     with ExitStack() as secrets:
         jobs: list[tuple[PortfolioProvider, SnapshotRequest]] = []
         waiting: dict[str, SyncRun] = {}
-        for run in filter(None, map(runs.claim_run, run_ids)):
+        for run in claimed:
             job = _job(run, secrets)
             if job is not None:
                 jobs.append(job)
@@ -147,12 +164,13 @@ def _job(run: SyncRun, secrets: ExitStack) -> tuple[PortfolioProvider, SnapshotR
 
 
 def _stay_away_as_asked(account: ExchangeAccount) -> None:
-    until = account.stay_away_until
-    if until is not None and until > timezone.now():
+    now = timezone.now()
+    until = max(filter(None, (account.stay_away_until, held_until(account, now))), default=now)
+    if until > now:
         raise RateLimited(
             f"{account.market} asked not to be read before {until:%H:%M:%S} UTC. Nothing was sent; "
             "the account is synced after that.",
-            retry_after=(until - timezone.now()).total_seconds(),
+            retry_after=(until - now).total_seconds(),
         )
 
 
@@ -166,12 +184,12 @@ def finish_run(run: SyncRun, snapshot: Snapshot) -> None:
 
     Nothing is written, and no error raised, if the account was taken from this run meanwhile.
     """
-    run.http_requests = snapshot.http_requests
+    run.http_requests, run.waited_seconds = snapshot.http_requests, snapshot.waited_seconds
     with _unless_taken_over(run):
         if snapshot.error is None:
             _bring_up_to_date(run, snapshot)
         else:
-            _fail(run, snapshot.error, "sync.fetch")
+            _fail(run, snapshot.error, "sync.fetch", was_asked=True)
 
 
 @contextmanager
@@ -266,6 +284,7 @@ def _close(run: SyncRun, snapshot: Snapshot, outcome: Outcome) -> None:
     is_settled = status == Status.SUCCEEDED and snapshot.depth is snapshot.request.depth
     is_quiet = is_settled and outcome.is_quiet and quiet_runs.is_quiet(run.account, run, legs)
     runs.close_run(run, status, message, stay_away=_stay_away(legs), is_quiet=is_quiet)
+    _note_circuit(run, legs)
     if status == Status.SUCCEEDED:
         take_snapshots(run)
 
@@ -307,11 +326,26 @@ def _message(status: SyncRun.Status, troubled: Iterable[Leg], outcome: Outcome) 
 
 
 @transaction.atomic
-def _fail(run: SyncRun, error: LegError, operation: str) -> None:
+def _fail(run: SyncRun, error: LegError, operation: str, *, was_asked: bool = False) -> None:
     runs.lock_account(run)
     record_incident(run.account, error, operation, run=run)
     _note_rejection(run.account, [error])
     runs.close_run(run, Status.FAILED, error.message, stay_away=error.retry_after or 0)
+    if was_asked:
+        note_failure(run.account, error)
+        if error.retry_after:
+            hold_all(run.account, error.retry_after)
+
+
+def _note_circuit(run: SyncRun, legs: Sequence[Leg]) -> None:
+    """Note whether the exchange answered, and whether it asked not to be asked for a while."""
+    errors = [leg.error for leg in legs if leg.error and leg.status is LegStatus.FAILED]
+    if any(leg.status is LegStatus.OBSERVED for leg in legs):
+        note_answer(run.account)
+    elif errors:
+        note_failure(run.account, errors[0])
+    if stay_away := _stay_away(legs):
+        hold_all(run.account, stay_away)
 
 
 def _note_credential(account: ExchangeAccount, legs: Sequence[Leg]) -> None:

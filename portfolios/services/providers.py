@@ -7,8 +7,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
+from portfolios.services.budgets import StoredBudgets
 from providers import catalogue
 from providers.base import PortfolioProvider
+from providers.budgets import Pacing
 from providers.lookup import PortfolioProviderLookup
 from providers.redaction import one_line
 
@@ -47,6 +49,11 @@ def provider_lookup() -> PortfolioProviderLookup:
         ccxt_provider(
             cache_dir=settings.DATA_DIR / "markets",
             endpoint_allowlist=tuple(settings.POSSYNC_ENDPOINT_ALLOWLIST),
+            pacing=Pacing(
+                store=StoredBudgets(),
+                egress=settings.POSSYNC_EGRESS,
+                everywhere=settings.POSSYNC_PACE_LOOPBACK,
+            ),
         )
     )
     return lookup

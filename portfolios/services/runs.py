@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,6 +16,8 @@ from django.utils.translation import gettext as _
 
 from portfolios.models import ExchangeAccount, SyncRun
 from portfolios.services.accounts import schedule_next
+from portfolios.services.breakers import set_aside, set_aside_ids
+from portfolios.services.credentials import accounts_of_the_key
 from portfolios.services.incidents import record_incident
 from providers.reports import LegError
 
@@ -27,6 +29,8 @@ _BEGINS_AT: Final = {
     SyncRun.Stage.JUDGING: "judging_at",
 }
 OPEN_STATUSES = (Status.QUEUED, Status.RUNNING)
+# Accounts of one key that are held at the same time: if none gets an answer, they still end before their task must.
+MOST_OF_A_KEY = 2
 
 
 class LeaseLost(Exception):
@@ -53,16 +57,24 @@ def open_run(
 
 
 @transaction.atomic
-def claim_run(run_id: int) -> SyncRun | None:
-    """Take the run and its account's lease; None if it is not waiting, or the account is held.
+def claim_run(run_id: int, ours: Collection[int] = ()) -> SyncRun | None:
+    """Take the run and its account's lease; None if it is not waiting, or an account with the same key is held.
 
     The attempt is counted here, before any work: one that kills its worker counts as well.
+
+    Parameters
+    ----------
+    ours : collection of int
+        Ids of accounts that this worker holds. Those of one key are read one after the other, so they are few.
     """
     now = timezone.now()
-    account = _locked_account_of(run_id)
+    account, others = _locked_accounts_of_the_key_of(run_id)
     # Read only now: until the account was locked, another worker may have claimed and even closed it.
     run = SyncRun.objects.filter(pk=run_id, status=Status.QUEUED).first()
     if account is None or run is None or _is_held(account, now):
+        return None
+    own = sum(other.pk in ours for other in others)
+    if own + 1 > MOST_OF_A_KEY or sum(_is_held(other, now) for other in others) > own:
         return None
     account.lease_fence += 1
     account.lease_expires_at = now + _lease()
@@ -196,24 +208,50 @@ def _lose(run_id: int, now: datetime) -> SyncRun | None:
     account.lease_expires_at = None
     account.save(update_fields=["lease_fence", "lease_expires_at"])
     run.status, run.finished_at = Status.LOST, now
+    is_poison = run.attempts >= settings.POSSYNC_MAX_ATTEMPTS or bool(set_aside_ids([account.pk]))
     run.message = _("The worker vanished while it synced this account.")
+    if is_poison:
+        run.message += " " + _set_aside(account, now)
     run.save()
     error = LegError(category="bug", kind="WorkerVanished", message=run.message)
     record_incident(account, error, "sync.run", run=run)
-    if run.attempts < settings.POSSYNC_MAX_ATTEMPTS and not account.paused:
+    if not is_poison and not account.paused:
         return SyncRun.objects.create(
             account=account,
             trigger=run.trigger,
             requested_by_id=run.requested_by_id,
             attempts=run.attempts,
         )
-    schedule_next(account, now)
+    if not is_poison:
+        schedule_next(account, now)
     return None
+
+
+def _set_aside(account: ExchangeAccount, now: datetime) -> str:
+    """Keep an account that ends its workers from doing so again and again, and say so."""
+    schedule_next(account, now)
+    return _(
+        "Every attempt did so: the account is set aside until %(time)s UTC, and then tried once, alone. The worker's "
+        "log may say why; the usual reason is memory. Sync now tries at once."
+    ) % {"time": f"{set_aside(account, now):%Y-%m-%d %H:%M}"}
 
 
 def _locked_account_of(run_id: int) -> ExchangeAccount | None:
     accounts = ExchangeAccount.objects.select_for_update(of=("self",))
     return accounts.filter(runs=run_id).first()
+
+
+def _locked_accounts_of_the_key_of(
+    run_id: int,
+) -> tuple[ExchangeAccount | None, list[ExchangeAccount]]:
+    """Lock the run's account and the others that use its key: two requests at a time would take each other's nonce."""
+    account = ExchangeAccount.objects.select_related("credential").filter(runs=run_id).first()
+    if account is None:
+        return None, []
+    # In one order, whoever locks them.
+    accounts = accounts_of_the_key(account).select_related("credential")
+    locked = {x.pk: x for x in accounts.select_for_update(of=("self",)).order_by("pk")}
+    return locked.pop(account.pk, None), list(locked.values())
 
 
 def _is_held(account: ExchangeAccount, now: datetime) -> bool:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from portfolios.models import Discrepancy, ExchangeAccount
 from portfolios.models.choices import Verdict
 from portfolios.services.accounts import lag
-from portfolios.services.credentials import opened_credentials
+from portfolios.services.credentials import key_name, opened_credentials
 from portfolios.services.cursors import cursors, overlap
 from portfolios.services.judged_contents import reads_of
 from portfolios.services.orders import OPEN_STATUSES, known_orders
@@ -49,6 +49,9 @@ def snapshot_request(account: ExchangeAccount) -> SnapshotRequest:
         overlap_seconds=overlap(account).total_seconds(),
         known_order_ids=_known_order_ids(account),
         deadline=settings.POSSYNC_SYNC_DEADLINE,
+        # As much again: with the booking after it, all this ends before the queue ends the task.
+        patience=settings.POSSYNC_SYNC_DEADLINE,
+        key_name=key_name(account),
     )
 
 

@@ -6,21 +6,26 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+import time_machine
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django_q.brokers.orm import ORM
 from django_q.models import OrmQ, Schedule, Task
 from django_q.scheduler import scheduler
 from django_q.signing import SignedPackage
+from pytest_django.fixtures import Settings
 
 from portfolios import tasks
 from portfolios.models import ExchangeAccount, SyncRun, WorkerBeat
 from portfolios.services.accounts import pause
+from portfolios.services.breakers import note_failure, set_aside
 from portfolios.services.runs import claim_run, open_run
 from portfolios.tasks import dispatch_due, enqueue_sync, ensure_schedule, shares
-from tests.builders import make_account
+from providers.reports import LegError
+from tests.builders import make_account, make_run
 from tests.desk import Desk
 
 Trigger = SyncRun.Trigger
@@ -195,6 +200,77 @@ def test_an_error_of_a_task_is_kept_out_of_the_queues_own_rows(
     monkeypatch.setattr(tasks, "execute_runs", break_off)
 
     assert tasks.sync_accounts([1]) is None
+
+
+def test_a_run_that_has_cost_a_worker_gets_a_task_of_its_own() -> None:
+    runs = [make_run(status=Status.QUEUED) for _run in range(6)]
+    runs[2].attempts = 1
+
+    assert tasks.tasks_of(runs, 2)[-1] == [runs[2].pk]
+    assert sorted(pk for ids in tasks.tasks_of(runs, 2) for pk in ids) == [run.pk for run in runs]
+
+
+def test_an_account_that_was_set_aside_is_run_alone() -> None:
+    runs = [make_run(status=Status.QUEUED) for _run in range(3)]
+    set_aside(runs[0].account, timezone.now())
+
+    assert tasks.tasks_of(runs, 1) == [[runs[1].pk, runs[2].pk], [runs[0].pk]]
+
+
+def test_a_tick_sends_one_account_to_a_market_that_answered_nobody() -> None:
+    accounts = [make_account(next_sync_at=None) for _account in range(4)]
+    gone = LegError("transport", "ExchangeNotAvailable", "binance 503")
+    for account in (*accounts, *accounts[:2]):
+        note_failure(account, gone)
+
+    with time_machine.travel(timezone.now() + timedelta(minutes=5)):
+        dispatch_due()
+        dispatch_due()
+
+    assert [len(ids) for ids in queued_runs()] == [1]
+
+
+def test_a_flooded_queue_is_emptied_and_the_runs_are_found_again(
+    account: ExchangeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "MOST_QUEUED", 3)
+    past = timezone.now() - timedelta(days=1)
+    OrmQ.objects.bulk_create(OrmQ(key="possync", payload="torn", lock=past) for _row in range(4))
+
+    tasks.wake_if_needed()
+
+    assert [task["func"] for task in queued()] == ["portfolios.tasks.dispatch_due"]
+
+
+def test_workers_that_were_quiet_are_given_something_to_do(
+    settings: Settings, account: ExchangeAccount
+) -> None:
+    account.next_sync_at = timezone.now() + timedelta(hours=1)
+    account.save()
+    settings.POSSYNC_QUIET_SECONDS = 0
+
+    tasks.wake_if_needed()
+
+    assert [task["func"] for task in queued()] == ["portfolios.tasks.dispatch_due"]
+
+
+def test_workers_that_were_not_quiet_are_left_alone(account: ExchangeAccount) -> None:
+    account.next_sync_at = timezone.now() + timedelta(hours=1)
+    account.save()
+    dispatch_due()
+
+    tasks.wake_if_needed()
+
+    assert queued() == []
+
+
+def test_a_sign_of_life_is_not_written_for_every_task() -> None:
+    dispatch_due()
+
+    with CaptureQueriesContext(connection) as queries:
+        tasks._beat()
+
+    assert [query["sql"].split()[0] for query in queries] == ["SELECT"]
 
 
 # --- the one schedule -----------------------------------------------------------------------------

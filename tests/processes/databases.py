@@ -1,14 +1,20 @@
-"""Copies of a whole database, made while nobody uses it."""
+"""Copies of a whole database, made while nobody uses it, and databases of a test's own."""
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import environ
 import psycopg
 from django.db import connections
 from psycopg import sql
+
+URL = os.environ.get("POSSYNC_DATABASE_URL", "")
 
 
 class SQLiteFiles:
@@ -77,3 +83,25 @@ class PostgresDatabases:
 def databases() -> SQLiteFiles | PostgresDatabases:
     is_sqlite = connections["default"].vendor == "sqlite"
     return SQLiteFiles() if is_sqlite else PostgresDatabases()
+
+
+def server_session(url: str, *, autocommit: bool = True) -> psycopg.Connection[Any]:
+    """Open a session of its own with the database that Django would use at `url`."""
+    given = environ.Env.db_url_config(url)
+    names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD"}
+    named: dict[str, Any] = {name: given[key] for name, key in names.items() if given[key]}
+    return psycopg.connect(**named, dbname=given["NAME"], autocommit=autocommit)
+
+
+@contextmanager
+def database_of_its_own(name: str) -> Iterator[str]:
+    """Yield the URL of an empty database on the server that the tests use; empty where they use files."""
+    if not URL:
+        yield ""
+        return
+    database = sql.Identifier(name)
+    with server_session(URL) as session:
+        session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(database))
+        session.execute(sql.SQL("CREATE DATABASE {}").format(database))
+        yield f"{URL.rpartition('/')[0]}/{name}"
+        session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ def make_engine() -> Engine:
 class Installation:
     folder: Path
     server: SandboxServer
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     def prepare(self) -> None:
         """Make the database, and the books of one account at the exchange."""
@@ -52,12 +53,12 @@ class Installation:
 
     @property
     def environment(self) -> dict[str, str]:
-        return product_environment(
-            self.folder,
-            DJANGO_SETTINGS_MODULE="possync_site.settings",
-            POSSYNC_LEASE_SECONDS="2",
-            POSSYNC_LOG_LEVEL="DEBUG",
-        )
+        own = {
+            "DJANGO_SETTINGS_MODULE": "possync_site.settings",
+            "POSSYNC_LEASE_SECONDS": "2",
+            "POSSYNC_LOG_LEVEL": "DEBUG",
+        }
+        return product_environment(self.folder, **{**own, **self.settings})
 
     def manage(self, *words: str, given: str = "") -> str:
         """Run a command of the product and return what it prints."""

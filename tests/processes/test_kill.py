@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import environ
-import psycopg
 import pytest
 
 from providers.sandbox.books import Fee, Instrument
@@ -24,12 +20,12 @@ from providers.sandbox.server import SandboxServer
 from tests.desk import KEY, SECRET
 from tests.house.processes import ROOT, product_environment
 from tests.hypothesis_profiles import IS_PROVE
+from tests.processes.databases import database_of_its_own
 
 pytestmark = [pytest.mark.processes, pytest.mark.database, pytest.mark.timeout(300)]
 
 D = Decimal
 HOUR = timedelta(hours=1)
-URL = os.environ.get("POSSYNC_DATABASE_URL", "")
 # Each write by `make prove`: a kill and the sync after it take half a second on SQLite, and more on a server.
 EVERY = 1 if IS_PROVE else 25
 ACCOUNT = {
@@ -149,26 +145,10 @@ class World:
         return said
 
 
-@contextmanager
-def database_of_its_own() -> Iterator[str]:
-    """Yield the URL of an empty database on the server that the tests use; empty where they use files."""
-    if not URL:
-        yield ""
-        return
-    given = environ.Env.db_url_config(URL)
-    names = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD"}
-    server: dict[str, Any] = {name: given[key] for name, key in names.items() if given[key]}
-    with psycopg.connect(**server, dbname=given["NAME"], autocommit=True) as session:
-        session.execute("DROP DATABASE IF EXISTS possync_kill WITH (FORCE)")
-        session.execute("CREATE DATABASE possync_kill")
-        yield f"{URL.rpartition('/')[0]}/possync_kill"
-        session.execute("DROP DATABASE possync_kill WITH (FORCE)")
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("data")
-    with database_of_its_own() as url:
+    with database_of_its_own("possync_kill") as url:
         more = {"POSSYNC_DATABASE_URL": url} if url else {}
         environment = product_environment(
             folder, DJANGO_SETTINGS_MODULE="possync_site.settings", **more

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from providers import catalogue
+from providers.budgets import Pacing
 from providers.ccxt_client import HardenedExchange, make_exchange
 from providers.connection import Connector, Memory
 from providers.corrections.flows import ledger_row
@@ -142,7 +143,7 @@ def run_reads(
         memory = Memory(None)
         if holder is not None:
             memory.symbols.keep(site, Symbols(holder, holder.options, time.time()))
-        connector = Connector(memory, AT_ONCE)
+        connector = Connector(memory, AT_ONCE, Pacing())
         request = make_request(url, market=market)
         if credentials is not None:
             request = make_request(url, market=market, credentials=credentials)

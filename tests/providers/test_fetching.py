@@ -175,7 +175,7 @@ def test_a_provider_that_ignores_its_deadline_is_ended(monkeypatch: pytest.Monke
     monkeypatch.setattr(fetching, "_GRACE_SECONDS", 0.1)
     provider = FakeProvider()
     provider.answers["a"] = hang
-    request = make_request("", account="a", deadline=0.0)
+    request = make_request("", account="a", deadline=0.0, patience=0.0)
 
     (_, snapshot) = fetching.fetch_snapshots([(provider, request)])
 
@@ -191,7 +191,11 @@ def test_a_blocking_provider_holds_up_nobody_at_the_end(monkeypatch: pytest.Monk
     provider.answers["a"] = lambda: asyncio.to_thread(release.wait, 30)
     started = time.monotonic()
     try:
-        list(fetching.fetch_snapshots([(provider, make_request("", account="a", deadline=0.0))]))
+        list(
+            fetching.fetch_snapshots(
+                [(provider, make_request("", account="a", deadline=0.0, patience=0.0))]
+            )
+        )
         assert time.monotonic() - started < 10
     finally:
         release.set()

@@ -3,12 +3,15 @@ from __future__ import annotations
 import gc
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connections
 from django.utils.translation import gettext as _
 
 # The queue's processes are forks of this one: what is loaded here, ccxt above all, is in memory once for all of them.
 import providers.ccxt_provider  # noqa: F401 - loaded, not used
 from portfolios import tasks
+from portfolios.management.workers import LOOK, Workers
 
 
 class Command(BaseCommand):
@@ -17,4 +20,22 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         # Keeps the collector from touching, and so copying, pages that parent and workers share.
         gc.freeze()
-        tasks.run_workers()
+        workers = Workers(
+            work=tasks.run_cluster,
+            prepare=self._prepare,
+            look=tasks.look,
+            pulse=tasks.PULSE,
+            stalled_after=settings.POSSYNC_STALLED_SECONDS,
+            grace=settings.POSSYNC_DRAIN_SECONDS,
+            look_every=min(LOOK, settings.POSSYNC_STALLED_SECONDS / 2),
+        )
+        workers.run()
+
+    def _prepare(self) -> None:
+        try:
+            tasks.ensure_schedule()
+            tasks.wake()
+        except DatabaseError:  # the workers wait for it, too
+            tasks.log.exception("not_prepared")
+        finally:
+            connections.close_all()  # a fork must not share them

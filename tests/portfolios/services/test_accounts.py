@@ -15,6 +15,7 @@ from portfolios.services.accounts import (
     due_accounts,
     grace,
     lag,
+    note_rejection,
     pause,
     resume,
     schedule_next,
@@ -182,3 +183,24 @@ def test_a_paused_account_is_paused_whatever_else_it_is() -> None:
     account = make_account(paused=True)
 
     assert account_health(account, make_run(account, status=Status.FAILED), NOON) == Health.PAUSED
+
+
+@pytest.mark.django_db
+def test_a_key_that_is_rejected_for_a_quarter_of_an_hour_is_not_given_up() -> None:
+    account = make_account(grace_seconds=30)
+
+    for passed in range(16):
+        note_rejection(account, NOON + minutes(passed))
+
+    assert account.rejections == 2
+
+
+@pytest.mark.django_db
+def test_a_key_that_is_rejected_for_half_an_hour_is_left_alone_by_the_schedule() -> None:
+    account = make_account(grace_seconds=30)
+
+    for passed in (0, 15, 30):
+        note_rejection(account, NOON + minutes(passed))
+
+    assert due_accounts(NOON) == []
+    assert account_health(account, make_run(account), NOON) == Health.SUSPENDED

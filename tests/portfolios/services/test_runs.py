@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 import time_machine
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.db.models import Max, Min
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -15,6 +17,7 @@ from portfolios.models import ExchangeAccount, Incident, SyncRun
 from portfolios.selectors.progress import run_progress
 from portfolios.services import runs
 from portfolios.services.incidents import record_incident
+from portfolios.services.portfolio_sync import execute_runs
 from portfolios.services.runs import (
     LeaseLost,
     claim_run,
@@ -26,6 +29,7 @@ from portfolios.services.runs import (
     show_progress,
 )
 from tests.builders import make_account, make_run
+from tests.desk import Desk
 from tests.portfolios.services.reads import begin, let_the_lease_lapse
 
 Status = SyncRun.Status
@@ -298,3 +302,49 @@ def test_a_failed_run_shows_how_far_it_came(account: ExchangeAccount) -> None:
         "next",
         "next",
     ]
+
+
+# --- one key, several accounts --------------------------------------------------------------------
+
+
+def of_one_key(desk: Desk, *labels: str) -> list[SyncRun]:
+    desks = [desk, *(Desk(desk.server, label=label) for label in labels)]
+    return [open_run(x.account, Trigger.CLI)[0] for x in desks]
+
+
+def test_a_key_that_another_worker_uses_is_not_used(desk: Desk) -> None:
+    one, other = of_one_key(desk, "other")
+    assert claim_run(one.pk) is not None
+
+    assert claim_run(other.pk) is None
+
+    close_run(SyncRun.objects.select_related("account").get(pk=one.pk), Status.SUCCEEDED)
+    assert claim_run(other.pk) is not None
+
+
+def test_the_same_key_elsewhere_is_another_key(desk: Desk) -> None:
+    elsewhere = Desk(desk.server, label="elsewhere", endpoint="http://127.0.0.1:1")
+    runs = [open_run(x.account, Trigger.CLI)[0].pk for x in (desk, elsewhere)]
+
+    assert None not in map(claim_run, runs)
+
+
+def test_accounts_without_a_stored_key_share_that_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, other = (open_run(make_account(), Trigger.CLI)[0] for _account in range(2))
+    monkeypatch.setenv("BINANCE_API_KEY", "practice-key")
+    assert claim_run(one.pk) is not None
+
+    assert claim_run(other.pk) is None
+
+
+def test_one_worker_reads_accounts_of_one_key_one_after_the_other(desk: Desk) -> None:
+    opened = of_one_key(desk, "other", "third")
+
+    execute_runs([run.pk for run in opened])
+
+    assert [run.status for run in SyncRun.objects.all()] == [Status.SUCCEEDED] * 3
+    read = [run.legs.aggregate(Min("requested_at"), Max("responded_at")) for run in opened]
+    spans = sorted(tuple(x.values()) for x in read)
+    assert all(end <= begun for (_, end), (begun, _) in pairwise(spans))

@@ -134,8 +134,10 @@ def test_an_account_whose_exchange_hangs_delays_no_other_and_loses_no_lease(
 ) -> None:
     settings.POSSYNC_SYNC_DEADLINE, settings.POSSYNC_LEASE_SECONDS = 3, 1
     hanging = Desk(sandbox, label="hanging")
-    sandbox.engine.add_account(OTHER["apiKey"], OTHER["secret"])
-    others = [Desk(sandbox, label=f"other {n}", credential=OTHER) for n in range(3)]
+    keys = [{"apiKey": f"other-key-{n}", "secret": "other-secret"} for n in range(3)]
+    for key in keys:
+        sandbox.engine.add_account(key["apiKey"], key["secret"])
+    others = [Desk(sandbox, label=f"other {n}", credential=key) for n, key in enumerate(keys)]
     others[0].sync()  # reads the market's symbols
     sandbox.faults.append(Fault(FaultKind.HANG, api_key=KEY))
     opened = [open_run(x.account, SyncRun.Trigger.CLI)[0].pk for x in (hanging, *others)]

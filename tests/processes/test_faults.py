@@ -1,0 +1,272 @@
+"""What happens to a running installation, and what it has to come back from by itself.
+
+Each ends with books as the exchange has them, one run for the one time that the account was due, and one group of
+exceptions for each cause. The gate runs some; `make prove` all of them, and on PostgreSQL with two clusters.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from providers.sandbox.faults import Fault, FaultKind
+from providers.sandbox.server import SandboxServer
+from tests.house.processes import Running, alive, running, wait_until_gone
+from tests.hypothesis_profiles import IS_PROVE
+from tests.processes.databases import URL, database_of_its_own, server_session
+from tests.processes.installation import Installation, make_engine, wait_until
+from tests.processes.test_qcluster import at_the_exchange, book_order, connected_to, held
+
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("faults")]
+QUIET, STALLED, LEASE = 1, 2, 2
+# Seconds: two ticks with the usual settings are two minutes, and these are a tenth of them.
+RECOVERY = 30
+START = 90
+SETTINGS = {
+    "POSSYNC_QUIET_SECONDS": str(QUIET),
+    "POSSYNC_STALLED_SECONDS": str(STALLED),
+    "POSSYNC_LEASE_SECONDS": str(LEASE),
+    "POSSYNC_LOG_LEVEL": "INFO",
+    # With one worker, the one that waits for work is the one that holds the queue's lock.
+    "POSSYNC_WORKERS": "1",
+}
+
+
+@dataclass
+class World:
+    installed: Installation
+    url: str
+    clusters: list[Running]
+    order_id: str
+
+    def sql(self, statement: str, *given: Any) -> list[Any]:
+        """Ask the installation's database, or change it behind its back."""
+        if self.url:
+            with server_session(self.url) as session:
+                done = session.execute(statement.replace("?", "%s").encode(), given)
+                return done.fetchall() if done.description else []
+        with closing(sqlite3.connect(self.file, timeout=20, isolation_level=None)) as session:
+            return session.execute(statement, given).fetchall()
+
+    @property
+    def file(self) -> Path:
+        return self.installed.folder / "possync.sqlite3"
+
+    def runs(self, after: int = 0) -> list[str]:
+        rows = self.sql("SELECT status FROM portfolios_syncrun WHERE id > ? ORDER BY id", after)
+        return [status for (status,) in rows]
+
+    def become_due(self) -> None:
+        self.sql("UPDATE portfolios_exchangeaccount SET next_sync_at = NULL")
+
+    def begin_to_hang(self) -> int:
+        """Have a run begin that waits for an answer of the exchange; the process that does."""
+        fault = Fault(FaultKind.HANG, path="/api/v3/openOrders$", times=1)
+        self.installed.server.faults.append(fault)
+        self.become_due()
+        wait_until(lambda: fault.happened == 1, RECOVERY)
+        pids = set().union(*(cluster.descendants() for cluster in self.clusters))
+        [busy] = connected_to(self.installed.server.port, pids)
+        return busy
+
+    @property
+    def session(self) -> int:
+        """The process that the first cluster's session begins with, once everything in it is up."""
+        wait_until(lambda: len(self._queue()) >= 3, RECOVERY)
+        [first] = children(self.clusters[0].process.pid)
+        return first
+
+    @property
+    def sentinel(self) -> int:
+        return next(pid for pid in children(self.session) if children(pid))
+
+    @property
+    def queue(self) -> list[int]:
+        """Worker, monitor and pusher, in the order in which django-q2 starts them."""
+        return children(self.sentinel)
+
+    def _queue(self) -> list[int]:
+        sessions = children(self.clusters[0].process.pid)
+        return [x for first in sessions for pid in children(first) for x in children(pid)]
+
+
+def children(pid: int) -> list[int]:
+    try:
+        pids = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except FileNotFoundError:  # it has ended
+        return []
+    return sorted(map(int, pids))
+
+
+# --- what happens ---------------------------------------------------------------------------------
+
+
+def an_idle_worker_is_killed(world: World) -> None:
+    os.kill(world.queue[0], signal.SIGKILL)
+    world.become_due()
+
+
+def a_busy_worker_is_killed(world: World) -> None:
+    os.kill(world.begin_to_hang(), signal.SIGKILL)
+
+
+def a_busy_worker_is_stopped_for_a_while(world: World) -> None:
+    stop_for_a_while(world.begin_to_hang())
+
+
+def the_pusher_is_killed(world: World) -> None:
+    os.kill(world.queue[-1], signal.SIGKILL)
+    world.become_due()
+
+
+def the_sentinel_is_killed(world: World) -> None:
+    os.kill(world.sentinel, signal.SIGKILL)
+    world.become_due()
+
+
+def a_whole_cluster_is_told_to_stop(world: World) -> None:
+    os.killpg(world.session, signal.SIGTERM)
+    world.become_due()
+
+
+def a_whole_cluster_is_killed_at_work(world: World) -> None:
+    world.begin_to_hang()
+    os.killpg(world.session, signal.SIGKILL)
+
+
+def a_whole_cluster_is_stopped_for_a_while(world: World) -> None:
+    world.become_due()
+    stop_for_a_while(world.clusters[0].process.pid, *world.clusters[0].descendants())
+
+
+def the_database_is_locked_for_longer_than_anybody_waits(world: World) -> None:
+    world.become_due()
+    with locked(world):
+        time.sleep(25)
+
+
+def the_database_breaks_all_connections_at_work(world: World) -> None:
+    world.begin_to_hang()
+    world.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    )
+
+
+def the_queue_is_flooded_with_what_is_no_task(world: World) -> None:
+    past = datetime.now(UTC) - timedelta(days=1)
+    world.sql(
+        "INSERT INTO django_q_ormq (key, payload, lock) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL"
+        " SELECT i + 1 FROM n WHERE i < 10000) SELECT 'possync', 'torn', ? FROM n",
+        past if world.url else past.strftime("%Y-%m-%d %H:%M:%S"),
+    )
+    world.become_due()
+
+
+def many_ticks_come_at_once(world: World) -> None:
+    world.become_due()
+    world.installed.shell("from portfolios.tasks import wake; [wake() for _tick in range(10)]")
+
+
+def stop_for_a_while(*pids: int) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(3 * LEASE)
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+
+
+@contextmanager
+def locked(world: World) -> Iterator[None]:
+    if world.url:
+        with server_session(world.url, autocommit=False) as session:
+            session.execute("LOCK TABLE portfolios_exchangeaccount, django_q_ormq")
+            yield
+    else:
+        with closing(sqlite3.connect(world.file, timeout=20)) as session:
+            session.execute("BEGIN IMMEDIATE")
+            yield
+            session.rollback()
+
+
+GATE: tuple[Callable[[World], None], ...] = (
+    an_idle_worker_is_killed,
+    a_whole_cluster_is_told_to_stop,
+    the_queue_is_flooded_with_what_is_no_task,
+)
+PROVE: tuple[Callable[[World], None], ...] = (
+    a_busy_worker_is_killed,
+    a_busy_worker_is_stopped_for_a_while,
+    the_pusher_is_killed,
+    the_sentinel_is_killed,
+    a_whole_cluster_is_killed_at_work,
+    a_whole_cluster_is_stopped_for_a_while,
+    the_database_is_locked_for_longer_than_anybody_waits,
+    many_ticks_come_at_once,
+    # What a restart of the server does.
+    *((the_database_breaks_all_connections_at_work,) if URL else ()),
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with SandboxServer(make_engine()) as server, database_of_its_own("possync_faults") as url:
+        settings = {**SETTINGS, **({"POSSYNC_DATABASE_URL": url} if url else {})}
+        installed = Installation(tmp_path_factory.mktemp("data"), server, settings)
+        installed.prepare()
+        order_id = book_order(installed)
+        with ExitStack() as stack:
+            command = installed.command("manage.py", "worker")
+            clusters = [
+                stack.enter_context(running(command, installed.environment))
+                for _cluster in range(2 if IS_PROVE else 1)
+            ]
+            made = World(installed, url, clusters, order_id)
+            wait_until(lambda: made.runs() == ["succeeded"], START)
+            yield made
+            for cluster in clusters:
+                cluster.stop(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("happens", (*GATE, *PROVE) if IS_PROVE else GATE, ids=lambda x: x.__name__)
+def test_it_comes_back_by_itself(world: World, happens: Callable[[World], None]) -> None:
+    [(last,)] = world.sql("SELECT max(id) FROM portfolios_syncrun")
+    world.installed.server.engine.fill_order(world.order_id, "1")
+
+    happens(world)
+
+    wait_until(lambda: world.runs(last)[-1:] == ["succeeded"], RECOVERY)
+    assert {*world.runs(last)[:-1]} <= {"lost"}
+    assert held(world.installed) == at_the_exchange(world.installed)
+    kinds = [kind for (kind,) in world.sql("SELECT type FROM portfolios_incident")]
+    assert len(kinds) == len(set(kinds))
+
+
+def test_nobody_outlives_workers_whose_supervisor_is_killed(world: World) -> None:
+    with running(
+        world.installed.command("manage.py", "worker"), world.installed.environment
+    ) as started:
+        wait_until(lambda: len(started.descendants()) >= 5, RECOVERY)
+        pids = started.descendants()
+
+        started.stop(signal.SIGKILL)
+
+        assert wait_until_gone(pids, 5) == set()
+
+
+def test_the_workers_end_in_order(world: World) -> None:
+    cluster = world.clusters[-1]
+    pids = cluster.descendants()
+
+    assert cluster.stop(signal.SIGTERM) < 10
+    assert alive(pids) == set()
