@@ -29,6 +29,7 @@ from portfolios.models import (
 )
 from portfolios.services import runs
 from portfolios.services.accounts import disturb, forget_rejections
+from portfolios.services.breakers import note_answer
 from portfolios.services.credentials import note_credential_state
 from portfolios.services.legs import leg_digest, store_known_legs
 from portfolios.services.orders import OPEN_STATUSES
@@ -146,6 +147,7 @@ def _close_as_before(run: SyncRun, account: ExchangeAccount, orders: int) -> Non
     )
     note_credential_state(account, MarketCredential.State.ACCEPTED)
     forget_rejections(account)
+    note_answer(account)
     run.balances_read = True
     run.orders_checked = orders
     runs.close_run(run, SyncRun.Status.SUCCEEDED, is_quiet=True)

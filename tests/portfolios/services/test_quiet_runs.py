@@ -9,7 +9,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from portfolios.models import AssetRule, JudgedSnapshot, PortfolioSnapshot, SyncRun
+from portfolios.models import (
+    AssetRule,
+    CircuitBreaker,
+    JudgedSnapshot,
+    PortfolioSnapshot,
+    SyncRun,
+)
+from portfolios.services.breakers import place_of
 from portfolios.services.judged_contents import recomputed
 from portfolios.services.runs import close_run, open_run
 from tests.desk import Desk
@@ -157,3 +164,13 @@ def test_while_something_differs_no_run_is_quiet(quiet: Desk) -> None:
 
     assert quiet.account.quiet_run is None
     assert [row.state for row in quiet.differences()] == ["OPEN"]
+
+
+def test_a_quiet_run_closes_the_circuit_of_its_market(quiet: Desk) -> None:
+    CircuitBreaker.objects.create(
+        place=place_of(quiet.account), since=timezone.now(), failures=5, message="no answer"
+    )
+
+    quiet.sync()
+
+    assert not CircuitBreaker.objects.exists()
