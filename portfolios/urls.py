@@ -112,10 +112,11 @@ export_urls = [
     path("export/<slug:name>.json", exports.export, {"form": "json"}, name="export_json"),
 ]
 
-# For whatever watches the process; no log-in.
+# For whatever watches the process; no log-in but for the metrics, which also take a token.
 probe_urls = [
     path("healthz", probes.healthz, name="healthz"),
     path("readyz", probes.readyz, name="readyz"),
+    path("metrics", probes.metrics, name="metrics"),
 ]
 
 urlpatterns = [

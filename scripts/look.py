@@ -30,7 +30,8 @@ WIDTHS: Final = (1280, 360)
 LEFT_OUT: Final = re.compile(
     r"/(admin|export|static|api/v1/(?!docs)|logout|healthz|readyz|metrics)"
 )
-_NUMBER: Final = re.compile(r"\d+")
+# What pages of one kind differ by.
+_NUMBER: Final = re.compile(r"\d+|(?<=connect/new/)\w+")
 
 
 def main() -> int:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import pytest
 from django.db import OperationalError, connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
+from portfolios.services.api_tokens import make_token
+from tests.builders import make_account, make_discrepancy, make_incident, make_run
 from tests.portfolios.views.pages import html_of
 
 
@@ -40,3 +44,48 @@ def test_readyz_is_not_ready_without_a_database(stranger: Client) -> None:
         response = stranger.get("/readyz")
 
     assert (response.status_code, html_of(response)) == (503, "database does not answer")
+
+
+@pytest.mark.parametrize("sent", ["", "Bearer nonsense", "Basic YTpi"])
+def test_metrics_are_refused_to_strangers(stranger: Client, sent: str) -> None:
+    response = stranger.get("/metrics", headers={"Authorization": sent})
+
+    assert response.status_code == 401
+    assert "possync_" not in html_of(response)
+
+
+def test_a_token_that_may_not_read_gets_no_metrics(stranger: Client) -> None:
+    _token, text = make_token("bot", ["sync"])
+
+    assert stranger.get("/metrics", headers={"Authorization": f"Bearer {text}"}).status_code == 401
+
+
+def test_metrics_tell_how_every_account_stands(stranger: Client) -> None:
+    account = make_account(label='main "desk"')
+    make_run(account, status="failed")
+    make_discrepancy(account, state="OPEN", severity="error")
+    make_incident(account)
+    _token, text = make_token("prometheus", ["read"])
+
+    response = stranger.get("/metrics", headers={"Authorization": f"Bearer {text}"})
+
+    told = html_of(response).splitlines()
+    name = r'account="main \"desk\""'
+    assert f'possync_account_state{{{name},state="credentials"}} 1.0' in told
+    assert f'possync_account_state{{{name},state="agrees"}} 0.0' in told
+    assert f"possync_account_verified_timestamp_seconds{{{name}}} 0.0" in told
+    assert f'possync_open_discrepancies{{{name},severity="error"}} 1.0' in told
+    assert f"possync_unresolved_exceptions{{{name}}} 1.0" in told
+    assert "possync_worker_beat_timestamp_seconds 0.0" in told
+
+
+def test_metrics_cost_the_same_for_many_accounts(client: Client) -> None:
+    make_run(make_account())
+    with CaptureQueriesContext(connection) as of_one:
+        client.get("/metrics")
+    for _account in range(3):
+        make_run(make_account())
+    with CaptureQueriesContext(connection) as of_four:
+        client.get("/metrics")
+
+    assert len(of_four) == len(of_one) <= 12
