@@ -90,9 +90,10 @@ class History:
 
     def between(self, account: Account, first: datetime, last: datetime) -> list[Account]:
         """Tell the books as they were at `first` and all that they became until `last`, as far as is remembered."""
-        states = self._states.get(account.api_key.key, ())
-        begins = max((at for at, _ in states if at <= first), default=first)
-        return [state for at, state in states if begins <= at <= last] or [account]
+        states = [each for each in self._states.get(account.api_key.key, ()) if each[0] <= last]
+        # The last one of its moment: what the same moment made of it again was never shown.
+        before = [number for number, (at, _) in enumerate(states) if at <= first][-1:]
+        return [state for _, state in states[before[0] if before else 0 :]] or [account]
 
     def forget(self) -> None:
         self._states.clear()

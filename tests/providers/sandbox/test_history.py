@@ -53,6 +53,18 @@ def test_books_tell_what_they_were_between_two_moments(engine: Engine, timeline:
     assert [state.balances["BNB"].total for state in states] == [4, 5]
 
 
+def test_books_that_changed_twice_at_one_moment_were_the_last_of_it(
+    engine: Engine, timeline: Timeline
+) -> None:
+    timeline.now = START + 10 * SECOND
+    for _ in range(2):
+        engine.deposit(KEY, "BNB", "1")
+
+    states = engine.history.between(engine.accounts[KEY], START + 15 * SECOND, START + 20 * SECOND)
+
+    assert [state.balances["BNB"].total for state in states] == [5]
+
+
 def test_every_kind_of_change_is_remembered(engine: Engine, timeline: Timeline) -> None:
     order = engine.buy(KEY, BTC, "0.5", "80000")
     timeline.now += 10 * SECOND
