@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import combinations
+from itertools import accumulate, combinations
 from types import MappingProxyType
 from typing import Final
 
@@ -40,6 +40,29 @@ class Trade:
     at: datetime
     amounts: Mapping[str, Decimal]
     is_in_baseline: bool
+
+
+def are_booked(amounts: Sequence[Decimal], booked: Decimal) -> list[bool]:
+    """Tell which movements make up what was booked of them together.
+
+    The newest, if they come to just that: a rebate among fees makes the sum of some larger than that of all. Otherwise
+    each that leaves no more booked than there was.
+
+    Parameters
+    ----------
+    amounts : sequence of Decimal
+        Signed, newest first.
+    """
+    left = [*accumulate(amounts, difference, initial=booked)]
+    if ZERO in left:
+        return [number < left.index(ZERO) for number in range(len(amounts))]
+    found = []
+    for amount in amounts:
+        rest = difference(booked, amount)
+        # One of another sign, or larger than what is left, leaves more.
+        found.append(rest * amount >= 0)
+        booked = rest if found[-1] else booked
+    return found
 
 
 def baseline_interval(

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import chain, product
+from itertools import chain, compress, product
 from typing import Final
 
+from django.db.models import Q
 from django.utils import timezone
 
 from portfolios.amounts import difference, exact_sum, sums_by
-from portfolios.models import ExchangeAccount, LedgerEntry, Order, StoredLeg, SyncRun
+from portfolios.models import ExchangeAccount, Fill, LedgerEntry, Order, StoredLeg, SyncRun
 from portfolios.reconciliation.balances import NONE
 from portfolios.reconciliation.baselines import (
     Trade,
     are_all_listed,
+    are_booked,
     baseline_corrections,
     baseline_interval,
     settled_baseline,
@@ -33,6 +36,7 @@ from portfolios.services.effects import (
     observed_balances,
     window_of,
 )
+from portfolios.services.flows import may_have_been_held
 from portfolios.services.ledger import append_entries, flow_report, parts_of_fill
 from providers.reports import FlowKind, FlowStatus, Leg, LegKind, LegStatus
 
@@ -40,6 +44,8 @@ ZERO = Decimal(0)
 Cause = LedgerEntry.Cause
 # Whether it is a fee, and its asset.
 _Part = tuple[bool, str]
+# What a fill has moved: what was traded, or a fee, signed by asset.
+_Moved = tuple[Fill, bool, Mapping[str, Decimal]]
 # A baseline that no look up to then has proved, nor the first one after it, is taken as it is.
 PROVED_WITHIN: Final = timedelta(days=1)
 # A deposit that is done had come this long after it was first seen.
@@ -218,8 +224,13 @@ def _corrections(account: ExchangeAccount, window: Window) -> list[Mapping[str, 
 
 
 def _trades(account: ExchangeAccount, window: Window) -> tuple[list[Trade], ...]:
-    """List the trades about the time of the baseline: fills, movements and late deposits, each in their own order."""
-    return (_fills(account, window), _flows(account, window), _late_deposits(account, window))
+    """List the trades about the time of the baseline: fills, and movements of three kinds, each in their own order."""
+    return (
+        _fills(account, window),
+        _flows(account, window),
+        _late_deposits(account, window),
+        _late_withdrawals(account, window),
+    )
 
 
 def _mixtures(
@@ -261,26 +272,69 @@ def _late_deposits(account: ExchangeAccount, window: Window) -> list[Trade]:
     ]
 
 
+def _late_withdrawals(account: ExchangeAccount, window: Window) -> list[Trade]:
+    """List the withdrawals, taken as gone by the baseline, that may have left the account only later.
+
+    What was in use when it was read did not tell: an order may have ended meanwhile.
+    """
+    begins = window.low - lag(account)
+    done = account.flows.filter(
+        kind=FlowKind.WITHDRAWAL,
+        status=FlowStatus.DONE,
+        in_baseline=True,
+        occurred_at__lte=begins,
+    ).exclude(settled_at__gt=begins, settled_at__lte=window.high)
+    return [
+        Trade(window.high, flow_effect(flow_report(flow)), is_in_baseline=True)
+        for flow in done.order_by("occurred_at", "pk")
+        if may_have_been_held(flow, window.low)
+    ]
+
+
 def _fills(account: ExchangeAccount, window: Window) -> list[Trade]:
     """List the fills about the time of the baseline, each fee apart: it may have been told and booked later.
 
     Orders are read before balances: what was filled in between is held by the baseline, and booked after it.
     """
     begins = _orders_read_at(account, window) - lag(account)
-    fills = account.fills.filter(executed_at__gt=begins, executed_at__lte=window.high)
-    booked = {
-        order.pk: _booked_since(account, order)
-        for order in account.orders.filter(fills__in=fills).distinct()
-    }
+    later = account.fills.filter(executed_at__gt=begins)
+    about = Q(executed_at__lte=window.high)
+    # What was booked of an order may be of fills after that time.
+    of_same_orders = Q(order__in=later.filter(about).exclude(order=None).values("order"))
+    moved = [
+        (fill, number > 0, amounts)
+        for fill in later.filter(about | of_same_orders).order_by("-executed_at", "-pk")
+        for number, amounts in enumerate(parts_of_fill(fill))
+    ]
+    booked = _booked_since_baseline(account, moved)
     trades = []
-    for fill in fills.order_by("-executed_at", "-pk"):
+    for number, (fill, _, amounts) in enumerate(moved):
         at = fill.executed_at or window.low
-        for number, moved in enumerate(parts_of_fill(fill)):
-            is_in = at <= (account.baseline_at or at)
-            if fill.order_id is not None:
-                is_in = not _takes(booked[fill.order_id], moved, is_fee=number > 0)
-            trades.append(Trade(at, moved, is_in))
+        is_in = at <= (account.baseline_at or at)
+        if fill.order_id is not None:
+            is_in = number not in booked
+        if at <= window.high:
+            trades.append(Trade(at, amounts, is_in))
     return trades[::-1]
+
+
+def _booked_since_baseline(account: ExchangeAccount, moved: Sequence[_Moved]) -> set[int]:
+    """Tell which movements of orders were booked since the baseline, by their places in `moved`, newest first.
+
+    Times do not tell it: a fill that was made before the balances were read, and told only after, is booked.
+    """
+    places: defaultdict[int, defaultdict[_Part, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for number, (fill, is_fee, amounts) in enumerate(moved):
+        if fill.order_id is not None:
+            places[fill.order_id][is_fee, next(iter(amounts))].append(number)
+    booked: set[int] = set()
+    for order in account.orders.filter(pk__in=places):
+        sums = _booked_since(account, order)
+        for part, numbers in places[order.pk].items():
+            changes = [moved[number][2][part[1]] for number in numbers]
+            found = are_booked(changes, sums.get(part, ZERO))
+            booked.update(compress(numbers, found))
+    return booked
 
 
 def _orders_read_at(account: ExchangeAccount, window: Window) -> datetime:
@@ -289,19 +343,6 @@ def _orders_read_at(account: ExchangeAccount, window: Window) -> datetime:
         run=account.baseline_run, kind__in=(LegKind.OPEN_ORDERS, LegKind.TRIGGER_ORDERS)
     )
     return min([window.low, *(window_of(leg, clock_error(account)).low for leg in legs)])
-
-
-def _takes(booked: dict[_Part, Decimal], moved: Mapping[str, Decimal], *, is_fee: bool) -> bool:
-    """Take the movement out of what was booked since the baseline; whether that had it.
-
-    Times do not tell it: a fill that was made before the balances were read, and told only after, is booked.
-    """
-    asset, amount = next(iter(moved.items()))
-    left = difference(booked.get((is_fee, asset), ZERO), amount)
-    if left * amount < 0:
-        return False
-    booked[is_fee, asset] = left
-    return True
 
 
 def _booked_since(account: ExchangeAccount, order: Order) -> dict[_Part, Decimal]:

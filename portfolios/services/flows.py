@@ -177,7 +177,7 @@ def _note_what_was_held(
         return
     possible: defaultdict[tuple[str, str], dict[int, Flow]] = defaultdict(dict)
     for flow in flows:
-        if _may_have_been_held(flow, account.baseline_at):
+        if may_have_been_held(flow, account.baseline_at):
             possible[flow.wallet, flow.asset][flow.pk] = flow
     for of_asset in possible.values():
         new = [flow for pk, flow in of_asset.items() if pk not in decided]
@@ -189,7 +189,7 @@ def _note_what_was_held(
                 flow.save(update_fields=["in_baseline"])
 
 
-def _may_have_been_held(flow: Flow, baseline_at: datetime) -> bool:
+def may_have_been_held(flow: Flow, baseline_at: datetime) -> bool:
     """Whether the withdrawal had been asked for before the baseline, and may have left after it."""
     report = flow_report(flow)
     is_asked_for = flow.kind == FlowKind.WITHDRAWAL and is_in_baseline(report, baseline_at)

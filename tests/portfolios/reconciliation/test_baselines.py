@@ -9,6 +9,7 @@ from portfolios.amounts import exact_sum
 from portfolios.reconciliation.baselines import (
     Trade,
     are_all_listed,
+    are_booked,
     baseline_corrections,
     baseline_interval,
     settled_baseline,
@@ -65,6 +66,27 @@ def test_the_books_and_a_correction_of_the_baseline_come_to_what_is_there(
     there = exact_sum([D(1000), *(effect.amount for effect in effects)])
     expected = exact_sum([baseline, *(effect.amount for effect in effects[first:])])
     assert expected + correction.low <= there <= expected + correction.high
+
+
+@pytest.mark.parametrize(
+    ("booked", "found"),
+    [
+        ("0", [False, False, False]),
+        ("-7", [True, False, False]),
+        ("-14", [True, True, False]),
+        # A rebate: less was booked than of the newest two.
+        ("-13", [True, True, True]),
+        ("1", [False, False, True]),
+    ],
+)
+def test_what_was_booked_together_is_known_although_a_rebate_is_among_fees(
+    booked: str, found: list[bool]
+) -> None:
+    assert are_booked([D(-7), D(-7), D(1)], D(booked)) == found
+
+
+def test_what_does_not_make_up_what_was_booked_is_taken_as_far_as_that_goes() -> None:
+    assert are_booked([D(-7), D(-5), D(-2)], D(-6)) == [False, True, False]
 
 
 def trade(seconds: float, *, in_baseline: bool, **changes: str) -> Trade:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from portfolios.models import ExchangeAccount, LedgerEntry
 from portfolios.models.choices import Verdict
 from portfolios.services.effects import expected_totals
-from providers.reports import FillReport, FlowReport, Leg, OrderStatus
+from providers.reports import FeeReport, FillReport, FlowReport, Leg, OrderStatus
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -79,6 +79,40 @@ def test_a_fill_that_the_baseline_contains_and_that_is_told_later_counts_once(
     see(account, fill(seconds))
 
     assert outcome(account) == HELD
+
+
+def test_fills_that_the_baseline_contains_count_once_although_one_brought_a_rebate() -> None:
+    opened = make_books(lag_seconds=20)
+    note_order(opened)
+    held = balances(EUR="80", ADA="10", BNB="7")
+    look(opened, open_orders(make_order_report()), held)
+    at = opened.baseline_at
+    fills = [
+        make_fill_report(
+            amount, "2", external_id=fee, executed_at=at, fees=(FeeReport("BNB", D(fee)),)
+        )
+        for amount, fee in (("5", "-1"), ("3", "3"), ("2", "2.5"))
+    ]
+    ended = make_order_report(status=OrderStatus.CLOSED, raw_status="FILLED", filled=D(10))
+    lists = [account_fills(*fills), flows_leg(), order_leg(ended), fills_leg(*fills)]
+
+    look(opened, *later([open_orders(), held, *lists], 60))
+
+    assert outcome(opened) == HELD | {"expected": {"EUR": D(80), "ADA": D(10), "BNB": D(7)}}
+
+
+def test_a_fill_that_the_baseline_was_behind_counts_although_its_order_was_filled_on() -> None:
+    opened = make_books(lag_seconds=20)
+    note_order(opened)
+    at = timezone.now() - timedelta(seconds=0.1)
+    first = make_fill_report("4", "2", executed_at=at)
+    part = make_order_report(filled=D(4))
+    look(opened, open_orders(part), balances(EUR="100"), order_leg(part), fills_leg(first))
+    second = make_fill_report("6", "2", external_id="f-2", executed_at=at + timedelta(seconds=30))
+
+    see(opened, first, second)
+
+    assert outcome(opened) == HELD
 
 
 def test_what_the_baseline_contains_of_an_order_stays_booked_in_its_portfolio(

@@ -119,6 +119,37 @@ def test_a_deposit_that_had_come_hides_no_later_movement_about_the_baseline(
     assert expected() == D(125)
 
 
+def asked_for(account: ExchangeAccount, **after: float) -> FlowReport:
+    """Report a withdrawal that was asked for an hour before the baseline, and when it left if that is told."""
+    asked_at = began(account) - timedelta(hours=1)
+    left_at = began(account) + timedelta(**after) if after else None
+    return make_flow_report(
+        "-25",
+        kind=FlowKind.WITHDRAWAL,
+        source=FlowSource.WITHDRAWALS,
+        occurred_at=asked_at,
+        settled_at=left_at,
+    )
+
+
+@pytest.mark.parametrize("after", [{}, {"minutes": 1}])
+@pytest.mark.parametrize("total", ["75", "100"])
+def test_whether_a_withdrawal_had_left_by_the_baseline_is_proved_by_the_next_balance(
+    account: ExchangeAccount, after: dict[str, float], total: str
+) -> None:
+    see(account, asked_for(account, **after), total)
+
+    assert expected() == D(total)
+
+
+def test_a_withdrawal_that_had_left_before_the_baseline_explains_nothing(
+    account: ExchangeAccount,
+) -> None:
+    see(account, asked_for(account, minutes=-30), "75")
+
+    assert expected() == D(100)
+
+
 def test_a_deposit_from_long_before_the_baseline_has_not_come_since(
     account: ExchangeAccount,
 ) -> None:
