@@ -17,6 +17,7 @@ from django.test import Client
 from hypothesis import HealthCheck, example, given, settings
 
 from portfolios.models import ExchangeAccount, Incident, SyncRun
+from portfolios.selectors.listing import PER_PAGE
 from portfolios.selectors.report import full_report
 from portfolios.services.book import import_book
 from portfolios.services.manual_sync import sync_now
@@ -202,11 +203,16 @@ def test_a_number_within_the_limits_arrives_digit_by_digit(
 ) -> None:
     held = [number for number in held if number.fits]
     with synced(exchange, held) as run:
-        page = shown(admin_client, run.account.get_absolute_url())
+        url = run.account.get_absolute_url()
+        pages = [
+            shown(admin_client, f"{url}?page={number + 1}")
+            for number in range(1 + len(expected(held)) // PER_PAGE)
+        ]
         assert run.status == SyncRun.Status.SUCCEEDED
         assert reported() == expected(held)
         for asset, number in expected(held).items():
-            assert f" {asset} spot {number} {number} {number} 0 0 " in page
+            told = f" {asset} spot Verified {number} {number} {number} 0 0 "
+            assert any(told in page for page in pages), told
 
 
 @many
