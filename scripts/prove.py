@@ -41,15 +41,23 @@ def prove(histories: int) -> list[str]:
         "faults": (*PYTEST, "--timeout", "3600", *FAULTS),
         "laws": (*PYTEST, "--timeout", "3600", *_property_tests()),
     }
+    on_postgres = {
+        "faults on PostgreSQL": (*PYTEST, "--timeout", "3600", FAULTS[0]),
+        "all of the database on PostgreSQL": (
+            *PYTEST,
+            *("--timeout", "3600", "-m", "database and not processes"),
+        ),
+    }
     failed = [name for name, command in parts.items() if not _passes(name, command)]
-    name, command = "faults on PostgreSQL", (*PYTEST, "--timeout", "3600", FAULTS[0])
-    try:
-        with private_postgres() as url:
-            passes = _passes(name, command, {"POSSYNC_DATABASE_URL": url})
-    except PostgresMissing as e:
-        print(f"   NOT PROVED: {name}: {e}.")
-        passes = False
-    return failed if passes else [*failed, name]
+    for name, command in on_postgres.items():
+        try:
+            with private_postgres() as url:
+                passes = _passes(name, command, {"POSSYNC_DATABASE_URL": url})
+        except PostgresMissing as e:
+            print(f"   NOT PROVED: {name}: {e}.")
+            passes = False
+        failed += [] if passes else [name]
+    return failed
 
 
 def _simulation(*words: str) -> Sequence[str]:

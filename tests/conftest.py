@@ -22,6 +22,7 @@ from providers.sandbox.books import Instrument, Permission
 from providers.sandbox.engine import Engine
 from providers.sandbox.server import SandboxServer
 from tests import hypothesis_profiles
+from tests.hypothesis_profiles import IS_PROVE
 
 CHROMIUM = Path(os.environ.get("POSSYNC_CHROMIUM", "/usr/bin/chromium"))
 # No sandbox: tests may run as root. The rest keeps it from asking anything of the network.
@@ -40,23 +41,21 @@ LONG = ("processes", "timeout")
 TESTS = Path(__file__).parent
 # What two databases can do differently: keep, add up, compare and sort amounts; refuse a row; hold a lock; find rows
 # again that are written together. These are run on PostgreSQL too, with a full sync of every kind and every page once.
-# What else talks to a database asks nothing of it that these do not.
+# What else talks to a database asks nothing of it that these do not; where proof is asked for, all of it is run.
 ON_BOTH_DATABASES = (
-    *("house/test_conftest.py", "portfolios/selectors"),
-    *(f"portfolios/scenarios/test_{name}.py" for name in ("balances", "concurrency", "lives")),
+    *("house/test_conftest.py", "portfolios/selectors/test_comparison.py"),
+    *("portfolios/selectors/test_report.py", "portfolios/views/test_audit.py"),
+    *(f"portfolios/scenarios/test_{name}.py" for name in ("concurrency", "lives")),
     *("portfolios/test_append_only.py", "portfolios/test_fields.py", "portfolios/test_tasks.py"),
     "portfolios/test_number_survival.py",
     *(
         f"portfolios/services/test_{name}.py"
         for name in (
-            *("balances", "baselines", "baselines_movements", "book_export", "breakers", "budgets"),
-            *("cursors", "discrepancies", "discrepancies_balances", "fills", "flows"),
-            *("integrity", "ledger"),
-            *("legs", "locks", "orders", "portfolio_snapshots", "portfolio_sync", "runs"),
-            *("snapshots", "verification", "verification_of_desks"),
+            *("balances", "baselines", "budgets", "breakers", "cursors", "discrepancies", "fills"),
+            *("integrity", "ledger", "legs", "portfolio_sync", "quiet_runs", "runs"),
+            *("verification_of_desks",),
         )
     ),
-    "portfolios/services/decisions",
     *("portfolios/admin/test_site.py", "portfolios/views/test_every_page.py"),
 )
 
@@ -82,9 +81,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
 
 
 def _is_on_both(path: Path) -> bool:
-    return path.is_relative_to(TESTS) and path.relative_to(TESTS).as_posix().startswith(
-        ON_BOTH_DATABASES
-    )
+    if not path.is_relative_to(TESTS):
+        return False
+    return IS_PROVE or path.relative_to(TESTS).as_posix().startswith(ON_BOTH_DATABASES)
 
 
 def _uses_the_database(item: pytest.Item) -> bool:
