@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
+from django.views.i18n import set_language
 
 from portfolios.api.application import api_urls
 from portfolios.views import (
@@ -25,6 +27,8 @@ from portfolios.views import (
 login_urls = [
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
+    # Whoever logs in may want to read the form.
+    path("language/", login_not_required(set_language), name="set_language"),
 ]
 
 # /accounts/<id>/…

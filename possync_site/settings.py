@@ -212,8 +212,13 @@ STORAGES = {
 }
 
 LANGUAGE_CODE = "en"
-# One until another is complete: half a translation is worse than none.
-LANGUAGES = [("en", _("English"))]
+# In which texts are written and syncs store their sentences; `python -m scripts.messages --check` keeps the others
+# complete.
+LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
+LANGUAGE_COOKIE_AGE = 31_536_000
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LANGUAGE_COOKIE_SECURE = PRODUCTION
 LOCALE_PATHS = [BASE_DIR / "portfolios" / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True

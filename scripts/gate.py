@@ -51,6 +51,7 @@ STATIC_CHECKS: Final = (
     Check("types", (TOOLS / "mypy", "--no-error-summary")),
     Check("imports", (TOOLS / "lint-imports", "--no-logo", "--no-cache")),
     Check("templates", (TOOLS / "djlint", "--check", "--lint", "--quiet", "templates")),
+    Check("translations", (PYTHON, "-m", "scripts.messages", "--check")),
     Check("migrations", (PYTHON, "manage.py", "makemigrations", "--check", "--dry-run")),
     Check(
         "deployment",

@@ -26,9 +26,9 @@ FOLDER: Final = ROOT / "screenshots"
 CHROMIUM: Final = Path(os.environ.get("POSSYNC_CHROMIUM", "/usr/bin/chromium"))
 THEMES: Final = ("light", "dark")
 WIDTHS: Final = (1280, 360)
-# Pages of others, files, and what ends the visit.
+# Pages of others, files, what ends the visit, and one page for each of a hundred exchanges.
 LEFT_OUT: Final = re.compile(
-    r"/(admin|export|static|api/v1/(?!docs)|logout|healthz|readyz|metrics)"
+    r"/(admin|export|static|api/v1/(?!docs)|logout|healthz|readyz|metrics|connect/new/(?!binance/))"
 )
 # What pages of one kind differ by.
 _NUMBER: Final = re.compile(r"\d+|(?<=connect/new/)\w+")
@@ -104,7 +104,7 @@ def _logged_in(context: BrowserContext, password: str) -> Page:
     page.goto("/login/")
     page.locator("input[name=username]").fill("admin")
     page.locator("input[name=password]").fill(password)
-    page.locator("form button[type=submit]").last.click()
+    page.locator("button.primary").click()
     page.wait_for_url("**/")
     return page
 

@@ -118,7 +118,7 @@ class ExchangeAccount(models.Model):
     baseline_run = models.ForeignKey(
         "portfolios.SyncRun", models.SET_NULL, null=True, editable=False, related_name="+"
     )
-    verified_at = models.DateTimeField(null=True, editable=False)
+    verified_at = models.DateTimeField(_("verified"), null=True, editable=False)
     # The last run, if the next one that reads the same would find nothing to do.
     quiet_run = models.ForeignKey(
         "portfolios.SyncRun", models.SET_NULL, null=True, editable=False, related_name="+"
@@ -133,7 +133,7 @@ class ExchangeAccount(models.Model):
     rejected_at = models.DateTimeField(null=True, editable=False)
     # Until then the exchange asked not to be read; no sync asks it anything, not even one by hand.
     stay_away_until = models.DateTimeField(null=True, editable=False)
-    next_sync_at = models.DateTimeField(null=True, editable=False, db_index=True)
+    next_sync_at = models.DateTimeField(_("next sync"), null=True, editable=False, db_index=True)
     # Whoever holds the lease writes; a late worker is recognised by its older fence.
     lease_fence = models.PositiveBigIntegerField(default=0, editable=False)
     lease_expires_at = models.DateTimeField(null=True, editable=False)

@@ -34,13 +34,23 @@ class AuditEvent(models.Model):
 
     kind = models.CharField(_("what"), max_length=16, choices=Kind)
     account = models.ForeignKey(
-        ExchangeAccount, models.SET_NULL, null=True, blank=True, related_name="+"
+        ExchangeAccount,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("account"),
     )
     # As words: "main", "ExchangeUnavailable of main".
     subject = models.CharField(_("about"), max_length=200, blank=True)
     detail = models.CharField(_("detail"), max_length=500, blank=True)
     actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("by"),
     )
     # Stays when the user is deleted; empty where nobody was signed in.
     actor_name = models.CharField(_("by"), max_length=150, blank=True)

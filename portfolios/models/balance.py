@@ -16,7 +16,9 @@ class AssetBalance(models.Model):
     not judged, never zero. While `provisional`, a newer read waits to be settled: its numbers are the newest ones.
     """
 
-    account = models.ForeignKey(ExchangeAccount, models.CASCADE, related_name="balances")
+    account = models.ForeignKey(
+        ExchangeAccount, models.CASCADE, related_name="balances", verbose_name=_("account")
+    )
     wallet = models.CharField(_("wallet"), max_length=20)
     asset = models.CharField(_("asset"), max_length=64)
     free = AmountField(_("free"), null=True)
@@ -24,21 +26,21 @@ class AssetBalance(models.Model):
     total = AmountField(_("total"), null=True)
     expected = AmountField(_("book"), null=True)
     residual = AmountField(_("difference"), null=True)
-    residual_low = AmountField(null=True)
-    residual_high = AmountField(null=True)
+    residual_low = AmountField(_("least residual"), null=True)
+    residual_high = AmountField(_("greatest residual"), null=True)
     tolerance = AmountField(_("tolerance"), null=True)
     verdict = models.CharField(_("verdict"), max_length=16, choices=Verdict)
     reason = models.CharField(_("reason"), max_length=200, blank=True)
     # Whether `used` is what the open orders lock; that lies between the two.
-    used_verdict = models.CharField(max_length=16, choices=Verdict, blank=True)
-    used_low = AmountField(null=True)
-    used_high = AmountField(null=True)
+    used_verdict = models.CharField(_("used verdict"), max_length=16, choices=Verdict, blank=True)
+    used_low = AmountField(_("used low"), null=True)
+    used_high = AmountField(_("used high"), null=True)
     observed_at = models.DateTimeField(_("observed"))
     provisional = models.BooleanField(_("provisional"), default=False)
-    newest_free = AmountField(null=True)
-    newest_used = AmountField(null=True)
-    newest_total = AmountField(null=True)
-    newest_at = models.DateTimeField(null=True)
+    newest_free = AmountField(_("newest free"), null=True)
+    newest_used = AmountField(_("newest used"), null=True)
+    newest_total = AmountField(_("newest total"), null=True)
+    newest_at = models.DateTimeField(_("newest read"), null=True)
 
     class Meta:
         ordering = ["asset"]

@@ -24,22 +24,34 @@ class Decision(models.Model):
         REOPEN = "reopen", _("Open again")
         REVERSE = "reverse", _("Take back")
 
-    account = models.ForeignKey(ExchangeAccount, models.PROTECT, related_name="decisions")
+    account = models.ForeignKey(
+        ExchangeAccount, models.PROTECT, related_name="decisions", verbose_name=_("account")
+    )
     kind = models.CharField(_("what"), max_length=16, choices=Kind)
     # What it is about, as words that need no other row: "order 42", "BTC of alpha".
     subject = models.CharField(_("about"), max_length=200)
     # All that it was decided with, as it was given: a dry run of the same gives the same changes.
-    given = models.JSONField(default=dict)
+    given = models.JSONField(_("given"), default=dict)
     # What changed: [{"row": …, "field": …, "before": …, "after": …}, …].
-    changes = models.JSONField(default=list)
+    changes = models.JSONField(_("changes"), default=list)
     reason = models.CharField(_("reason"), max_length=500)
     actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("by"),
     )
     # Stays when the user is deleted; of a rule it says that it was one.
     actor_name = models.CharField(_("by"), max_length=150)
     reverses = models.OneToOneField(
-        "self", models.PROTECT, null=True, blank=True, related_name="reversed_by"
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="reversed_by",
+        verbose_name=_("takes back"),
     )
     at = models.DateTimeField(_("time"), auto_now_add=True)
 

@@ -79,9 +79,13 @@ class Discrepancy(models.Model):
 
     LIVE = (State.SUSPECTED, State.OPEN, State.ACKNOWLEDGED)
 
-    account = models.ForeignKey(ExchangeAccount, models.CASCADE, related_name="discrepancies")
-    portfolio = models.ForeignKey(Portfolio, models.PROTECT, null=True, blank=True)
-    order = models.ForeignKey(Order, models.PROTECT, null=True, blank=True)
+    account = models.ForeignKey(
+        ExchangeAccount, models.CASCADE, related_name="discrepancies", verbose_name=_("account")
+    )
+    portfolio = models.ForeignKey(
+        Portfolio, models.PROTECT, null=True, blank=True, verbose_name=_("portfolio")
+    )
+    order = models.ForeignKey(Order, models.PROTECT, null=True, blank=True, verbose_name=_("order"))
     # What it is about, whatever its size or sign: "balance:spot:BTC".
     key = models.CharField(max_length=200, editable=False)
     code = models.CharField(_("code"), max_length=32, choices=Code)
@@ -140,7 +144,9 @@ class Discrepancy(models.Model):
 class DiscrepancyEvent(models.Model):
     """One turn in the life of a discrepancy: who or what moved it, and by which numbers. Append-only."""
 
-    discrepancy = models.ForeignKey(Discrepancy, models.PROTECT, related_name="events")
+    discrepancy = models.ForeignKey(
+        Discrepancy, models.PROTECT, related_name="events", verbose_name=_("discrepancy")
+    )
     episode = models.PositiveIntegerField(_("episode"))
     # Empty before the first turn.
     before = models.CharField(_("before"), max_length=12, choices=Discrepancy.State, blank=True)
@@ -148,9 +154,15 @@ class DiscrepancyEvent(models.Model):
     difference = AmountField(_("difference"), null=True)
     reason = models.CharField(_("reason"), max_length=500, blank=True)
     # The run that saw it or the decision that a person made; of others neither.
-    run = models.ForeignKey("portfolios.SyncRun", models.PROTECT, null=True, related_name="+")
+    run = models.ForeignKey(
+        "portfolios.SyncRun", models.PROTECT, null=True, related_name="+", verbose_name=_("run")
+    )
     decision = models.ForeignKey(
-        "portfolios.Decision", models.PROTECT, null=True, related_name="events"
+        "portfolios.Decision",
+        models.PROTECT,
+        null=True,
+        related_name="events",
+        verbose_name=_("decision"),
     )
     at = models.DateTimeField(_("time"))
 

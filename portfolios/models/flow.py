@@ -11,7 +11,9 @@ from portfolios.models.choices import flow_kinds, flow_sources, flow_statuses, l
 class Flow(models.Model):
     """A movement that is no fill, as the exchange records it. Only its status and what comes with that ever change."""
 
-    account = models.ForeignKey(ExchangeAccount, models.PROTECT, related_name="flows")
+    account = models.ForeignKey(
+        ExchangeAccount, models.PROTECT, related_name="flows", verbose_name=_("account")
+    )
     source = models.CharField(_("source"), max_length=12, choices=flow_sources)
     external_id = models.CharField(_("exchange id"), max_length=128)
     kind = models.CharField(_("kind"), max_length=12, choices=flow_kinds)
@@ -45,12 +47,16 @@ class Flow(models.Model):
 class ReadCursor(models.Model):
     """How far a list of fills or flows was read without a gap; moves in the transaction that stores what was read."""
 
-    account = models.ForeignKey(ExchangeAccount, models.CASCADE, related_name="cursors")
-    kind = models.CharField(max_length=14, choices=leg_kinds)
-    subject = models.CharField(max_length=128, blank=True)
-    covered_until = models.DateTimeField()
+    account = models.ForeignKey(
+        ExchangeAccount, models.CASCADE, related_name="cursors", verbose_name=_("account")
+    )
+    kind = models.CharField(_("kind"), max_length=14, choices=leg_kinds)
+    subject = models.CharField(_("subject"), max_length=128, blank=True)
+    covered_until = models.DateTimeField(_("covered until"))
 
     class Meta:
+        verbose_name = _("read cursor")
+        verbose_name_plural = _("read cursors")
         constraints = [
             models.UniqueConstraint(fields=["account", "kind", "subject"], name="cursor_unique")
         ]

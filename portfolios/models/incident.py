@@ -25,7 +25,12 @@ class Incident(models.Model):
     ALARMING = (State.UNRESOLVED, State.REGRESSED)
 
     account = models.ForeignKey(
-        ExchangeAccount, models.CASCADE, null=True, blank=True, related_name="incidents"
+        ExchangeAccount,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="incidents",
+        verbose_name=_("account"),
     )
     fingerprint = models.CharField(max_length=64, editable=False)
     category = models.CharField(_("category"), max_length=20)
@@ -62,14 +67,20 @@ class Incident(models.Model):
 class Occurrence(models.Model):
     """One exception, redacted."""
 
-    incident = models.ForeignKey(Incident, models.CASCADE, related_name="occurrences")
-    run = models.ForeignKey(SyncRun, models.CASCADE, null=True, related_name="occurrences")
-    subject = models.CharField(max_length=128, blank=True)
-    message = models.CharField(max_length=500)
-    trace = models.TextField(blank=True)
-    occurred_at = models.DateTimeField()
+    incident = models.ForeignKey(
+        Incident, models.CASCADE, related_name="occurrences", verbose_name=_("incident")
+    )
+    run = models.ForeignKey(
+        SyncRun, models.CASCADE, null=True, related_name="occurrences", verbose_name=_("run")
+    )
+    subject = models.CharField(_("subject"), max_length=128, blank=True)
+    message = models.CharField(_("message"), max_length=500)
+    trace = models.TextField(_("trace"), blank=True)
+    occurred_at = models.DateTimeField(_("occurred"))
 
     class Meta:
+        verbose_name = _("occurrence")
+        verbose_name_plural = _("occurrences")
         ordering = ["-pk"]
         indexes = [models.Index(fields=["incident", "occurred_at"], name="occurrence_in_time")]
 

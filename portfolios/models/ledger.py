@@ -33,9 +33,16 @@ class LedgerEntry(models.Model):
         ADJUSTMENT = "adjustment", _("Adjustment")
         REBASELINE = "rebaseline", _("New baseline")
 
-    account = models.ForeignKey(ExchangeAccount, models.PROTECT, related_name="ledger_entries")
+    account = models.ForeignKey(
+        ExchangeAccount, models.PROTECT, related_name="ledger_entries", verbose_name=_("account")
+    )
     portfolio = models.ForeignKey(
-        Portfolio, models.PROTECT, null=True, blank=True, related_name="ledger_entries"
+        Portfolio,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="ledger_entries",
+        verbose_name=_("portfolio"),
     )
     asset = models.CharField(_("asset"), max_length=64)
     amount = AmountField(_("amount"))
@@ -44,20 +51,45 @@ class LedgerEntry(models.Model):
     gain = AmountField(_("realised gain"), default=Decimal(0))
     cause = models.CharField(_("cause"), max_length=12, choices=Cause)
     order = models.ForeignKey(
-        Order, models.PROTECT, null=True, blank=True, related_name="ledger_entries"
+        Order,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="ledger_entries",
+        verbose_name=_("order"),
     )
     fill = models.ForeignKey(
-        Fill, models.PROTECT, null=True, blank=True, related_name="ledger_entries"
+        Fill,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="ledger_entries",
+        verbose_name=_("fill"),
     )
     flow = models.ForeignKey(
-        Flow, models.PROTECT, null=True, blank=True, related_name="ledger_entries"
+        Flow,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="ledger_entries",
+        verbose_name=_("flow"),
     )
     run = models.ForeignKey(
-        "portfolios.SyncRun", models.PROTECT, null=True, blank=True, related_name="ledger_entries"
+        "portfolios.SyncRun",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="ledger_entries",
+        verbose_name=_("run"),
     )
     # The decision of a person that booked it, if one did.
     decision = models.ForeignKey(
-        Decision, models.PROTECT, null=True, blank=True, related_name="ledger_entries"
+        Decision,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="ledger_entries",
+        verbose_name=_("decision"),
     )
     # Names what the entry books, so that booking it twice is refused by the database.
     key = models.CharField(max_length=200, editable=False)

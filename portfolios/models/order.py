@@ -16,9 +16,16 @@ from providers.reports import OrderStatus, OrderType
 class Order(models.Model):
     """An order of the books, or one seen at the exchange that no portfolio claims (`external`)."""
 
-    account = models.ForeignKey(ExchangeAccount, models.PROTECT, related_name="orders")
+    account = models.ForeignKey(
+        ExchangeAccount, models.PROTECT, related_name="orders", verbose_name=_("account")
+    )
     portfolio = models.ForeignKey(
-        Portfolio, models.PROTECT, null=True, blank=True, related_name="orders"
+        Portfolio,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="orders",
+        verbose_name=_("portfolio"),
     )
     external = models.BooleanField(_("external"), default=False)
     # Whether a person took it from its portfolio: no rule gives it away again.
@@ -112,11 +119,13 @@ class Order(models.Model):
 class OrderVersion(models.Model):
     """The terms of an order before they were amended at the exchange; the order itself has the newest."""
 
-    order = models.ForeignKey(Order, models.CASCADE, related_name="versions")
+    order = models.ForeignKey(
+        Order, models.CASCADE, related_name="versions", verbose_name=_("order")
+    )
     number = models.PositiveIntegerField(_("version"))
     price = AmountField(_("price"), null=True)
     amount = AmountField(_("amount"))
-    run = models.ForeignKey("portfolios.SyncRun", models.SET_NULL, null=True)
+    run = models.ForeignKey("portfolios.SyncRun", models.SET_NULL, null=True, verbose_name=_("run"))
     replaced_at = models.DateTimeField(_("replaced"))
 
     class Meta:
@@ -137,8 +146,12 @@ class Fill(models.Model):
     Never changed, but that a database trigger lets in what was not told at first: the fees and the order, once each.
     """
 
-    account = models.ForeignKey(ExchangeAccount, models.PROTECT, related_name="fills")
-    order = models.ForeignKey(Order, models.PROTECT, null=True, blank=True, related_name="fills")
+    account = models.ForeignKey(
+        ExchangeAccount, models.PROTECT, related_name="fills", verbose_name=_("account")
+    )
+    order = models.ForeignKey(
+        Order, models.PROTECT, null=True, blank=True, related_name="fills", verbose_name=_("order")
+    )
     order_external_id = models.CharField(_("exchange id of the order"), max_length=128, blank=True)
     external_id = models.CharField(_("exchange id"), max_length=128)
     symbol = models.CharField(_("symbol"), max_length=64)

@@ -33,9 +33,9 @@ class Portfolio(models.Model):
     )
     mode = models.CharField(_("mode"), max_length=10, choices=Mode, default=Mode.LIVE)
     initialized = models.BooleanField(_("opened"), default=False, editable=False)
-    initialized_at = models.DateTimeField(null=True, editable=False)
-    opening_cash = AmountField(null=True, editable=False)
-    realized_gain = AmountField(default=Decimal(0), editable=False)
+    initialized_at = models.DateTimeField(_("books opened"), null=True, editable=False)
+    opening_cash = AmountField(_("opening cash"), null=True, editable=False)
+    realized_gain = AmountField(_("realised gain"), default=Decimal(0), editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -64,9 +64,16 @@ class Position(models.Model):
     rewritten from those in the transaction that changes them.
     """
 
-    account = models.ForeignKey(ExchangeAccount, models.PROTECT, related_name="positions")
+    account = models.ForeignKey(
+        ExchangeAccount, models.PROTECT, related_name="positions", verbose_name=_("account")
+    )
     portfolio = models.ForeignKey(
-        Portfolio, models.PROTECT, null=True, blank=True, related_name="positions"
+        Portfolio,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="positions",
+        verbose_name=_("portfolio"),
     )
     asset = models.CharField(_("asset"), max_length=64)
     amount = AmountField(_("amount"), default=Decimal(0))
@@ -102,15 +109,21 @@ class PortfolioSnapshot(models.Model):
     `pending` is what its open orders lock of the trading symbol; None where it was not opened yet.
     """
 
-    portfolio = models.ForeignKey(Portfolio, models.CASCADE, related_name="snapshots")
-    first_run = models.ForeignKey("portfolios.SyncRun", models.CASCADE, related_name="+")
-    last_run = models.ForeignKey("portfolios.SyncRun", models.CASCADE, related_name="+")
+    portfolio = models.ForeignKey(
+        Portfolio, models.CASCADE, related_name="snapshots", verbose_name=_("portfolio")
+    )
+    first_run = models.ForeignKey(
+        "portfolios.SyncRun", models.CASCADE, related_name="+", verbose_name=_("first run")
+    )
+    last_run = models.ForeignKey(
+        "portfolios.SyncRun", models.CASCADE, related_name="+", verbose_name=_("last run")
+    )
     taken_at = models.DateTimeField(_("taken"))
     confirmed_at = models.DateTimeField(_("confirmed"))
     unallocated = AmountField(_("unallocated"), null=True)
     net_size = AmountField(_("net size"), null=True)
     pending = AmountField(_("pending"), null=True)
-    positions = models.JSONField(default=list)  # as in the report
+    positions = models.JSONField(_("positions"), default=list)  # as in the report
 
     class Meta:
         ordering = ["-pk"]

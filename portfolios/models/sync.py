@@ -39,7 +39,9 @@ class SyncRun(models.Model):
         JUDGING = "judging", _("Comparing")
         DONE = "done", _("Done")
 
-    account = models.ForeignKey(ExchangeAccount, models.CASCADE, related_name="runs")
+    account = models.ForeignKey(
+        ExchangeAccount, models.CASCADE, related_name="runs", verbose_name=_("account")
+    )
     trigger = models.CharField(_("trigger"), max_length=10, choices=Trigger)
     # Who pressed the button or made the token; None for what nobody asked for.
     requested_by = models.ForeignKey(
@@ -52,9 +54,9 @@ class SyncRun(models.Model):
         verbose_name=_("requested by"),
     )
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.QUEUED)
-    stage = models.CharField(max_length=10, choices=Stage, default=Stage.WAITING)
-    progress_done = models.PositiveIntegerField(default=0)
-    progress_total = models.PositiveIntegerField(default=0)
+    stage = models.CharField(_("stage"), max_length=10, choices=Stage, default=Stage.WAITING)
+    progress_done = models.PositiveIntegerField(_("progress done"), default=0)
+    progress_total = models.PositiveIntegerField(_("progress total"), default=0)
     # The kind of read that the two count; empty outside of reading.
     progress_of = models.CharField(max_length=14, choices=leg_kinds, blank=True, editable=False)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
@@ -116,25 +118,29 @@ class LegContent(models.Model):
 class StoredLeg(models.Model):
     """One kind of read of one account, as it was read in one run."""
 
-    run = models.ForeignKey(SyncRun, models.CASCADE, related_name="legs")
-    content = models.ForeignKey(LegContent, models.PROTECT, null=True, related_name="legs")
-    kind = models.CharField(max_length=14, choices=leg_kinds)
-    subject = models.CharField(max_length=128, blank=True)
-    status = models.CharField(max_length=12, choices=leg_statuses)
-    row_count = models.PositiveIntegerField(default=0)
-    complete = models.BooleanField(default=False)
-    why_incomplete = models.CharField(max_length=200, blank=True)
-    pages = models.PositiveIntegerField(default=0)
-    since = models.DateTimeField(null=True)
-    until = models.DateTimeField(null=True)
-    clock_offset = models.FloatField(default=0)
-    requested_at = models.DateTimeField()
-    responded_at = models.DateTimeField()
-    error_category = models.CharField(max_length=20, blank=True)
-    error_kind = models.CharField(max_length=100, blank=True)
-    error_message = models.CharField(max_length=500, blank=True)
+    run = models.ForeignKey(SyncRun, models.CASCADE, related_name="legs", verbose_name=_("run"))
+    content = models.ForeignKey(
+        LegContent, models.PROTECT, null=True, related_name="legs", verbose_name=_("content")
+    )
+    kind = models.CharField(_("kind"), max_length=14, choices=leg_kinds)
+    subject = models.CharField(_("subject"), max_length=128, blank=True)
+    status = models.CharField(_("status"), max_length=12, choices=leg_statuses)
+    row_count = models.PositiveIntegerField(_("rows"), default=0)
+    complete = models.BooleanField(_("whole"), default=False)
+    why_incomplete = models.CharField(_("why not whole"), max_length=200, blank=True)
+    pages = models.PositiveIntegerField(_("pages"), default=0)
+    since = models.DateTimeField(_("since"), null=True)
+    until = models.DateTimeField(_("until"), null=True)
+    clock_offset = models.FloatField(_("clock offset"), default=0)
+    requested_at = models.DateTimeField(_("asked"))
+    responded_at = models.DateTimeField(_("answered"))
+    error_category = models.CharField(_("category of the error"), max_length=20, blank=True)
+    error_kind = models.CharField(_("kind of error"), max_length=100, blank=True)
+    error_message = models.CharField(_("message of the error"), max_length=500, blank=True)
 
     class Meta:
+        verbose_name = _("read")
+        verbose_name_plural = _("reads")
         ordering = ["pk"]
 
     def __str__(self) -> str:

@@ -4,6 +4,7 @@ from typing import Final, TypeVar
 
 from django.db.models import F, Prefetch, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from portfolios.models import Discrepancy, ExchangeAccount, Fill, Order, Portfolio
 from portfolios.selectors.listing import (
@@ -57,7 +58,7 @@ def portfolio_fills(portfolio: Portfolio, query: Query) -> Listing[Fill]:
 
 
 def _orders(rows: QuerySet[Order], query: Query, facets: tuple[Facet, ...] = ()) -> Listing[Order]:
-    options = (("open", _("Open")), ("over", _("Over")), ("all", _("All")))
+    options = (("open", pgettext_lazy("order", "Open")), ("over", _("Over")), ("all", _("All")))
     status = facet(query, "orders", _("Orders"), options, default="open")
     side = facet(query, "side", _("Side"), _SIDES)
     sort = sort_facet(query, _SORTS)

@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from portfolios.models import Discrepancy, Incident, MarketCredential, SyncRun
 from portfolios.models.choices import AccountState, Health, Severity, Verdict
@@ -73,7 +73,7 @@ LOOKS: dict[str, Look] = {
     SyncRun.Status.LOST: Look("bad", "question", SyncRun.Status.LOST.label),
     "warnings": Look("warn", "alert", gettext_lazy("Done with warnings")),
     # legs
-    "OBSERVED": Look("good", "check", gettext_lazy("Read")),
+    "OBSERVED": Look("good", "check", pgettext_lazy("done", "Read")),
     "FAILED": Look("bad", "cross", gettext_lazy("Failed")),
     "UNSUPPORTED": Look("muted", "skip", gettext_lazy("Not offered by the exchange")),
     "SKIPPED": Look("muted", "skip", gettext_lazy("Skipped")),
@@ -109,7 +109,7 @@ LOOKS: dict[str, Look] = {
     "missing": Look("warn", "alert", gettext_lazy("Not set")),
     # orders
     "created": Look("muted", "circle", gettext_lazy("Created")),
-    "open": Look("info", "circle", gettext_lazy("Open")),
+    "open": Look("info", "circle", pgettext_lazy("order", "Open")),
     "closed": Look("good", "check", gettext_lazy("Closed")),
     "canceled": Look("muted", "cross", gettext_lazy("Canceled")),
     "expired": Look("muted", "clock", gettext_lazy("Expired")),
@@ -126,7 +126,7 @@ WORDS = {
     "buy": gettext_lazy("Buy"),
     "sell": gettext_lazy("Sell"),
     "limit": gettext_lazy("Limit"),
-    "market": gettext_lazy("Market"),
+    "market": pgettext_lazy("order", "Market"),
     "stop": gettext_lazy("Stop"),
     "stop_limit": gettext_lazy("Stop limit"),
     "balances": gettext_lazy("Balances"),

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import translation
 from django.utils.translation import gettext as _
 
 from portfolios.models import Decision, ExchangeAccount
@@ -125,7 +127,8 @@ def _refuse_unless_allowed(doing: Doing, kind: Decision.Kind, reason: str) -> No
 
 
 def _noted(kind: Decision.Kind, doing: Doing, **values: Any) -> Decision:
-    with _refusals():
+    # It is stored, and read by others.
+    with _refusals(), translation.override(settings.LANGUAGE_CODE):
         subject = KINDS[kind].about(doing)[:200]
     reverses = None
     if kind == Kind.REVERSE:

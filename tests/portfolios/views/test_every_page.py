@@ -79,7 +79,7 @@ POSTS = (
 )
 OTHERS = ("sync_all", "decision", "connect_new", "connect_resume")
 EXPORTED = ("export_csv", "export_json")  # test_exports reads them
-PUBLIC = ("login", "logout", "healthz", "readyz", "metrics")
+PUBLIC = ("login", "logout", "set_language", "healthz", "readyz", "metrics")
 MAX_QUERIES = 12
 MAX_BYTES = 60_000
 

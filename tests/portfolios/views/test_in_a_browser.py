@@ -119,17 +119,6 @@ def test_every_page_fits_a_phone_and_breaks_no_policy(admin_page: Page, scheme: 
     assert complaints == []
 
 
-def test_the_theme_is_switched_and_stays(admin_page: Page) -> None:
-    admin_page.emulate_media(color_scheme="light")
-    admin_page.goto("/")
-
-    admin_page.get_by_role("button", name="Switch between light and dark").click()
-
-    expect(admin_page.locator("html")).to_have_attribute("data-theme", "dark")
-    admin_page.reload()
-    expect(admin_page.locator("html")).to_have_attribute("data-theme", "dark")
-
-
 def test_the_admin_breaks_no_policy_either(admin_page: Page) -> None:
     account = make_account()
     complaints: list[str] = []
