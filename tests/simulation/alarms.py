@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -11,10 +11,11 @@ from typing import Any, Final
 from portfolios.amounts import amount, difference, exact_sum
 from portfolios.models import Discrepancy, ExchangeAccount, JudgedSnapshot, StoredLeg
 from portfolios.services.legs import leg_rows
-from providers.reports import LegKind, LegStatus
+from providers.reports import FlowSource, LegKind, LegStatus, OrderSide
 from providers.sandbox.books import Account, Balance, WithdrawalStatus
 from tests.simulation.clock import VirtualClock
 from tests.simulation.place import KEY, LAG_SECONDS, Place
+from tests.simulation.truth import movements_of
 
 LOCKS: Final = Discrepancy.Code.BALANCE_LOCK_MISMATCH
 AMOUNTS: Final = (Discrepancy.Code.BALANCE_SHORT, Discrepancy.Code.BALANCE_SURPLUS)
@@ -25,19 +26,24 @@ class Alarms:
     """Notes which reads told what the account has not held at any moment within the lag.
 
     Two of them are what opens a difference that is none: the exchange was wrong, and the books could not know. What
-    Kraken locks for a withdrawal that has not left is such a read of `used`: its ledger does not list it yet.
+    Kraken locks for a withdrawal that has not left is such a read of `used`: its ledger does not list it yet. The same
+    are true reads that were settled by a list which left out what had happened, and of `used` those beside a list with
+    an order that had ended by then.
     """
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
         self._noted: set[int] = set()
         # Runs, by account, number and asset.
-        self._untrue: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
+        self._untrue: defaultdict[tuple[str, str, str], set[int]] = defaultdict(set)
+        # Runs, by account and asset, of which a list left out what moved it.
+        self._left_out: defaultdict[tuple[str, str], set[int]] = defaultdict(set)
 
     def false(self, place: Place) -> Iterator[str]:
         """Tell what is open though neither a drift nor two reads say so. To be called after each sync."""
         account = ExchangeAccount.objects.get(label=place.label)
         self._note(place, account)
+        self._note_lists(place, account)
         opened = account.discrepancies.filter(state=Discrepancy.State.OPEN)
         for row in opened.filter(code__startswith="BALANCE_").order_by("asset"):
             if not self._is_right(place, row):
@@ -45,7 +51,8 @@ class Alarms:
 
     def _is_right(self, place: Place, row: Discrepancy) -> bool:
         if row.code in AMOUNTS:
-            return _has_drifted(place, row) or self._was_told(place, row)
+            is_known = _has_drifted(place, row) or self._was_told(place, row)
+            return is_known or self._was_left_out(place, row)
         return row.code == LOCKS and self._was_told_in_use(place, row)
 
     def _was_told(self, place: Place, row: Discrepancy) -> bool:
@@ -54,6 +61,12 @@ class Alarms:
         first = looks.filter(seen_at=row.first_seen).values_list("run", flat=True).first()
         untrue = self._untrue[place.label, TOTAL, row.asset]
         return first in untrue and looks.filter(run__in=untrue, run__gte=first).count() > 1
+
+    def _was_left_out(self, place: Place, row: Discrepancy) -> bool:
+        """Whether a look of the episode was settled by a list that leaves out what moved the asset."""
+        liars = self._left_out[place.label, row.asset]
+        looks = JudgedSnapshot.objects.filter(account=row.account, seen_at__gte=row.first_seen)
+        return looks.filter(settled_by__in=liars).exists()
 
     def _was_told_in_use(self, place: Place, row: Discrepancy) -> bool:
         first = row.events.filter(episode=row.episode).values_list("run", flat=True)[0]
@@ -74,7 +87,51 @@ class Alarms:
             held = {asset for state in states for asset in state.balances}
             for asset in {*told, *(held if leg.complete else ())}:
                 for number in _untrue_numbers(place, told.get(asset), asset, states):
-                    self._untrue[place.label, number, asset].append(leg.run_id)
+                    self._untrue[place.label, number, asset].add(leg.run_id)
+            for asset in _told_as_locked(place, leg, states[-1]):
+                self._untrue[place.label, USED, asset].add(leg.run_id)
+
+    def _note_lists(self, place: Place, account: ExchangeAccount) -> None:
+        read = StoredLeg.objects.filter(
+            run__account=account,
+            kind__in=(LegKind.FLOWS, LegKind.ACCOUNT_FILLS),
+            status=LegStatus.OBSERVED,
+        )
+        for leg in read.exclude(pk__in=self._noted):
+            self._noted.add(leg.pk)
+            for asset in _assets_left_out(place, leg):
+                self._left_out[place.label, asset].add(leg.run_id)
+
+
+def _assets_left_out(place: Place, leg: StoredLeg) -> set[str]:
+    """Name what a list does not tell all of, though it is of the time that was read and no lag explains it."""
+    if leg.since is None or leg.until is None:
+        return set()
+    begins, ends = leg.since, leg.until - timedelta(seconds=LAG_SECONDS)
+    rows = leg_rows(leg)
+    if leg.kind == LegKind.ACCOUNT_FILLS:
+        told = {row["external_id"] for row in rows}
+        moved = [
+            {*fill.symbol.split("/"), *({fill.fee.asset} if fill.fee else ())}
+            for fill in place.engine.fills(KEY)
+            if leg.subject in ("", fill.symbol)
+            and begins <= fill.executed_at <= ends
+            and place.fill_name(fill) not in told
+        ]
+        return set().union(*moved)
+    done = Counter(
+        (asset, moved)
+        for (asset, moved, _), is_done, at in movements_of(place)
+        if is_done and begins <= at <= ends and _is_listed(leg.subject, moved)
+    )
+    listed = Counter((row["asset"], amount(row["amount"])) for row in rows)
+    return {asset for asset, _ in done - listed}
+
+
+def _is_listed(source: str, moved: Decimal) -> bool:
+    """Whether the list of a source tells what came, what went, or both."""
+    ways = {FlowSource.DEPOSITS: moved > 0, FlowSource.WITHDRAWALS: moved < 0}
+    return ways.get(FlowSource(source), True)
 
 
 def _has_drifted(place: Place, row: Discrepancy) -> bool:
@@ -97,6 +154,16 @@ def _untrue_numbers(
         number = told[name] if told else "0"
         if number is not None and amount(number) not in amounts:
             yield name
+
+
+def _told_as_locked(place: Place, balances: StoredLeg, state: Account) -> Iterator[str]:
+    """Name what orders lock by the lists of the same run, though they had ended when the balances were told."""
+    ended = {place.order_name(id_) for id_, order in state.orders.items() if not order.is_open}
+    lists = balances.run.legs.filter(kind=LegKind.OPEN_ORDERS, status=LegStatus.OBSERVED)
+    for row in (row for leg in lists for row in leg_rows(leg)):
+        if row["external_id"] in ended and row["symbol"]:
+            base, _, quote = row["symbol"].partition("/")
+            yield base if row["side"] == OrderSide.SELL else quote
 
 
 def _explained(place: Place, state: Account, asset: str) -> Decimal:

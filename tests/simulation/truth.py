@@ -151,8 +151,8 @@ Movement = tuple[str, Decimal, Decimal]
 
 
 def _wrong_flows(place: Place, account: ExchangeAccount) -> Iterator[str]:
-    listed = Counter(movement for movement, *_ in _movements(place))
-    done = Counter(movement for movement, is_done, _ in _movements(place) if is_done)
+    listed = Counter(movement for movement, *_ in movements_of(place))
+    done = Counter(movement for movement, is_done, _ in movements_of(place) if is_done)
     stored = Counter(_movement(flow) for flow in account.flows.all())
     booked = Counter(_movement(flow) for flow in account.flows.filter(status="done"))
     for movement in {*beyond(stored, listed), *beyond(booked, done)}:
@@ -171,7 +171,7 @@ def beyond(told: Counter[Movement], true: Counter[Movement]) -> Iterator[Movemen
 
 
 def _unequal_flows(place: Place, account: ExchangeAccount, since: datetime) -> Iterator[str]:
-    done = Counter(move for move, is_done, at in _movements(place) if is_done and at > since)
+    done = Counter(move for move, is_done, at in movements_of(place) if is_done and at > since)
     booked = Counter(_movement(flow) for flow in account.flows.filter(status="done"))
     yield from (f"movement {_shown(movement)} is missing" for movement in done - booked)
 
@@ -181,7 +181,7 @@ def _movement(flow: Flow) -> Movement:
     return flow.asset, flow.amount, fee
 
 
-def _movements(place: Place) -> Iterator[tuple[Movement, bool, datetime]]:
+def movements_of(place: Place) -> Iterator[tuple[Movement, bool, datetime]]:
     """List what came and went, whether it is done, and when it began."""
     for deposit in place.engine.deposits(KEY):
         is_done = deposit.status is DepositStatus.CREDITED
