@@ -36,12 +36,16 @@ from portfolios.services.audit import Actor
 from portfolios.services.breakers import admitted, note_probe, set_aside_ids
 from portfolios.services.connection_test import execute_connection_test, note_test_asked
 from portfolios.services.portfolio_sync import execute_runs
+from portfolios.services.pruning import prune
 from portfolios.services.runs import heal_abandoned_runs, open_run
 
 log = structlog.get_logger(__name__)
 DISPATCHER: Final = "dispatch-due"
+PRUNER: Final = "prune-old"
+PRUNED_EVERY: Final = timedelta(days=1)
 ALLOWED_TASKS: Final = frozenset(
-    f"portfolios.tasks.{name}" for name in ("dispatch_due", "sync_accounts", "test_connection")
+    f"portfolios.tasks.{name}"
+    for name in ("dispatch_due", "sync_accounts", "test_connection", "prune_old")
 )
 # Of these django-q2 needs to be told; whatever else it knows (hooks, chains, caches) could be used to run more.
 ALLOWED_KEYS: Final = frozenset(
@@ -131,6 +135,22 @@ def dispatch_due() -> None:
             waiting.append(run)
     for ids in tasks_of(waiting, settings.Q_CLUSTER["workers"]):
         _queue("sync_accounts", ids)
+    if _is_pruning_due(now):
+        _queue("prune_old")
+
+
+def _is_pruning_due(now: datetime) -> bool:
+    """Whether a day has passed since it last was; one of those who ask at the same time is told so."""
+    last, is_first = WorkerBeat.objects.get_or_create(name=PRUNER, defaults={"beat_at": now})
+    if is_first or now - last.beat_at < PRUNED_EVERY:
+        return False
+    mine = WorkerBeat.objects.filter(name=PRUNER, beat_at=last.beat_at)
+    return bool(mine.update(beat_at=now))
+
+
+@_contained
+def prune_old() -> None:
+    prune(timezone.now(), days=settings.POSSYNC_KEEP_DAYS)
 
 
 @_contained

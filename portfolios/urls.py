@@ -5,7 +5,6 @@ from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 from django.views.i18n import set_language
 
-from portfolios.api.application import api_urls
 from portfolios.views import (
     account_lists,
     accounts,
@@ -138,5 +137,4 @@ urlpatterns = [
     *run_urls,
     *export_urls,
     *probe_urls,
-    path("api/v1/", api_urls()),
 ]

@@ -58,6 +58,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # First, so that redirects and static files carry the headers too.
     "portfolios.middleware.security_headers",
+    "portfolios.middleware.api_when_asked_for",
     "django.middleware.security.SecurityMiddleware",
     # Lengthens each answer by a random amount, so that its length tells nothing of what is in it.
     "django.middleware.gzip.GZipMiddleware",
@@ -75,6 +76,7 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "possync_site.urls"
+API_URLCONF = "possync_site.api_urls"
 WSGI_APPLICATION = "possync_site.wsgi.application"
 TEMPLATES = [
     {
@@ -131,6 +133,8 @@ POSSYNC_QUIET_SECONDS = env.int("POSSYNC_QUIET_SECONDS", 20)
 POSSYNC_STALLED_SECONDS = env.int("POSSYNC_STALLED_SECONDS", 30)
 # Seconds that running syncs have to end in order when the workers are stopped. Below compose.yaml's grace period.
 POSSYNC_DRAIN_SECONDS = env.int("POSSYNC_DRAIN_SECONDS", 50)
+# Days for which what was read and said is kept; facts, and what was decided, are kept for good.
+POSSYNC_KEEP_DAYS = env.int("POSSYNC_KEEP_DAYS", 90)
 # Hosts, any port, that an account's `endpoint` may name; plain http only to loopback.
 POSSYNC_ENDPOINT_ALLOWLIST = env.list(
     "POSSYNC_ENDPOINT_ALLOWLIST", default=[] if PRODUCTION else ["127.0.0.1", "localhost", "[::1]"]

@@ -47,7 +47,7 @@ ON_BOTH_DATABASES = (
     *("portfolios/selectors/test_report.py", "portfolios/views/test_audit.py"),
     *(f"portfolios/scenarios/test_{name}.py" for name in ("concurrency", "lives")),
     *("portfolios/test_append_only.py", "portfolios/test_fields.py", "portfolios/test_tasks.py"),
-    "portfolios/test_number_survival.py",
+    *("portfolios/test_number_survival.py", "portfolios/test_query_plans.py"),
     *(
         f"portfolios/services/test_{name}.py"
         for name in (

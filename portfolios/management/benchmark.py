@@ -1,16 +1,9 @@
-"""What judging costs beside fetching: the pure code on values such as are stored, and reads of a practice exchange.
-
-Run as a program it is that exchange, in a process of its own, for as long as its standard input stays open.
-"""
+"""What judging costs beside fetching: the pure code on values such as are stored, and reads of a practice exchange."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -19,6 +12,16 @@ from typing import Final
 
 from django.utils.module_loading import import_string
 
+from portfolios.management.benchmark_exchange import (
+    AMOUNT,
+    ASSETS,
+    PRICE,
+    SECRET,
+    TOTAL,
+    BenchFailed,
+    asset_name,
+    key_of,
+)
 from portfolios.reconciliation.balances import Evidence, judged
 from portfolios.reconciliation.episodes import Look, next_turn
 from portfolios.reconciliation.execution import OrderFacts
@@ -37,11 +40,8 @@ from providers.reports import (
     Snapshot,
     SnapshotRequest,
 )
-from providers.sandbox.books import Instrument
-from providers.sandbox.engine import Engine
-from providers.sandbox.server import LOOPBACK, SandboxServer
+from providers.sandbox.server import LOOPBACK
 
-ASSETS: Final = 50
 ORDERS: Final = 50
 # Trades of each asset in the time that the read leaves open.
 TRADES: Final = 4
@@ -52,16 +52,7 @@ WINDOW: Final = Window(NOON, NOON + timedelta(seconds=10))
 LAG: Final = timedelta(seconds=60)
 GRACE: Final = timedelta(seconds=30)
 _PROVIDER: Final = "providers.ccxt_provider.CCXTPortfolioProvider"
-_KEY: Final = "bench-key"
-_SECRET: Final = "bench-secret"  # noqa: S105 - of the practice exchange
-_TOTAL: Final = Decimal("1234.56789012")
-_PRICE: Final = Decimal("12.34")
-_AMOUNT: Final = Decimal("0.5")
 _AT_ONCE: Final = 20
-
-
-class BenchFailed(Exception):
-    """The exchange could not be read, or what was read is not what is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +76,24 @@ def _evidence(number: int) -> Evidence:
         Effect(NOON - timedelta(seconds=11 * n), Decimal(n + number + 1).scaleb(-8), "fills")
         for n in range(TRADES)
     )
-    return Evidence(_TOTAL, _TOTAL, WINDOW, LAG, effects)
+    return Evidence(TOTAL, TOTAL, WINDOW, LAG, effects)
 
 
 def _order(number: int) -> tuple[OrderState, OrderReport, OrderFacts]:
     base, id_ = asset_name(number % ASSETS), str(number)
-    state = OrderState(OrderStatus.OPEN, _AMOUNT, ZERO, id_, price=_PRICE, created_at=NOON)
+    state = OrderState(OrderStatus.OPEN, AMOUNT, ZERO, id_, price=PRICE, created_at=NOON)
     report = OrderReport(
         id_,
         f"{base}/USDT",
         OrderSide.SELL,
         OrderType.LIMIT,
         OrderStatus.OPEN,
-        _AMOUNT,
+        AMOUNT,
         ZERO,
-        price=_PRICE,
+        price=PRICE,
         created_at=NOON,
     )
-    return state, report, OrderFacts(base, "USDT", OrderSide.SELL, ZERO, price=_PRICE)
-
-
-def asset_name(number: int) -> str:
-    return f"B{chr(65 + number // 26)}{chr(65 + number % 26)}"
+    return state, report, OrderFacts(base, "USDT", OrderSide.SELL, ZERO, price=PRICE)
 
 
 def judge_account(account: Account) -> int:
@@ -120,7 +107,7 @@ def judge_account(account: Account) -> int:
     for number, evidence in enumerate(account.evidence):
         look = Look(NOON, judged(evidence))
         next_turn(None, [*account.looks[1:], look], grace=GRACE, tolerance=evidence.tolerance)
-        judge_used(_AMOUNT, locks.get(asset_name(number), ()))
+        judge_used(AMOUNT, locks.get(asset_name(number), ()))
         count += look.judged.verdict is not Verdict.NOT_VERIFIABLE
     return count
 
@@ -163,7 +150,7 @@ def fetch_accounts(url: str, accounts: int) -> Fetched:
 
 
 def _request(url: str, number: int, known: tuple[KnownOrder, ...] = ()) -> SnapshotRequest:
-    secrets = Credentials({"apiKey": _KEY, "secret": _SECRET})
+    secrets = Credentials({"apiKey": key_of(ORDERS), "secret": SECRET})
     return SnapshotRequest(
         f"bench {number}", "binance", secrets, url, known_orders=known, deadline=600.0
     )
@@ -184,47 +171,3 @@ def _snapshots(provider: PortfolioProvider, requests: list[SnapshotRequest]) -> 
 def _known(snapshot: Snapshot) -> tuple[KnownOrder, ...]:
     rows = (row for leg in snapshot.legs for row in leg.rows if isinstance(row, OrderReport))
     return tuple(KnownOrder(row.external_id, row.symbol, ZERO) for row in rows)
-
-
-@contextmanager
-def practice_exchange() -> Iterator[str]:
-    """Run the exchange in another process; yields its URL."""
-    command = [sys.executable, "-m", __name__]
-    with subprocess.Popen(  # noqa: S603 - our own words
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    ) as process:
-        ears, mouth = process.stdin, process.stdout
-        if ears is None or mouth is None:
-            raise BenchFailed("The practice exchange has no pipes.")
-        try:
-            url = mouth.readline().strip()
-            if not url:
-                raise BenchFailed("The practice exchange did not start.")
-            yield url
-        finally:
-            ears.close()
-
-
-def serve() -> None:
-    engine = Engine()
-    engine.add_account(_KEY, _SECRET)
-    for number in range(ASSETS):
-        base = asset_name(number)
-        engine.add_instrument(
-            Instrument(f"{base}/USDT", Decimal("0.00000001"), Decimal("0.01"), _PRICE)
-        )
-        engine.deposit(_KEY, base, _TOTAL)
-    for number in range(ORDERS):
-        engine.sell(_KEY, f"{asset_name(number % ASSETS)}/USDT", _AMOUNT, _PRICE)
-    with SandboxServer(engine) as server:
-        sys.stdout.write(f"{server.url}\n")
-        sys.stdout.flush()
-        sys.stdin.read()
-
-
-if __name__ == "__main__":
-    serve()

@@ -126,7 +126,10 @@ class Discrepancy(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["account", "key"], name="discrepancy_unique_in_account")
         ]
-        indexes = [models.Index(fields=["state", "severity"], name="discrepancy_state_severity")]
+        indexes = [
+            models.Index(fields=["state", "severity"], name="discrepancy_state_severity"),
+            models.Index(fields=["account", "state"], name="discrepancy_account_state"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.code} {self.asset}"

@@ -39,6 +39,7 @@ class Flow(models.Model):
                 fields=["account", "source", "external_id", "asset"], name="flow_unique_in_account"
             )
         ]
+        indexes = [models.Index(fields=["account", "status"], name="flow_account_status")]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.amount} {self.asset}"

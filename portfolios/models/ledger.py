@@ -104,6 +104,9 @@ class LedgerEntry(models.Model):
         ]
         indexes = [
             models.Index(fields=["account", "portfolio", "asset"], name="ledger_owner_asset"),
+            models.Index(fields=["account", "-id"], name="ledger_account_newest"),
+            models.Index(fields=["account", "run"], name="ledger_account_run"),
+            models.Index(fields=["portfolio", "-id"], name="ledger_portfolio_newest"),
         ]
 
     def __str__(self) -> str:

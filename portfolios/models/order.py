@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -11,6 +12,8 @@ from portfolios.models.account import ExchangeAccount
 from portfolios.models.choices import order_sides, order_statuses, order_types
 from portfolios.models.portfolio import Portfolio
 from providers.reports import OrderStatus, OrderType
+
+TRIGGER_TYPES: Final = (OrderType.STOP, OrderType.STOP_LIMIT)
 
 
 class Order(models.Model):
@@ -85,6 +88,13 @@ class Order(models.Model):
             # By which a person looks for one, not knowing its account.
             models.Index(fields=["external_id"], name="order_external_id"),
             models.Index(fields=["client_order_id"], name="order_client_order_id"),
+            models.Index(fields=["account", "fills_wanted"], name="order_account_wanted"),
+            models.Index(fields=["account", "symbol"], name="order_account_symbol"),
+            models.Index(fields=["account", "external_id"], name="order_account_external_id"),
+            models.Index(fields=["account", "client_order_id"], name="order_account_client_id"),
+            models.Index(fields=["account", "updated_at"], name="order_account_updated"),
+            models.Index(fields=["account", "-created_at", "-id"], name="order_account_newest"),
+            models.Index(fields=["portfolio", "-created_at", "-id"], name="order_portfolio_newest"),
         ]
 
     def __str__(self) -> str:
@@ -96,7 +106,7 @@ class Order(models.Model):
 
     @property
     def is_trigger(self) -> bool:
-        return self.type in (OrderType.STOP, OrderType.STOP_LIMIT)
+        return self.type in TRIGGER_TYPES
 
     @property
     def is_filled_unconfirmed(self) -> bool:
@@ -176,6 +186,7 @@ class Fill(models.Model):
         indexes = [
             models.Index(fields=["account", "executed_at"], name="fill_account_executed"),
             models.Index(fields=["external_id"], name="fill_external_id"),
+            models.Index(fields=["account", "order"], name="fill_account_order"),
         ]
 
     def __str__(self) -> str:

@@ -86,7 +86,11 @@ class SyncRun(models.Model):
                 name="one_open_run_per_account",
             )
         ]
-        indexes = [models.Index(fields=["account", "-id"], name="run_account_newest")]
+        indexes = [
+            models.Index(fields=["account", "-id"], name="run_account_newest"),
+            models.Index(fields=["account", "status"], name="run_account_status"),
+            models.Index(fields=["status", "-id"], name="run_status_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.account} #{self.pk}"

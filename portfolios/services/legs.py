@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -20,10 +19,10 @@ PlainRows = list[dict[str, Any]]
 
 def store_legs(run: SyncRun, legs: Iterable[Leg]) -> None:
     """Store the legs of `run`; call it before anything is concluded from them."""
-    read = [(leg, *_written(leg.rows)) for leg in legs]
-    contents = _contents(run.account, {digest: rows for _leg, digest, rows in read if rows})
+    read = [(leg, leg_digest(leg)) for leg in legs]
+    contents = _contents(run.account, {digest: leg.rows for leg, digest in read if leg.rows})
     StoredLeg.objects.bulk_create(
-        _stored_leg(run, leg, contents.get(digest)) for leg, digest, _rows in read
+        _stored_leg(run, leg, contents.get(digest)) for leg, digest in read
     )
 
 
@@ -33,8 +32,11 @@ def store_known_legs(run: SyncRun, legs: Iterable[tuple[Leg, int | None]]) -> No
 
 
 def leg_digest(leg: Leg) -> str:
-    """Name the rows of a leg by all that they tell; empty if there are none."""
-    return _written(leg.rows)[0] if leg.rows else ""
+    """Name the rows of a leg by all that they tell, before anything of it is hidden; empty if there are none."""
+    if not leg.rows:
+        return ""
+    rows = [_plain_row(row, str) for row in leg.rows]
+    return hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
 
 
 def leg_rows(leg: StoredLeg) -> PlainRows:
@@ -66,37 +68,30 @@ def _stored_leg(run: SyncRun, leg: Leg, content_id: int | None) -> StoredLeg:
     )
 
 
-def _written(rows: Iterable[Row]) -> tuple[str, PlainRows]:
-    """Write rows in plain values, with a digest of them."""
-    plain_rows = [_plain_row(row) for row in rows]
-    text = json.dumps(plain_rows, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest(), plain_rows
-
-
-def _contents(account: ExchangeAccount, rows: Mapping[str, PlainRows]) -> dict[str, int]:
+def _contents(account: ExchangeAccount, rows: Mapping[str, Sequence[Row]]) -> dict[str, int]:
     """Find the contents by digest, and store those that are new; the account is locked, so nobody else does."""
     stored = account.leg_contents.filter(digest__in=list(rows))
     contents = dict(stored.values_list("digest", "pk"))
     new = [
-        LegContent(account=account, digest=digest, rows=plain_rows)
-        for digest, plain_rows in rows.items()
+        # Each text by itself: what is cut or hidden in the whole would leave no JSON behind.
+        LegContent(account=account, digest=digest, rows=[_plain_row(row, one_line) for row in told])
+        for digest, told in rows.items()
         if digest not in contents
     ]
     return contents | {one.digest: one.pk for one in LegContent.objects.bulk_create(new)}
 
 
-def _plain_row(row: Row | FeeReport) -> dict[str, Any]:
-    return {field.name: _plain_value(getattr(row, field.name)) for field in fields(row)}
+def _plain_row(row: Row | FeeReport, written: Callable[[str], str]) -> dict[str, Any]:
+    return {name: _plain_value(getattr(row, name), written) for name in row.__dataclass_fields__}
 
 
-def _plain_value(value: Any) -> Any:
+def _plain_value(value: Any, written: Callable[[str], str]) -> Any:
     if isinstance(value, Decimal):
         return plain(value)
+    if isinstance(value, str):
+        return written(value)
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, tuple):
-        return [_plain_row(item) for item in value]
-    if isinstance(value, str):
-        # Each by itself: what is cut or hidden in the whole text would leave no JSON behind.
-        return one_line(value)
+        return [_plain_row(item, written) for item in value]
     return value

@@ -22,6 +22,7 @@ from portfolios.models import (
     Portfolio,
     SyncRun,
 )
+from portfolios.models.order import TRIGGER_TYPES
 from portfolios.reconciliation.execution import covers, fees_by_asset, opening_cost
 from portfolios.reconciliation.orders import (
     OrderState,
@@ -59,6 +60,11 @@ from providers.reports import (
 
 ZERO = Decimal(0)
 OPEN_STATUSES: Final = (OrderStatus.CREATED, OrderStatus.OPEN)
+# What an exchange is asked about an order by.
+ASKED_BY: Final = (
+    *("external_id", "symbol", "filled", "client_order_id"),
+    *("created_at", "status", "fills_wanted", "type", "pk"),
+)
 # Syncs that ask for an order's fills until they add up: an exchange may list them a little later than the order.
 FILL_READS: Final = 10
 # For so long after its fill was first seen an order is asked for.
@@ -92,18 +98,21 @@ def known_orders(account: ExchangeAccount) -> tuple[KnownOrder, ...]:
     A backtest has none at an exchange.
     """
     rows = account.orders.exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
+    # Each by its index: of both in one question an account's orders would all be looked through.
+    wanted = rows.filter(fills_wanted__gt=0).order_by().values(*ASKED_BY)
+    asked = rows.filter(status__in=OPEN_STATUSES).order_by().values(*ASKED_BY).union(wanted)
     known = tuple(
         KnownOrder(
-            external_id=order.external_id,
-            symbol=order.symbol,
-            filled=order.filled,
-            client_order_id=order.client_order_id,
-            created_at=order.created_at,
-            is_open=order.is_open,
-            wants_fills=order.fills_wanted > 0,
-            is_trigger=order.is_trigger,
+            external_id=row["external_id"],
+            symbol=row["symbol"],
+            filled=row["filled"],
+            client_order_id=row["client_order_id"],
+            created_at=row["created_at"],
+            is_open=row["status"] in OPEN_STATUSES,
+            wants_fills=row["fills_wanted"] > 0,
+            is_trigger=row["type"] in TRIGGER_TYPES,
         )
-        for order in rows.filter(Q(status__in=OPEN_STATUSES) | Q(fills_wanted__gt=0))
+        for row in asked.order_by("created_at", "pk")
     )
     return (*known, *_orders_of_orphans(account))
 

@@ -7,7 +7,7 @@ is applied in one transaction that starts by checking that the account is still 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 
 import structlog
@@ -34,7 +34,7 @@ from portfolios.services.integrity import check_integrity
 from portfolios.services.legs import store_legs
 from portfolios.services.portfolio_snapshots import take_snapshots
 from portfolios.services.providers import provider_lookup
-from portfolios.services.snapshot_requests import snapshot_request
+from portfolios.services.snapshot_requests import look_up_together, snapshot_request
 from providers.base import PortfolioProvider
 from providers.errors import CredentialUnreadable, RateLimited
 from providers.fetching import fetch_snapshots
@@ -83,7 +83,8 @@ def execute_runs(run_ids: Iterable[int]) -> None:
             return  # what is left is not ours, or the next tick's
 
 
-def _execute(claimed: Iterable[SyncRun]) -> None:
+def _execute(claimed: Collection[SyncRun]) -> None:
+    _look_up(claimed)
     with ExitStack() as secrets:
         jobs: list[tuple[PortfolioProvider, SnapshotRequest]] = []
         waiting: dict[str, SyncRun] = {}
@@ -96,13 +97,21 @@ def _execute(claimed: Iterable[SyncRun]) -> None:
             _Fetching(waiting).follow(events)
 
 
+def _look_up(claimed: Iterable[SyncRun]) -> None:
+    try:
+        look_up_together([run.account for run in claimed])
+    except Exception:  # whichever account it is, it fails by itself when it is looked up alone
+        log.exception("looked_up_apart")
+
+
 class _Fetching:
     """The runs whose accounts are being read; their leases are held and their progress is shown meanwhile."""
 
     def __init__(self, waiting: dict[str, SyncRun]) -> None:
         self._waiting = waiting
         self._leased_until = time.monotonic() + 2 * _renewal_seconds()
-        self._shown: dict[str, float] = {}
+        # Nobody looks at what is over at once.
+        self._shown = dict.fromkeys(waiting, time.monotonic())
 
     def follow(self, events: Iterable[Progress | Snapshot | None]) -> None:
         for event in events:
@@ -132,7 +141,7 @@ class _Fetching:
     def _show(self, event: Progress) -> None:
         """Write how far a read has come, no oftener than a page asks for it."""
         now = time.monotonic()
-        if now - self._shown.get(event.account, -SHOWN_EVERY) >= SHOWN_EVERY:
+        if now - self._shown[event.account] >= SHOWN_EVERY:
             self._shown[event.account] = now
             run = self._waiting[event.account]
             runs.show_progress(run, Stage.FETCHING, event.done, event.total, of=event.stage)
@@ -175,7 +184,7 @@ def _stay_away_as_asked(account: ExchangeAccount) -> None:
 
 
 def _is_offline(account: ExchangeAccount) -> bool:
-    modes = set(account.portfolios.values_list("mode", flat=True))
+    modes = {portfolio.mode for portfolio in account.portfolios.all()}
     return modes == {Portfolio.Mode.BACKTEST}
 
 

@@ -43,7 +43,8 @@ def open_run(
     """Return the account's open run, and whether it was opened here: there is at most one."""
     asker = requested_by.pk if requested_by is not None else None
     for _attempt in range(3):
-        run = account.runs.filter(status__in=OPEN_STATUSES).first()
+        # In the order of the index that finds it: of all runs of the account none else is looked at.
+        run = account.runs.filter(status__in=OPEN_STATUSES).order_by("status").first()
         if run is not None:
             return run, False
         try:

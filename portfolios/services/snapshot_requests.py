@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
+from django.db.models import Prefetch, prefetch_related_objects
 from django.utils import timezone
 
-from portfolios.models import Discrepancy, ExchangeAccount
+from portfolios.models import Discrepancy, ExchangeAccount, Position
 from portfolios.models.choices import Verdict
 from portfolios.services.accounts import lag
 from portfolios.services.credentials import key_name, opened_credentials
 from portfolios.services.cursors import cursors, overlap
-from portfolios.services.judged_contents import reads_of
+from portfolios.services.judged_contents import Read, reads_of
 from portfolios.services.orders import OPEN_STATUSES, known_orders
 from providers.reports import BalanceReport, Depth, SnapshotRequest
 
@@ -21,6 +23,12 @@ from providers.reports import BalanceReport, Depth, SnapshotRequest
 FULL_READ_EVERY: Final = timedelta(hours=1)
 # Ended orders whose fills may still turn up in the part of a list that is read again.
 RECENT: Final = timedelta(days=2)
+
+
+def look_up_together(accounts: Sequence[ExchangeAccount]) -> None:
+    """Ask at once for what `snapshot_request` needs of each account, as far as its size does not matter."""
+    assets = Position.objects.only("account_id", "portfolio_id", "asset").order_by()
+    prefetch_related_objects(accounts, "portfolios", "cursors", Prefetch("positions", assets))
 
 
 def snapshot_request(account: ExchangeAccount) -> SnapshotRequest:
@@ -88,38 +96,47 @@ def _is_unsettled(account: ExchangeAccount) -> bool:
 
 
 def _assets(account: ExchangeAccount) -> tuple[str, ...]:
-    assets = set(account.positions.values_list("asset", flat=True))
-    assets |= set(account.portfolios.values_list("trading_symbol", flat=True))
+    assets = {position.asset for position in account.positions.all()}
+    assets |= {portfolio.trading_symbol for portfolio in account.portfolios.all()}
     return tuple(sorted(assets))
 
 
 def _symbols(account: ExchangeAccount) -> tuple[str, ...]:
-    symbols = set(account.orders.values_list("symbol", flat=True))
+    symbols = account.orders.order_by().values_list("symbol", flat=True).distinct()
     return tuple(sorted({*symbols, *account.symbols}))
 
 
 def _last_balances(account: ExchangeAccount) -> tuple[BalanceReport, ...]:
     """Give every asset as it was last told, under the exchange's own name; what is shown may be the sum of several."""
+    reads = _last_reads(account)
+    whole = [wallet for wallet, read in reads.items() if read.complete]
     shown = {
         (row.wallet, row.asset): BalanceReport(row.asset, row.free, row.used, row.total, row.wallet)
-        for row in account.balances.order_by("wallet", "asset")
+        for row in account.balances.exclude(wallet__in=whole).order_by("wallet", "asset")
     }
-    newest = account.snapshots.select_related("content").order_by("-pk").first()
-    wallets = newest.content.rows if newest is not None and newest.content else {}
-    reads = reads_of(newest.run_id, wallets) if newest is not None else {}
     for wallet, read in reads.items():
-        if read.complete:
-            shown = {key: row for key, row in shown.items() if key[0] != wallet}
         shown |= {(wallet, asset): row for asset, row in read.held.items()}
     return tuple(shown.values())
 
 
+def _last_reads(account: ExchangeAccount) -> dict[str, Read]:
+    """Give what was last read of each wallet, and believed."""
+    if account.quiet_run_id is not None:
+        return reads_of(account.quiet_run_id, account.wallets)
+    newest = account.snapshots.select_related("content").order_by("-pk").first()
+    if newest is None or newest.content is None:
+        return {}
+    return reads_of(newest.run_id, newest.content.rows)
+
+
 def _known_order_ids(account: ExchangeAccount) -> frozenset[str]:
     """Ids of the orders that fills of the coming read may belong to."""
-    oldest = min(account.cursors.values_list("covered_until", flat=True), default=None)
+    oldest = min((cursor.covered_until for cursor in account.cursors.all()), default=None)
     orders = account.orders.exclude(external_id="")
+    ids = orders.order_by().values_list("external_id", flat=True)
     if oldest is not None:
-        recent = orders.filter(updated_at__gte=oldest - RECENT)
-        undated = orders.filter(updated_at=None)
-        orders = recent | undated | orders.filter(status__in=OPEN_STATUSES)
-    return frozenset(orders.values_list("external_id", flat=True))
+        recent = ids.filter(updated_at__gte=oldest - RECENT)
+        undated = ids.filter(updated_at=None)
+        # Each by its index: of all in one question an account's orders would all be looked through.
+        ids = recent.union(undated, ids.filter(status__in=OPEN_STATUSES))
+    return frozenset(ids)

@@ -38,8 +38,15 @@ served_ports: set[int] = set()
 
 
 @asynccontextmanager
-async def serving(exchange: Exchange, host: str, port: int) -> AsyncIterator[int]:
+async def serving(
+    exchange: Exchange, host: str, port: int, latency: float = 0
+) -> AsyncIterator[int]:
     """Serve while the context lasts; yields the port.
+
+    Parameters
+    ----------
+    latency : float
+        Seconds that every answer is on its way.
 
     Raises
     ------
@@ -51,7 +58,10 @@ async def serving(exchange: Exchange, host: str, port: int) -> AsyncIterator[int
         path, _, query = request.raw_path.partition("?")
         body = await request.text()
         asked = Request(request.method, path, query, request.headers, body)
-        return await deliver(exchange.answer(asked), request)
+        answer = exchange.answer(asked)
+        if latency:
+            await asyncio.sleep(latency)
+        return await deliver(answer, request)
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle)
@@ -86,6 +96,8 @@ class SandboxServer:
     ----------
     port : int
         0 for any free one.
+    latency : float
+        Seconds that every answer is on its way.
     """
 
     def __init__(
@@ -94,8 +106,10 @@ class SandboxServer:
         faults: Iterable[Fault] = (),
         port: int = 0,
         dialect: Dialect | None = None,
+        latency: float = 0,
     ) -> None:
         self.engine = engine
+        self._latency = latency
         self.dialect: Dialect = dialect or Binance(engine)
         self.port = port
         self._exchange = Exchange(engine, self.dialect, faults)
@@ -156,7 +170,9 @@ class SandboxServer:
             wanted, port = self.port, None
             # One that was refused stays open, so that the next is another.
             while port is None or (not wanted and port in served_ports):
-                port = await stack.enter_async_context(serving(self._exchange, LOOPBACK, wanted))
+                port = await stack.enter_async_context(
+                    serving(self._exchange, LOOPBACK, wanted, self._latency)
+                )
             served_ports.add(port)
             self.port = port
             self._ready.set()

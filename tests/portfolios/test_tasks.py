@@ -162,7 +162,7 @@ def test_a_tick_tries_again_what_a_vanished_worker_left(account: ExchangeAccount
 def test_a_tick_is_a_sign_of_life() -> None:
     dispatch_due()
 
-    assert timezone.now() - WorkerBeat.objects.get().beat_at < timedelta(seconds=5)
+    assert timezone.now() - WorkerBeat.objects.get(name="dispatch-due").beat_at < timedelta(seconds=5)
 
 
 def test_runs_are_spread_over_the_workers() -> None:
@@ -374,3 +374,20 @@ def test_the_queue_keeps_no_results(desk: Desk) -> None:
     work_off_the_queue()
 
     assert not Task.objects.exists()
+
+
+# --- pruning --------------------------------------------------------------------------------------
+
+
+def test_once_a_day_what_is_old_is_taken_away(db: None) -> None:
+    old = make_run(make_account())
+    SyncRun.objects.filter(pk=old.pk).update(finished_at=timezone.now() - timedelta(days=400))
+    dispatch_due()
+    assert "portfolios.tasks.prune_old" not in [task["func"] for task in queued()]
+
+    with time_machine.travel(timezone.now() + timedelta(days=1, seconds=1)):
+        dispatch_due()
+        dispatch_due()
+
+    funcs = [task["func"] for task in queued()]
+    assert funcs.count("portfolios.tasks.prune_old") == 1

@@ -14,7 +14,7 @@ from portfolios.api.application import api
 from portfolios.services.api_tokens import make_token
 from tests.builders import make_account, make_order, make_portfolio
 
-schema = schemathesis.openapi.from_dict(api.get_openapi_schema())
+schema = schemathesis.openapi.from_dict(api.get_openapi_schema(path_prefix="/api/v1/"))
 schema.app = get_wsgi_application()
 
 

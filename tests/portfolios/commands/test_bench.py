@@ -7,8 +7,23 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from portfolios.management.benchmark import ASSETS, judge_account, made_account
+from portfolios.management.benchmark import judge_account, made_account
+from portfolios.management.benchmark_exchange import ASSETS
+from tests.builders import make_account
 from tests.portfolios.commands.command_line import Manage
+
+SHORT = [
+    "--accounts",
+    "16",
+    "--sizes",
+    "1,4",
+    "--orders",
+    "50",
+    "--latencies",
+    "0",
+    "--repeats",
+    "1",
+]
 
 
 @pytest.fixture(scope="module")
@@ -18,17 +33,17 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def measured(data_folder: Path) -> Any:
-    done = Manage(data_folder, data_folder.parent)("bench", "--accounts", "16", "--json")
+    done = Manage(data_folder, data_folder.parent)("bench", *SHORT, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     return json.loads(done.stdout)
 
 
 def test_judging_costs_no_more_than_fetching(measured: Any) -> None:
-    assert 0 < measured["judging_to_fetching"] <= 1
+    assert 0 < measured["judging"]["judging_to_fetching"] <= 1
 
 
 def test_judging_four_times_as_many_costs_about_four_times_as_much(measured: Any) -> None:
-    few, _, many = measured["judging_seconds_per_account"].values()
+    few, _, many = measured["judging"]["ms_each"].values()
 
     assert few / 2 < many < few * 2
 
@@ -38,7 +53,28 @@ def test_every_asset_of_an_account_is_judged() -> None:
 
 
 def test_every_account_is_read_by_two_requests(measured: Any) -> None:
-    assert measured["requests"] == 2 * 16
+    assert measured["judging"]["requests"] == 2 * 16
+
+
+def test_an_unchanged_account_is_synced_by_two_requests(measured: Any) -> None:
+    [told] = measured["one_account"]
+
+    assert (told["orders"], told["requests"]) == (50, 2)
+    assert told["seconds"] > told["floor_seconds"] > 0
+
+
+def test_accounts_are_synced_at_no_less_than_a_third_of_the_pace_of_bare_ccxt(
+    measured: Any,
+) -> None:
+    # Half is what is to be reached, by a median of five on a quiet machine; this one is shared with other tests.
+    assert measured["against_ccxt"]["to_ccxt"] > 0.3
+
+
+def test_a_worker_stays_small(measured: Any) -> None:
+    memory = measured["memory"]
+
+    assert 50 < memory["worker_mb"] < 250
+    assert memory["growth_mb"] < 20
 
 
 def test_it_leaves_nothing_behind_but_the_installation_s_key(
@@ -50,3 +86,23 @@ def test_it_leaves_nothing_behind_but_the_installation_s_key(
 def test_too_few_accounts_to_compare_are_one_line() -> None:
     with pytest.raises(CommandError, match=r"^--accounts must be at least 4\.$"):
         call_command("bench", accounts=3)
+
+
+def test_pages_are_measured_on_a_database_of_its_own(tmp_path: Path) -> None:
+    done = Manage(tmp_path / "data", tmp_path)(
+        "bench", *["--pages", "--scale", "1", "--repeats", "1"]
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "/discrepancies/" in done.stdout
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "words", [["bench", "--on-this-database"], ["make_bench_data"]], ids=["bench", "data"]
+)
+def test_a_database_with_accounts_is_left_alone(words: list[str]) -> None:
+    make_account()
+
+    with pytest.raises(CommandError, match="There are accounts in this database"):
+        call_command(*words)

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from portfolios.services.pruning import prune
+
+
+class Command(BaseCommand):
+    help = _(
+        "Take away reads, verdicts and occurrences that are old and that nothing needs any more. Facts, decisions, and "
+        "the evidence of live differences stay."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--days",
+            type=int,
+            default=settings.POSSYNC_KEEP_DAYS,
+            help=_("how many days are kept (%(default)s)"),
+        )
+        parser.add_argument("--dry-run", action="store_true", help=_("only count"))
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["days"] < 1:
+            raise CommandError(_("--days must be at least 1."))
+        counts = prune(timezone.now(), days=options["days"], dry_run=options["dry_run"])
+        self.stdout.write("\n".join(f"{count:>9}  {name}" for name, count in counts.items()))

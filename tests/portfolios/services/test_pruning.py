@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from portfolios.models import (
+    Discrepancy,
+    DiscrepancyEvent,
+    ExchangeAccount,
+    JudgedContent,
+    JudgedSnapshot,
+    LegContent,
+    Occurrence,
+    PortfolioSnapshot,
+    StoredLeg,
+    SyncRun,
+)
+from portfolios.services import pruning
+from portfolios.services.integrity import check_integrity
+from portfolios.services.pruning import prune
+from providers.sandbox.server import SandboxServer
+from tests.builders import (
+    NOON,
+    make_account,
+    make_discrepancy,
+    make_entry,
+    make_incident,
+    make_leg,
+    make_occurrence,
+    make_portfolio,
+    make_run,
+)
+from tests.desk import Desk
+
+pytestmark = pytest.mark.django_db
+LATER = NOON + timedelta(days=91)
+
+
+@pytest.fixture(autouse=True)
+def keep_two_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruning, "LOOKS_KEPT", 2)
+
+
+@pytest.fixture
+def account() -> ExchangeAccount:
+    return make_account()
+
+
+def make_read(account: ExchangeAccount, digest: str = "a", **run: Any) -> SyncRun:
+    """Make a run with a leg and a settled verdict, both with contents."""
+    read = make_run(account, **run)
+    legs, _ = LegContent.objects.get_or_create(
+        account=account, digest=digest, defaults={"rows": [1]}
+    )
+    said, _ = JudgedContent.objects.get_or_create(
+        account=account, digest=digest, defaults={"rows": {}}
+    )
+    make_leg(read, content=legs)
+    JudgedSnapshot.objects.create(
+        account=account,
+        run=read,
+        content=said,
+        window_low=NOON,
+        window_high=NOON,
+        seen_at=NOON,
+        settled_at=NOON,
+        settled_by=read,
+    )
+    return read
+
+
+def pruned(**options: Any) -> dict[str, int]:
+    counts = prune(LATER, **{"days": 90} | options)
+    return {name: count for name, count in counts.items() if count}
+
+
+def test_old_runs_go_with_all_that_they_read_and_said(account: ExchangeAccount) -> None:
+    old = [make_read(account, "old") for _ in range(3)]
+    new = [make_read(account, "new") for _ in range(2)]
+
+    counts = pruned()
+
+    assert counts == {
+        "snapshots": 3,
+        "legs": 3,
+        "runs": 3,
+        "judged_contents": 1,
+        "leg_contents": 1,
+    }
+    assert not SyncRun.objects.filter(pk__in=[run.pk for run in old]).exists()
+    assert {leg.run for leg in StoredLeg.objects.all()} == set(new)
+
+
+def test_only_counting_counts_what_would_go(account: ExchangeAccount) -> None:
+    for digest in ("old", "old", "new", "new"):
+        make_read(account, digest)
+    make_occurrence(make_incident(account), SyncRun.objects.earliest("pk"))
+
+    counts = pruned(dry_run=True)
+
+    assert SyncRun.objects.count() == 4
+    assert counts == pruned()
+
+
+def test_what_is_young_stays(account: ExchangeAccount) -> None:
+    for _ in range(4):
+        make_read(account, finished_at=LATER - timedelta(days=89))
+
+    assert pruned() == {}
+
+
+def test_a_run_that_is_under_way_stays(account: ExchangeAccount) -> None:
+    make_run(account, status=SyncRun.Status.RUNNING)
+    for _ in range(2):
+        make_run(account)
+
+    assert pruned() == {}
+
+
+@pytest.mark.parametrize("name", ["baseline_run", "quiet_run"])
+def test_what_the_account_rests_on_stays_whole(account: ExchangeAccount, name: str) -> None:
+    kept = make_read(account)
+    for _ in range(2):
+        make_read(account)
+    ExchangeAccount.objects.update(**{name: kept})
+
+    assert pruned() == {}
+
+
+def test_the_evidence_of_a_live_difference_stays(account: ExchangeAccount) -> None:
+    seen, others = make_read(account), [make_read(account) for _ in range(3)]
+    DiscrepancyEvent.objects.create(
+        discrepancy=make_discrepancy(account, state=Discrepancy.State.ACKNOWLEDGED),
+        episode=1,
+        after=Discrepancy.State.OPEN,
+        run=seen,
+        at=NOON,
+    )
+
+    pruned()
+
+    assert set(SyncRun.objects.all()) == {seen, *others[1:]}
+    assert seen.legs.exists()
+
+
+def test_of_a_run_that_booked_something_only_the_row_stays(account: ExchangeAccount) -> None:
+    booked = make_read(account)
+    for _ in range(2):
+        make_read(account)
+    make_entry(make_portfolio(account), run=booked)
+
+    assert pruned() == {"snapshots": 1, "legs": 1}
+    assert SyncRun.objects.filter(pk=booked.pk).exists()
+
+
+def test_the_last_settled_looks_stay_however_many_runs_failed_since(
+    account: ExchangeAccount,
+) -> None:
+    looks = [make_read(account) for _ in range(2)]
+    failed = [make_run(account, status=SyncRun.Status.FAILED) for _ in range(3)]
+
+    assert pruned() == {"runs": 1}
+    assert set(SyncRun.objects.all()) == {*looks, *failed[1:]}
+
+
+def test_the_last_occurrence_of_an_exception_stays(account: ExchangeAccount) -> None:
+    incident = make_incident(account)
+    of_none = make_incident(None)
+    made = [make_occurrence(incident) for _ in range(3)] + [make_occurrence(of_none)]
+
+    assert pruned() == {"occurrences": 2}
+    assert set(Occurrence.objects.all()) == set(made[2:])
+
+
+def test_of_a_portfolio_s_history_the_last_of_each_day_stays(account: ExchangeAccount) -> None:
+    portfolio, run = make_portfolio(account), make_run(account)
+    taken = [
+        PortfolioSnapshot.objects.create(
+            portfolio=portfolio, first_run=run, last_run=run, taken_at=at, confirmed_at=at
+        )
+        for at in (NOON - timedelta(days=1), NOON, NOON + timedelta(hours=1))
+    ]
+
+    assert pruned() == {"portfolio_snapshots": 1}
+    assert set(PortfolioSnapshot.objects.all()) == {taken[0], taken[2]}
+
+
+def test_more_rows_than_one_transaction_takes_go_in_several(
+    account: ExchangeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "_AT_ONCE", 2)
+    for _ in range(7):
+        make_run(account)
+
+    assert pruned() == {"runs": 5}
+
+
+def test_an_account_is_synced_and_judged_after_it_as_before(sandbox: SandboxServer) -> None:
+    desk = Desk(sandbox)
+    desk.deposit("EUR", "1000")
+    desk.open_portfolio("1000")
+    desk.buy("10", "1")
+    for _ in range(6):
+        desk.sync()
+
+    counts = prune(timezone.now() + timedelta(days=91), days=90)
+    run = desk.sync()
+
+    assert counts["runs"]
+    assert run.status == SyncRun.Status.SUCCEEDED
+    assert check_integrity(desk.account, None)
+    assert desk.differences() == []

@@ -1,0 +1,194 @@
+"""Queries of every sync, or of tables that only grow, are answered from an index on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import QuerySet
+
+from portfolios.models import Discrepancy, ExchangeAccount, Fill, LedgerEntry, SyncRun
+from portfolios.models.choices import Verdict
+from portfolios.services.flows import UNSETTLED
+from portfolios.services.orders import OPEN_STATUSES
+from tests.builders import NOON, make_account
+
+pytestmark = pytest.mark.django_db
+Asked = Callable[[ExchangeAccount], QuerySet[Any]]
+LIVE = Discrepancy.LIVE
+
+# What is asked, and what of it SQLite's plan says that an index is searched for.
+FOUND: list[tuple[str, str, Asked]] = [
+    (
+        "due accounts",
+        "next_sync_at<?",
+        lambda _: ExchangeAccount.objects.filter(next_sync_at__lte=NOON).order_by("next_sync_at"),
+    ),
+    (
+        "the open run of an account",
+        "account_id=? AND status=?",
+        lambda account: account.runs.filter(status__in=["queued", "running"]).order_by("status"),
+    ),
+    (
+        "all open runs",
+        "status=?",
+        lambda _: SyncRun.objects.filter(status="running").order_by(),
+    ),
+    ("the legs of a run", "run_id=?", lambda account: account.runs.model(pk=1).legs.all()),
+    (
+        "the newest settled look",
+        "account_id=?",
+        lambda account: account.snapshots.filter(settled_at__isnull=False).order_by("-pk")[:1],
+    ),
+    (
+        "live differences of an account",
+        "account_id=? AND state=?",
+        lambda account: account.discrepancies.filter(state__in=LIVE).order_by(),
+    ),
+    (
+        "live differences",
+        "state=?",
+        lambda _: Discrepancy.objects.filter(state__in=LIVE).order_by(),
+    ),
+    (
+        "open orders of an account",
+        "account_id=? AND status=?",
+        lambda account: account.orders.filter(status__in=OPEN_STATUSES).order_by(),
+    ),
+    (
+        "orders whose fills are wanted",
+        "account_id=? AND fills_wanted>?",
+        lambda account: account.orders.filter(fills_wanted__gt=0).order_by(),
+    ),
+    (
+        "orders of late",
+        "account_id=? AND updated_at>?",
+        lambda account: account.orders.filter(updated_at__gt=NOON).order_by(),
+    ),
+    (
+        "orders without a time",
+        "account_id=? AND updated_at=?",
+        lambda account: account.orders.filter(updated_at=None).order_by(),
+    ),
+    (
+        "symbols of an account",
+        "account_id=?",
+        lambda account: account.orders.order_by().values_list("symbol").distinct(),
+    ),
+    (
+        "orders by the exchange's id",
+        "account_id=? AND external_id=?",
+        lambda account: account.orders.filter(external_id__in=["1", "2"]).order_by(),
+    ),
+    (
+        "orders by their client id",
+        "account_id=? AND client_order_id=?",
+        lambda account: account.orders.filter(client_order_id="a").order_by(),
+    ),
+    (
+        "fills of an order",
+        "order_id=?",
+        lambda _: Fill.objects.filter(order=1).order_by(),
+    ),
+    (
+        "fills of no order",
+        "account_id=? AND order_id=?",
+        lambda account: account.fills.filter(order=None).order_by(),
+    ),
+    (
+        "recent fills",
+        "account_id=? AND executed_at>?",
+        lambda account: account.fills.filter(executed_at__gt=NOON - timedelta(days=1)),
+    ),
+    (
+        "movements on their way",
+        "account_id=? AND status=?",
+        lambda account: account.flows.filter(status__in=UNSETTLED).order_by(),
+    ),
+    (
+        "what was booked since a run",
+        "account_id=? AND run_id>?",
+        lambda account: account.ledger_entries.filter(run__gt=7).order_by(),
+    ),
+    (
+        "what an owner holds",
+        "account_id=? AND portfolio_id=? AND asset=?",
+        lambda account: account.ledger_entries.filter(portfolio=1, asset="BTC").order_by(),
+    ),
+    (
+        "balances that differ",
+        "account_id=?",
+        lambda account: account.balances.filter(verdict=Verdict.DIFFERS).order_by(),
+    ),
+    (
+        "contents by digest",
+        "account_id=? AND digest=?",
+        lambda account: account.leg_contents.filter(digest__in=["a"]),
+    ),
+]
+
+# Pages of long lists: found and sorted by an index, so that the first rows are all that is read.
+SORTED: list[tuple[str, str, Asked]] = [
+    ("runs of an account", "account_id=?", lambda account: account.runs.order_by("-pk")),
+    (
+        "runs of a state",
+        "status=?",
+        lambda _: SyncRun.objects.filter(status="failed").order_by("-pk"),
+    ),
+    (
+        "orders of an account",
+        "account_id=?",
+        lambda account: account.orders.order_by("-created_at", "-pk"),
+    ),
+    (
+        "the ledger of a portfolio",
+        "portfolio_id=?",
+        lambda _: LedgerEntry.objects.filter(portfolio=1).order_by("-pk"),
+    ),
+    (
+        "the last entry of an account",
+        "account_id=?",
+        lambda account: account.ledger_entries.order_by("-pk"),
+    ),
+    (
+        "fills of an account",
+        "account_id=?",
+        lambda account: account.fills.order_by("executed_at", "pk"),
+    ),
+]
+
+
+def plan_of(asked: Asked) -> str:
+    rows = asked(make_account())
+    if connection.vendor == "sqlite":
+        return rows.explain()
+    with connection.cursor() as cursor:
+        # Of an empty table the planner would read all; it is asked whether it can do otherwise.
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    return rows.explain()
+
+
+@pytest.mark.parametrize(
+    ("searched", "asked"),
+    [each[1:] for each in (*FOUND, *SORTED)],
+    ids=[each[0] for each in (*FOUND, *SORTED)],
+)
+def test_it_is_found_by_an_index(searched: str, asked: Asked) -> None:
+    plan = plan_of(asked)
+
+    if connection.vendor == "sqlite":
+        assert f"({searched})" in plan
+    else:
+        assert "Index" in plan
+        assert "Seq Scan" not in plan
+
+
+@pytest.mark.parametrize("asked", [each[2] for each in SORTED], ids=[each[0] for each in SORTED])
+def test_the_first_page_of_it_is_not_sorted_first(asked: Asked) -> None:
+    plan = plan_of(lambda account: asked(account)[:25])
+
+    # PostgreSQL sorts what has equal times by itself; of an empty table it sorts all.
+    assert connection.vendor == "postgresql" or "TEMP B-TREE" not in plan, plan
