@@ -21,8 +21,7 @@ from providers.reports import (
     Leg,
     OrderStatus,
 )
-from providers.sandbox.faults import DistortionKind, Fault
-from tests.desk import KEY, Desk
+from tests.desk import Desk
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -106,24 +105,6 @@ def test_b04_what_came_without_a_record_is_a_surplus_and_no_deposit(
     assert differing(account) == [("BALANCE_SURPLUS", "EUR", D(300), State.OPEN)]
     assert not account.ledger_entries.filter(cause="deposit").exists()
     assert expected_totals(account) == {"EUR": D(100)}
-
-
-def test_the_fee_of_a_withdrawal_that_was_not_told_at_first_is_booked_once_it_is(
-    trader: Desk,
-) -> None:
-    left = trader.engine.withdraw(KEY, "EUR", "40", "1")
-    trader.engine.complete_withdrawal(KEY, left.id)
-    # Of this seed it is the fee that is null.
-    untold = Fault(DistortionKind.NULL_FIELD, path="/withdraw/history$", times=1, seed=26)
-    trader.server.faults.append(untold)
-
-    trader.sync()
-    first = trader.account.flows.get(kind=FlowKind.WITHDRAWAL).fees
-    trader.sync()
-
-    assert (untold.happened, first) == (1, [])
-    assert expected_totals(trader.account) == {"EUR": D(1059)}
-    assert (verdicts(trader.account), trader.differences()) == ({Verdict.VERIFIED}, [])
 
 
 def test_b06_an_order_that_was_canceled_between_two_reads_leaves_no_difference(

@@ -267,6 +267,15 @@ def test_a_fee_that_turns_out_higher_is_corrected(account: ExchangeAccount) -> N
     assert (booked(), verdicts()) == ({"EUR": D("-11.5")}, {Verdict.VERIFIED})
 
 
+def test_a_fee_that_was_not_told_at_first_is_booked_once_it_is(account: ExchangeAccount) -> None:
+    see(account, withdrawal(fees=()), EUR="89")
+    assert verdicts() == {Verdict.DIFFERS}
+
+    see(account, withdrawal(), EUR="89")
+
+    assert (booked(), verdicts(), live()) == ({"EUR": D(-11)}, {Verdict.VERIFIED}, [])
+
+
 def test_a_fee_in_another_asset_is_taken_from_that(account: ExchangeAccount) -> None:
     see(account, withdrawal(fees=(FeeReport("BNB", D("0.01")),)), EUR="90")
 
