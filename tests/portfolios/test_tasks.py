@@ -162,7 +162,9 @@ def test_a_tick_tries_again_what_a_vanished_worker_left(account: ExchangeAccount
 def test_a_tick_is_a_sign_of_life() -> None:
     dispatch_due()
 
-    assert timezone.now() - WorkerBeat.objects.get(name="dispatch-due").beat_at < timedelta(seconds=5)
+    assert timezone.now() - WorkerBeat.objects.get(name="dispatch-due").beat_at < timedelta(
+        seconds=5
+    )
 
 
 def test_runs_are_spread_over_the_workers() -> None:
