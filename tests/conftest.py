@@ -51,8 +51,8 @@ ON_BOTH_DATABASES = (
     *(
         f"portfolios/services/test_{name}.py"
         for name in (
-            *("balances", "baselines", "budgets", "breakers", "cursors", "discrepancies", "fills"),
-            *("integrity", "ledger", "legs", "portfolio_sync", "quiet_runs", "runs"),
+            *("balances", "budgets", "breakers", "cursors", "discrepancies", "fills"),
+            *("integrity", "ledger", "portfolio_sync", "quiet_runs", "runs"),
             *("verification_of_desks",),
         )
     ),

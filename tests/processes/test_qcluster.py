@@ -167,13 +167,6 @@ def open_files(pid: int) -> set[str]:
     return {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()}
 
 
-def test_the_queue_keeps_no_results(installed: Installation, worker: Running) -> None:
-    installed.shell(SYNC_NOW)
-    wait_until(lambda: installed.latest_run()["status"] == "succeeded", 10)
-
-    assert installed.shell("from django_q.models import Task; print(Task.objects.count())") == "0\n"
-
-
 def test_sigterm_to_the_main_process_ends_all_of_them(
     installed: Installation, worker: Running
 ) -> None:
