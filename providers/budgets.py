@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ipaddress
+import math
 import time
 from collections import defaultdict
 from collections.abc import MutableMapping, Sequence
@@ -132,8 +133,16 @@ class Pacer:
         self._blocks = blocks
         self._locks: defaultdict[tuple[str, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
 
-    async def wait(self, names: tuple[str, ...], seconds: float, burst: float) -> float:
-        """Use up `seconds` of the budgets, and tell in how many seconds the request may go; 0 for at once."""
+    async def wait(
+        self, names: tuple[str, ...], seconds: float, burst: float, longest: float = math.inf
+    ) -> float:
+        """Use up `seconds` of the budgets, and tell in how many seconds the request may go; 0 for at once.
+
+        Parameters
+        ----------
+        longest : float
+            Seconds; who would have to wait for longer will not send anything, and so uses up nothing.
+        """
         async with self._locks[names]:
             now = time.time()
             block = self._blocks.get(names) or Block(0.0, 0.0)
@@ -143,9 +152,10 @@ class Pacer:
             block.at = max(block.at, now - burst)
             if block.at >= block.ends:
                 block = await self._taken(names, max(_BLOCK, 2 * seconds), owed, burst)
-            starts = block.at
-            block.at += seconds
-            return max(0.0, starts - now)
+            wait = max(0.0, block.at - now)
+            if wait <= longest:
+                block.at += seconds
+            return wait
 
     async def hold(self, name: str, seconds: float) -> None:
         """Let nobody spend the budget for `seconds`."""

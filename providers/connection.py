@@ -232,7 +232,9 @@ class Connection:
         if budgets is None:
             return
         names = budgets.of(private=private)
-        wait = await self._connector.pacer.wait(names, seconds, budgets.burst)
+        now = asyncio.get_running_loop().time()
+        longest = self._patience - self.waited_seconds + max(0.0, self._waiting_until - now)
+        wait = await self._connector.pacer.wait(names, seconds, budgets.burst, longest)
         if wait > 0:
             self._allow_for(wait)
             await asyncio.sleep(wait)

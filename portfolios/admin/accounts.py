@@ -55,10 +55,14 @@ class ExchangeAccountAdmin(admin.ModelAdmin[ExchangeAccount]):
         ),
     )
 
-    @admin.action(description=gettext_lazy("Sync now"), permissions=["change"])
+    def has_sync_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("portfolios.add_syncrun")
+
+    @admin.action(description=gettext_lazy("Sync now"), permissions=["sync"])
     def sync_now(self, request: HttpRequest, accounts: QuerySet[ExchangeAccount]) -> None:
+        asker = request.user if request.user.is_authenticated else None
         for account in accounts:
-            tasks.enqueue_sync(account, SyncRun.Trigger.MANUAL)
+            tasks.enqueue_sync(account, SyncRun.Trigger.MANUAL, asker)
         words = ngettext("Syncing %(n)s account.", "Syncing %(n)s accounts.", len(accounts))
         messages.info(request, words % {"n": len(accounts)})
 
@@ -81,6 +85,8 @@ class ExchangeAccountAdmin(admin.ModelAdmin[ExchangeAccount]):
 
     @method_decorator([require_POST, csrf_protect])
     def sync_now_button(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if not self.has_sync_permission(request):
+            raise PermissionDenied
         self.sync_now(request, self._one(request, pk))
         return redirect("admin:portfolios_exchangeaccount_change", pk)
 

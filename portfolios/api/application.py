@@ -20,8 +20,9 @@ api = NinjaAPI(
     docs_url="/docs",
     openapi_url="/openapi.json",
 )
-api.add_router("", reads.router, tags=["read"])
+# Names may have a slash in them, so the longer paths come first.
 api.add_router("", writes.router, tags=["write"])
+api.add_router("", reads.router, tags=["read"])
 
 
 @api.exception_handler(Http404)

@@ -65,7 +65,7 @@ def accounts(request: HttpRequest, asked: Query[Paging]) -> dict[str, Any]:
     return {"items": account_rows(part, timezone.now()), "count": rows.count()}
 
 
-@router.get("/accounts/{label}", response={200: schemas.Account, **REFUSALS})
+@router.get("/accounts/{path:label}", response={200: schemas.Account, **REFUSALS})
 def account(request: HttpRequest, label: str) -> Row:
     """Show one account."""
     found = get_object_or_404(
@@ -84,7 +84,7 @@ def portfolios(request: HttpRequest, asked: Query[OfAccount]) -> dict[str, Any]:
     return _page(rows.order_by("name"), portfolio_row, asked)
 
 
-@router.get("/portfolios/{name}", response={200: schemas.Portfolio, **REFUSALS})
+@router.get("/portfolios/{path:name}", response={200: schemas.Portfolio, **REFUSALS})
 def portfolio(request: HttpRequest, name: str) -> Row:
     """Show one portfolio with its positions."""
     found = Portfolio.objects.select_related("account").prefetch_related("positions")

@@ -22,7 +22,7 @@ router = Router()
 
 
 @router.post(
-    "/accounts/{label}/sync",
+    "/accounts/{path:label}/sync",
     auth=TokenAuth(ApiToken.Scope.SYNC),
     response={202: schemas.Run, **REFUSALS},
 )
@@ -39,7 +39,7 @@ def _token(request: HttpRequest) -> ApiToken:
 
 
 @router.put(
-    "/portfolios/{name}/orders/{client_order_id}",
+    "/portfolios/{path:name}/orders/{path:client_order_id}",
     auth=TokenAuth(ApiToken.Scope.BOOK),
     response={200: schemas.Order, 201: schemas.Order, **REFUSALS},
 )
@@ -61,6 +61,14 @@ def book_order(
         )
     except BookError as e:
         raise HttpError(422, str(e)) from None
-    orders = Order.objects.filter(portfolio__name=name, client_order_id=client_order_id)
-    order = orders.select_related("account", "portfolio").latest("pk")
+    order = _booked(name.strip(), client_order_id.strip(), sent)
     return Status(201 if result.created else 200, order_row(order))
+
+
+def _booked(name: str, client_order_id: str, sent: schemas.SentOrder) -> Order:
+    """Find what was told: by the exchange's id, since the exchange may call the bot's own id by another one."""
+    orders = Order.objects.filter(portfolio__name=name).select_related("account", "portfolio")
+    external_id = sent.external_id.strip()
+    if external_id:
+        return orders.get(symbol=sent.symbol.strip(), external_id=external_id)
+    return orders.filter(client_order_id=client_order_id).latest("pk")

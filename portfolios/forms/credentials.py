@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from portfolios.models import ExchangeAccount, MarketCredential
+from portfolios.selectors.listing import is_key
 from portfolios.services.credentials import key_ring, missing_names, stored_names
 from providers import catalogue
 from providers.credentials import CREDENTIAL_NAMES
@@ -109,7 +110,7 @@ class MarketCredentialForm(forms.ModelForm[MarketCredential]):
         if self.instance.pk:
             return self.instance.account
         chosen = str(self.initial.get("account", ""))
-        return ExchangeAccount.objects.filter(pk=chosen).first() if chosen.isdecimal() else None
+        return ExchangeAccount.objects.filter(pk=chosen).first() if is_key(chosen) else None
 
 
 _SECRET_FIELDS = {name: secret_field(name) for name in CREDENTIAL_NAMES}

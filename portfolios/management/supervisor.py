@@ -22,9 +22,16 @@ GRACE: Final = 7.0
 # A process that lived this many seconds starts again at once; one that dies young waits longer each time.
 HEALTHY_LIFE: Final = 30.0
 LONGEST_PAUSE: Final = 30.0
+# Deaths after which a pause is the longest by far; no float holds two to the power of a thousand.
+_MOST_DOUBLED: Final = 10
 LONGEST_LINE: Final = 65_536
 
 Say = Callable[[str], None]
+
+
+def pause_after(early_deaths: int) -> float:
+    """Tell how many seconds to wait before something starts again that died young so many times in a row."""
+    return min(2.0 ** min(early_deaths, _MOST_DOUBLED) - 1, LONGEST_PAUSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ class Supervisor:
                 return
             lived = asyncio.get_running_loop().time() - started
             early_deaths = 0 if lived > HEALTHY_LIFE else early_deaths + 1
-            pause = min(2.0**early_deaths - 1, LONGEST_PAUSE)
+            pause = pause_after(early_deaths)
             self.say(
                 _("%(name)s ended with exit code %(code)d. Starting it again in %(pause)d s.")
                 % {"name": service.name, "code": code, "pause": pause}

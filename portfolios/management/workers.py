@@ -20,6 +20,7 @@ from typing import Final, NoReturn
 
 import structlog
 
+from portfolios.management.supervisor import pause_after
 from portfolios.pulse import Pulse
 
 log = structlog.get_logger(__name__)
@@ -28,7 +29,6 @@ STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOK: Final = 5.0
 # Workers that lived this many seconds start again at once; those that die young wait longer each time.
 HEALTHY_LIFE: Final = 30.0
-LONGEST_PAUSE: Final = 30.0
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class Workers:
             started = time.monotonic()
             self._run_once()
             early_deaths = 0 if time.monotonic() - started > HEALTHY_LIFE else early_deaths + 1
-            self._sleep(min(2.0**early_deaths - 1, LONGEST_PAUSE))
+            self._sleep(pause_after(early_deaths))
 
     def _run_once(self) -> None:
         self.prepare()

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from portfolios.amounts import plain
 from portfolios.models import (
     AssetBalance,
+    Decision,
     Discrepancy,
     ExchangeAccount,
     Fill,
@@ -130,6 +131,19 @@ def entry_row(entry: LedgerEntry) -> Row:
     }
 
 
+def decision_row(decision: Decision) -> Row:
+    return {
+        "id": decision.pk,
+        "account": decision.account.label,
+        "kind": decision.kind,
+        "subject": decision.subject,
+        "reason": decision.reason or None,
+        "by": decision.actor_name or None,
+        "reverses": decision.reverses_id,
+        "at": time_text(decision.at),
+    }
+
+
 def _owned_position_row(position: Position) -> Row:
     owner = position.portfolio.name if position.portfolio else None
     return {"account": position.account.label, "portfolio": owner} | position_row(position)
@@ -160,6 +174,9 @@ EXPORTS: Final[Mapping[str, Export]] = {
         _("Discrepancies"),
         lambda: Discrepancy.objects.select_related("account", "portfolio", "order"),
         discrepancy_row,
+    ),
+    "decisions": Export(
+        _("Decisions"), lambda: Decision.objects.select_related("account"), decision_row
     ),
     "exceptions": Export(
         _("Exceptions"), lambda: Incident.objects.select_related("account"), incident_row

@@ -49,10 +49,14 @@ def note_failure(account: ExchangeAccount, error: LegError) -> None:
     """Count a run that read nothing; what an exchange asks to wait for is waited for already."""
     if error.category in NOT_COUNTED or (error.category == "rate" and error.retry_after):
         return
+    now = timezone.now()
+    if error.category in UNANSWERED:
+        # Others may fail at the same place in the same moment, and there is one row for all.
+        first = CircuitBreaker(place=place_of(account), since=now)
+        CircuitBreaker.objects.bulk_create([first], ignore_conflicts=True)
     rows = _rows(account)
     own = next((row for row in rows if row.account_id), None)
     shared = next((row for row in rows if row.place), None)
-    now = timezone.now()
     _count(own or CircuitBreaker(account=account, since=now), account, error, OF_AN_ACCOUNT)
     if error.category in UNANSWERED:
         _count(

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from django.contrib.sessions.models import Session
 from django.db import models, transaction
-from django.db.models import Exists, ForeignObjectRel, OuterRef, QuerySet
+from django.db.models import Exists, ForeignObjectRel, Max, OuterRef, QuerySet
 from django.db.models.functions import TruncDate
 
 from portfolios.models import (
@@ -27,6 +27,7 @@ from portfolios.models import (
     SyncRun,
 )
 from portfolios.services.runs import OPEN_STATUSES
+from providers.reports import LegKind, LegStatus
 
 # Of each account, so many of the last runs and of the last settled looks stay however old they are.
 LOOKS_KEPT: Final = 50
@@ -85,27 +86,45 @@ def _old_occurrences(account: ExchangeAccount | None, before: datetime) -> _Rows
 
 
 def _thinned(account: ExchangeAccount, before: datetime) -> _Rows:
-    dated = PortfolioSnapshot.objects.annotate(day=TruncDate("taken_at")).order_by()
-    later = dated.filter(
-        portfolio=OuterRef("portfolio"), day=OuterRef("day"), pk__gt=OuterRef("pk")
-    )
-    return dated.filter(Exists(later), portfolio__account=account, confirmed_at__lt=before)
+    rows = PortfolioSnapshot.objects.filter(portfolio__account=account, confirmed_at__lt=before)
+    # Reckoned once: to look for a later one of its day for each would take minutes, in which nobody could write.
+    days = rows.order_by().annotate(day=TruncDate("taken_at")).values("portfolio", "day")
+    return rows.order_by().exclude(pk__in=days.annotate(last=Max("pk")).values("last"))
 
 
 def _old_runs(account: ExchangeAccount, before: datetime) -> QuerySet[SyncRun]:
     """Narrow to the runs whose reads and verdicts nobody asks for any more."""
     live = Discrepancy.objects.filter(account=account, state__in=Discrepancy.LIVE)
     evidence = DiscrepancyEvent.objects.filter(discrepancy__in=live, run__isnull=False)
+    # What a run says of balances it says of the read that it settles, which often is an earlier one.
+    judged = account.snapshots.filter(settled_by__in=evidence.values("run"))
     settled = account.snapshots.filter(settled_at__isnull=False).order_by("-pk")
     kept = {
         account.baseline_run_id,
         account.quiet_run_id,
         *evidence.values_list("run_id", flat=True),
+        *judged.values_list("run_id", flat=True),
+        *_last_lists(account),
         *settled.values_list("run_id", flat=True)[:LOOKS_KEPT],
         *account.runs.order_by("-pk").values_list("pk", flat=True)[:LOOKS_KEPT],
     }
     old = account.runs.filter(finished_at__lt=before).exclude(status__in=OPEN_STATUSES)
     return old.exclude(pk__in=[pk for pk in kept if pk is not None]).order_by()
+
+
+def _last_lists(account: ExchangeAccount) -> Iterator[int]:
+    """Give the runs whose lists last may have had an order that is denied: by them it was alive until then."""
+    missing = account.orders.filter(missing_since__isnull=False).order_by()
+    for symbol, since in missing.values_list("symbol", "missing_since").distinct():
+        whole = StoredLeg.objects.filter(
+            run__account=account,
+            kind=LegKind.OPEN_ORDERS,
+            subject__in=["", symbol],
+            status=LegStatus.OBSERVED,
+            complete=True,
+            run__finished_at__lt=since,
+        )
+        yield from whole.order_by("-run_id").values_list("run_id", flat=True)[:1]
 
 
 def _unnamed(rows: _Rows, going: dict[type[models.Model], _Rows]) -> _Rows:

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from django import template
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -68,7 +69,8 @@ def rhythm(account: ExchangeAccount) -> str:
 @register.filter
 def local_time(moment: datetime, zone: str) -> str:
     """Tell a time by the clocks of a zone, with what they are apart from UTC."""
-    return f"{moment.astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M %Z (UTC%z)}"
+    local = moment.astimezone(ZoneInfo(zone))
+    return f"{date_format(local, 'D')} {local:%Y-%m-%d %H:%M %Z (UTC%z)}"
 
 
 @register.filter

@@ -112,6 +112,12 @@ def _decide(request: HttpRequest, proposal: Proposal, form: DecisionForm) -> Htt
     reason, token = request.POST.get("reason", ""), request.POST.get("token", "")
     if not token:  # nobody has seen what it changes
         return _preview(request, proposal, form)
+    if KINDS[proposal.kind].needs_reason and not reason.strip():
+        # Blanks pass the browser's own check: what was entered must not be entered again.
+        messages.error(
+            request, _("A reason is missing: nobody could tell later why it was booked.")
+        )
+        return _preview(request, proposal, form)
     actor = request.user if request.user.is_authenticated else None
     try:
         made = decide(proposal, actor=actor, reason=reason.replace("\0", ""), token=token)

@@ -17,8 +17,8 @@ from portfolios.selectors.exports import MergedExport, exported, find_export
 from portfolios.selectors.listing import is_key
 from portfolios.selectors.report import Row
 
-# A cell that begins so is a formula to a spreadsheet; a number is none.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+# A cell that begins so is a formula to a spreadsheet, in East Asian ones by wide characters too; a number is none.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 # Tells a spreadsheet that the file is UTF-8.
 _MARK: Final = "\ufeff"
 

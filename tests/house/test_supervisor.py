@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
+from portfolios.management.supervisor import LONGEST_PAUSE, pause_after
 from tests.house.processes import Running, running, wait_until_gone
 
 pytestmark = pytest.mark.processes
@@ -85,3 +86,7 @@ def test_stopping_signals_the_service_itself_and_not_its_children() -> None:
 
         assert "parent   | parent was told" in supervisor.lines
         assert "parent   | child was told" not in supervisor.lines
+
+
+def test_what_dies_young_for_a_whole_night_is_still_started_again() -> None:
+    assert [pause_after(deaths) for deaths in (0, 1, 2, 5_000)] == [0, 1, 3, LONGEST_PAUSE]

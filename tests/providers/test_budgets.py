@@ -261,3 +261,17 @@ def test_blocks_of_a_held_budget_are_given_up() -> None:
     asyncio.run(Pacer(MemoryBudgets(), blocks).hold("binance", 1))
 
     assert list(blocks) == [("kraken",)]
+
+
+@time_machine.travel(NOON, tick=False)
+def test_who_would_wait_for_too_long_uses_up_nothing() -> None:
+    async def ask() -> list[float]:
+        mine = pacer(MemoryBudgets())
+        await mine.wait(PLACE, 100.0, 1.0)
+        asked = [await mine.wait(PLACE, 10.0, 1.0, longest=60.0) for _ in range(20)]
+        return [*asked, await mine.wait(PLACE, 10.0, 1.0)]
+
+    told = asyncio.run(ask())
+
+    assert told[0] > 60
+    assert set(told) == {told[0]}

@@ -4,8 +4,15 @@
 (() => {
   const REFRESH_MS = 15000;
 
+  // What somebody has ticked, chosen or written since the page was made, wherever the focus is now.
+  const isEntered = (field) =>
+    field.matches("select")
+      ? field.selectedIndex !== Math.max(0, [...field.options].findIndex((one) => one.defaultSelected))
+      : field.checked !== field.defaultChecked || field.value !== field.defaultValue;
+
   const isBusy = (live) =>
     live.querySelector("details[open], form[data-entering]") !== null ||
+    [...live.querySelectorAll("input, select, textarea")].some(isEntered) ||
     (live.contains(document.activeElement) && document.activeElement.matches("input, select")) ||
     String(getSelection()) !== "";
 

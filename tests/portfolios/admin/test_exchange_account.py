@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db.models.signals import post_save
 from django.test import Client
 from django.utils import timezone
@@ -130,7 +130,9 @@ def test_sync_now_opens_a_run(admin_client: Client) -> None:
 
     response = admin_client.post(f"/admin/portfolios/exchangeaccount/{account.pk}/sync_now/")
 
-    assert SyncRun.objects.get().account == account
+    run = SyncRun.objects.get()
+    assert run.account == account
+    assert run.requested_by == User.objects.get(username="admin")
     assert response.headers["Location"] == change(account)
 
 
@@ -167,6 +169,20 @@ def test_a_button_wants_the_right_to_change_accounts() -> None:
     account = make_account()
     client = Client()
     client.force_login(User.objects.create_user("staff", is_staff=True))
+
+    response = client.post(f"/admin/portfolios/exchangeaccount/{account.pk}/sync_now/")
+
+    assert response.status_code == 403
+    assert not SyncRun.objects.exists()
+
+
+@pytest.mark.django_db
+def test_sync_now_wants_the_right_to_sync() -> None:
+    account = make_account()
+    staff = User.objects.create_user("staff", is_staff=True)
+    staff.user_permissions.add(Permission.objects.get(codename="change_exchangeaccount"))
+    client = Client()
+    client.force_login(staff)
 
     response = client.post(f"/admin/portfolios/exchangeaccount/{account.pk}/sync_now/")
 

@@ -139,6 +139,10 @@ def test_fields_say_what_the_chosen_account_needs(admin_client: Client) -> None:
     assert "Private key: Not needed for this exchange." in page
 
 
+def test_a_number_that_is_the_key_of_no_account_is_left_aside(admin_client: Client) -> None:
+    assert admin_client.get(f"{ADD}?account={'9' * 5000}").status_code == 200
+
+
 def test_a_lost_key_file_is_an_error_of_the_form(admin_client: Client, settings: Settings) -> None:
     credential = make_credential()
     settings.POSSYNC_CREDENTIAL_KEY_FILE.unlink()

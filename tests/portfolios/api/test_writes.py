@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client
 
-from portfolios.models import Order, SyncRun
+from portfolios.models import Order, Portfolio, SyncRun
 from portfolios.services.api_tokens import make_token
 from tests.builders import make_account, make_order, make_portfolio
 
@@ -66,6 +66,26 @@ def test_what_was_sent_cannot_become_another_order(trader: Client) -> None:
     assert response.status_code == 422
     assert "amount" in response.json()["detail"]
     assert str(Order.objects.get().amount) == "0.01"
+
+
+def test_an_order_whose_own_id_the_exchange_calls_otherwise_is_told(trader: Client) -> None:
+    account = Portfolio.objects.get().account
+    make_order(account, external_id="77", client_order_id="x-a-1")
+
+    answers = [put(trader, external_id="77") for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert [answer.json()["portfolio"] for answer in answers] == ["alpha", "alpha"]
+
+
+def test_names_may_have_a_slash(bot: Bot) -> None:
+    make_portfolio(make_account(label="desk/1"), name="btc/usdt")
+    client = bot("read", "sync", "book")
+
+    assert client.get("/api/v1/accounts/desk%2F1").json()["label"] == "desk/1"
+    assert client.get("/api/v1/portfolios/btc%2Fusdt").json()["name"] == "btc/usdt"
+    assert client.post("/api/v1/accounts/desk%2F1/sync").status_code == 202
+    assert put(client, "a/1", "btc%2Fusdt").status_code == 201
 
 
 @pytest.mark.parametrize(

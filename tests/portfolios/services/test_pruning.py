@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from portfolios.models import (
 from portfolios.services import pruning
 from portfolios.services.integrity import check_integrity
 from portfolios.services.pruning import prune
+from providers.reports import LegKind
 from providers.sandbox.server import SandboxServer
 from tests.builders import (
     NOON,
@@ -30,6 +32,7 @@ from tests.builders import (
     make_incident,
     make_leg,
     make_occurrence,
+    make_order,
     make_portfolio,
     make_run,
 )
@@ -146,6 +149,37 @@ def test_the_evidence_of_a_live_difference_stays(account: ExchangeAccount) -> No
     assert seen.legs.exists()
 
 
+def test_so_does_the_read_that_the_run_judged(account: ExchangeAccount) -> None:
+    read, judging = make_read(account), make_read(account)
+    for _ in range(3):
+        make_read(account)
+    JudgedSnapshot.objects.filter(run=read).update(settled_by=judging)
+    DiscrepancyEvent.objects.create(
+        discrepancy=make_discrepancy(account, state=Discrepancy.State.OPEN),
+        episode=1,
+        after=Discrepancy.State.OPEN,
+        run=judging,
+        at=NOON,
+    )
+
+    pruned()
+
+    assert read.legs.exists()
+    assert JudgedSnapshot.objects.filter(run=read).exists()
+
+
+def test_so_does_the_last_list_before_an_order_was_denied(account: ExchangeAccount) -> None:
+    lists = [make_run(account) for _ in range(5)]
+    for run in lists:
+        make_leg(run, kind=LegKind.OPEN_ORDERS, subject="")
+    make_order(make_portfolio(account), missing_since=NOON + timedelta(hours=1))
+    SyncRun.objects.filter(pk__gt=lists[1].pk).update(finished_at=NOON + timedelta(hours=2))
+
+    pruned()
+
+    assert set(SyncRun.objects.all()) == {lists[1], *lists[3:]}
+
+
 def test_of_a_run_that_booked_something_only_the_row_stays(account: ExchangeAccount) -> None:
     booked = make_read(account)
     for _ in range(2):
@@ -186,6 +220,23 @@ def test_of_a_portfolio_s_history_the_last_of_each_day_stays(account: ExchangeAc
 
     assert pruned() == {"portfolio_snapshots": 1}
     assert set(PortfolioSnapshot.objects.all()) == {taken[0], taken[2]}
+
+
+def test_a_long_history_is_thinned_at_once(account: ExchangeAccount) -> None:
+    portfolio, run = make_portfolio(account), make_run(account)
+    days = [NOON - timedelta(days=day) for day in range(600, 0, -1)]
+    times = [*days, *(LATER + timedelta(minutes=minute) for minute in range(5000))]
+    PortfolioSnapshot.objects.bulk_create(
+        PortfolioSnapshot(
+            portfolio=portfolio, first_run=run, last_run=run, taken_at=at, confirmed_at=at
+        )
+        for at in times
+    )
+    began = time.process_time()
+
+    assert pruned() == {}
+    # Who looks for a later one of its day for each needs half a minute, and keeps all others from writing.
+    assert time.process_time() - began < 3
 
 
 def test_more_rows_than_one_transaction_takes_go_in_several(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -13,6 +14,7 @@ from portfolios.models import (
     AssetRule,
     CircuitBreaker,
     JudgedSnapshot,
+    Portfolio,
     PortfolioSnapshot,
     SyncRun,
 )
@@ -174,3 +176,13 @@ def test_a_quiet_run_closes_the_circuit_of_its_market(quiet: Desk) -> None:
     quiet.sync()
 
     assert not CircuitBreaker.objects.exists()
+
+
+def test_the_first_run_of_a_day_proves_the_books_however_quiet(quiet: Desk) -> None:
+    SyncRun.objects.update(queued_at=timezone.now() - timedelta(days=1))
+    # Only the whole proof sees it.
+    Portfolio.objects.update(realized_gain="5")
+
+    quiet.sync()
+
+    assert quiet.account.read_only_because

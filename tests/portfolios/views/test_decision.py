@@ -159,6 +159,16 @@ def test_an_adjustment_without_a_reason_is_refused(decider: Client) -> None:
     assert not Decision.objects.exists()
 
 
+def test_a_reason_of_blanks_is_asked_for_again_and_nothing_is_lost(decider: Client) -> None:
+    proposal = an_adjustment()
+
+    page = confirm(decider, proposal, look(decider, proposal), reason="  ")
+
+    assert "A reason is missing" in text_of(page)
+    confirm(decider, proposal, page, reason="gift")
+    assert Decision.objects.get().reason == "gift"
+
+
 def test_what_is_not_possible_is_refused_on_the_page(decider: Client) -> None:
     proposal = a_claim()
     done(proposal)

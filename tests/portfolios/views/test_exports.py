@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from django.test import Client
 
+from portfolios.models import Decision
 from portfolios.selectors.exports import EXPORTS
 from portfolios.views.exports import cell
 from tests.builders import (
@@ -46,6 +47,7 @@ def make_one_of_each() -> None:
     make_balance(portfolio.account)
     make_discrepancy(portfolio.account)
     make_incident(portfolio.account)
+    Decision.objects.create(account=portfolio.account, kind=Decision.Kind.ADJUST, subject="BTC")
     make_leg(make_run(portfolio.account))
 
 
@@ -84,7 +86,11 @@ def test_the_rows_of_one_account_are_exported_alone(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "+1+cmd", "-2+3", "@SUM(A1)", "\t=1", "-", "+", "=", "--1", "-1e5"]
+    "text",
+    [
+        *("=1+1", "+1+cmd", "-2+3", "@SUM(A1)", "\t=1", "-", "+", "=", "--1", "-1e5"),
+        *("\uff1d1+1", "\uff0b1", "\uff0d1+1", "\uff20SUM(A1)"),
+    ],
 )
 def test_what_a_spreadsheet_would_calculate_stays_text(text: str) -> None:
     assert cell(text) == f"'{text}"

@@ -12,7 +12,16 @@ from playwright.sync_api import ConsoleMessage, Page, expect
 from portfolios.models import AssetBalance, ExchangeAccount, SyncRun, WorkerBeat
 from portfolios.services.connection_test import execute_connection_test
 from providers.sandbox.server import SandboxServer
-from tests.builders import make_account, make_balance, make_run
+from tests.builders import (
+    make_account,
+    make_balance,
+    make_discrepancy,
+    make_incident,
+    make_occurrence,
+    make_order,
+    make_portfolio,
+    make_run,
+)
 from tests.desk import KEY, SECRET
 from tests.portfolios.views.test_every_page import HOSTILE, PARTS, a_world
 
@@ -51,6 +60,62 @@ def test_title_and_icon_tell_of_a_failure_without_a_reload(admin_page: Page) -> 
 
     expect(admin_page).to_have_title(re.compile(r"^\(1\) Overview"))
     expect(icon).to_have_attribute("href", re.compile("favicon-alert"))
+
+
+def test_what_is_ticked_stays_so_while_the_page_keeps_itself_up_to_date(admin_page: Page) -> None:
+    make_discrepancy()
+    admin_page.clock.install()
+    admin_page.goto("/discrepancies/")
+    tick = admin_page.locator("input[name=row]")
+    tick.check()
+    admin_page.get_by_role("heading", level=1).click()  # the focus leaves it
+
+    admin_page.clock.run_for(16_000)
+    admin_page.wait_for_load_state("networkidle")
+
+    expect(tick).to_be_checked()
+
+
+def test_a_failure_is_followed_from_its_tile_to_its_cause(admin_page: Page) -> None:
+    run = make_run(make_account(label="main"), status=SyncRun.Status.FAILED)
+    incident = make_incident(run.account)
+    make_occurrence(incident, run, trace="Traceback: no answer from 127.0.0.1")
+    admin_page.goto("/")
+
+    admin_page.get_by_role("link", name="Unresolved exceptions").click()
+    admin_page.get_by_role("table").get_by_role("link", name=incident.message).click()
+
+    expect(admin_page.get_by_text("no answer from 127.0.0.1")).to_be_visible()
+    admin_page.get_by_role("link", name=f"Run {run.pk}").first.click()
+    expect(admin_page).to_have_url(re.compile(rf"/runs/{run.pk}/"))
+
+
+def test_a_difference_is_dismissed_and_opened_again(admin_page: Page) -> None:
+    row = make_discrepancy()
+    admin_page.goto(f"/discrepancies/{row.pk}/")
+
+    for kind, state in (("Dismiss", "DISMISSED"), ("Open again", "OPEN")):
+        admin_page.get_by_role("link", name=kind, exact=True).click()
+        admin_page.get_by_label("Reason").fill("looked at it")
+        admin_page.get_by_role("button", name=kind, exact=True).click()
+        expect(admin_page.get_by_text(f"Done: {kind}")).to_be_visible()
+        row.refresh_from_db()
+        assert row.state == state
+
+
+def test_an_external_order_is_given_to_a_portfolio(admin_page: Page) -> None:
+    account = make_account()
+    portfolio = make_portfolio(account, name="alpha")
+    order = make_order(account)
+    admin_page.goto(f"/accounts/{account.pk}/orders/")
+
+    admin_page.get_by_label("Portfolio that the order belongs to").select_option("alpha")
+    admin_page.get_by_role("button", name="Give").click()
+    admin_page.get_by_role("button", name="Give an order to a portfolio").click()
+
+    expect(admin_page.get_by_role("row", name="BTC/USDT")).to_contain_text("alpha")
+    order.refresh_from_db()
+    assert order.portfolio == portfolio
 
 
 def move(run: SyncRun, **fields: object) -> None:

@@ -106,6 +106,14 @@ def test_a_decision_is_asked_for_in_chinese(chinese: Client, kind: str) -> None:
     assert english_in(shown_in_html(chinese, url)) == set()
 
 
+def test_the_days_of_the_next_runs_are_told_in_chinese(chinese: Client) -> None:
+    account = make_account(label="币", cron="0 8 * * 1-5", time_zone="Europe/Berlin")
+
+    page = shown_in_html(chinese, f"/accounts/{account.pk}/schedule/")
+
+    assert not re.search(r"\b(Mon|Tue|Wed|Thu|Fri)\b", page)
+
+
 def test_an_empty_install_and_the_log_in_speak_chinese_too(
     chinese: Client, stranger: Client
 ) -> None:

@@ -107,6 +107,14 @@ def test_the_title_counts_failing_accounts(client: Client) -> None:
     assert "favicon-alert" in page
 
 
+def test_the_title_tells_of_silent_workers_as_the_icon_does(client: Client) -> None:
+    make_run(make_account())
+
+    page = html_of(client.get("/"))
+
+    assert re.search(r"<title>\s*\(!\) Overview", page)
+
+
 def test_it_says_so_if_everything_agrees(client: Client) -> None:
     make_run(make_account(verified_at=NOON))
 
