@@ -41,6 +41,9 @@ class Pulse:
     def start(self) -> None:
         """Begin anew: nobody was asked for a sign yet."""
         self._beat.value = time.monotonic()
+        # A worker that was killed is busy no more, whoever has its number now.
+        for place in range(_PLACES):
+            self._until[place] = 0.0
         self.forgive()
 
     def ask(self) -> None:

@@ -20,7 +20,7 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import AbstractBaseUser
-from django.db import DatabaseError, close_old_connections, connections, transaction
+from django.db import close_old_connections, connections, transaction
 from django.utils import timezone
 from django_q import signing
 from django_q.cluster import Cluster
@@ -205,7 +205,7 @@ def look() -> None:
     try:
         close_old_connections()
         wake_if_needed()
-    except DatabaseError:
+    except Exception:  # whatever it is, the workers go on
         log.exception("look_failed")
         PULSE.forgive()  # without a database nobody can give a sign of life
 

@@ -113,6 +113,10 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    # A server that is gone without a word is noticed, by whoever waits for it.
+    DATABASES["default"].setdefault("OPTIONS", {}).update(
+        connect_timeout=10, keepalives_idle=10, keepalives_interval=5, keepalives_count=3
+    )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- sync -------------------------------------------------------------------------------------

@@ -119,6 +119,8 @@ class ExchangeAccount(models.Model):
         "portfolios.SyncRun", models.SET_NULL, null=True, editable=False, related_name="+"
     )
     verified_at = models.DateTimeField(_("verified"), null=True, editable=False)
+    # When something that it is judged by was last changed by hand: a run that began before may not know it.
+    disturbed_at = models.DateTimeField(null=True, editable=False)
     # The last run, if the next one that reads the same would find nothing to do.
     quiet_run = models.ForeignKey(
         "portfolios.SyncRun", models.SET_NULL, null=True, editable=False, related_name="+"

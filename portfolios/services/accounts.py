@@ -138,8 +138,8 @@ def note_rejection(account: ExchangeAccount, now: datetime) -> None:
 
 def disturb(accounts: Iterable[int]) -> None:
     """Make the next sync of these accounts look at everything again: something was changed by hand."""
-    quiet = ExchangeAccount.objects.filter(pk__in=list(accounts), quiet_run__isnull=False)
-    quiet.update(quiet_run=None)
+    changed = ExchangeAccount.objects.filter(pk__in=list(accounts))
+    changed.update(quiet_run=None, disturbed_at=timezone.now())
 
 
 def forget_rejections(account: ExchangeAccount) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain, compress, product
+from math import prod
 from typing import Final
 
 from django.db.models import Q
@@ -48,6 +49,8 @@ _Part = tuple[bool, str]
 _Moved = tuple[Fill, bool, Mapping[str, Decimal]]
 # A baseline that no look up to then has proved, nor the first one after it, is taken as it is.
 PROVED_WITHIN: Final = timedelta(days=1)
+# More of them take a worker's time and memory, while nobody else can write to the account.
+_MOST_MIXTURES: Final = 10_000
 # A deposit that is done had come this long after it was first seen.
 _ARRIVES_WITHIN: Final = timedelta(days=14)
 
@@ -194,7 +197,9 @@ def baseline_doubts(account: ExchangeAccount) -> dict[str, Doubt]:
         return {}
     streams = _trades(account, window)
     corrections = _mixtures(account, streams, window)
-    is_listed = all(are_all_listed(trades, window, lag(account)) for trades in streams)
+    is_listed = bool(corrections) and all(
+        are_all_listed(trades, window, lag(account)) for trades in streams
+    )
     doubts = {}
     for asset in sorted(
         {asset for trades in streams for trade in trades for asset in trade.amounts}
@@ -236,8 +241,13 @@ def _trades(account: ExchangeAccount, window: Window) -> tuple[list[Trade], ...]
 def _mixtures(
     account: ExchangeAccount, streams: Sequence[Sequence[Trade]], window: Window
 ) -> list[Mapping[str, Decimal]]:
-    """List what may have to be added: of each stream the first few may be held, in any mixture."""
+    """List what may have to be added: of each stream the first few may be held, in any mixture.
+
+    There is always one; none if they are too many to be listed, which proves nothing.
+    """
     each = [baseline_corrections(trades, window, lag(account)) for trades in streams]
+    if prod(map(len, each)) > _MOST_MIXTURES:
+        return []
     return [
         sums_by(chain.from_iterable(changes.items() for changes in mixture))
         for mixture in product(*each)

@@ -58,6 +58,30 @@ def acknowledge(row: Discrepancy, decision: Decision, until: datetime | None) ->
     _decide(row, State.ACKNOWLEDGED, decision)
 
 
+def put_aside_again(
+    row: Discrepancy, decision: Decision, known: Known, fingerprint_then: str = ""
+) -> None:
+    """Dismiss or acknowledge it as it was before it was opened again; what has grown since is told by the next look.
+
+    Parameters
+    ----------
+    fingerprint_then : str
+        Of what was dismissed; empty if it was acknowledged.
+
+    Raises
+    ------
+    DiscrepancyRefused
+        If it is not live any more.
+    """
+    _refuse_unless(row, row.is_live)
+    if fingerprint_then:
+        row.fingerprint = fingerprint_then
+        _decide(row, State.DISMISSED, decision)
+        return
+    row.acknowledged_difference, row.acknowledged_until = known.difference, known.until
+    _decide(row, State.ACKNOWLEDGED, decision)
+
+
 def reopen(row: Discrepancy, decision: Decision) -> None:
     """Open what was dismissed or acknowledged again, in the same episode.
 

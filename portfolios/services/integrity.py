@@ -77,14 +77,14 @@ def check_integrity(account: ExchangeAccount, run: SyncRun | None) -> bool:
     run : SyncRun or None
         The run that is about to book; None if a person asks, who gets the whole check.
     """
-    is_thorough = run is None or bool(account.read_only_because) or is_first_of_its_day(run)
+    is_thorough = run is None or bool(account.read_only_because) or _is_first_of_its_day(run)
     found = first_break(account, is_thorough=is_thorough)
     if found is not None or account.read_only_because:
         _note(account, found, run)
     return found is None
 
 
-def is_first_of_its_day(run: SyncRun) -> bool:
+def _is_first_of_its_day(run: SyncRun) -> bool:
     """Whether `run` is the one of its day that has everything proved."""
     earlier = run.account.runs.filter(pk__lt=run.pk).order_by("-pk")
     latest = earlier.values_list("queued_at", flat=True).first()

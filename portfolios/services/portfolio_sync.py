@@ -30,7 +30,7 @@ from portfolios.services.credentials import note_credential_state
 from portfolios.services.effects import balance_legs
 from portfolios.services.facts import Outcome, apply_snapshot
 from portfolios.services.incidents import record_incident
-from portfolios.services.integrity import check_integrity, is_first_of_its_day
+from portfolios.services.integrity import check_integrity
 from portfolios.services.legs import store_legs
 from portfolios.services.portfolio_snapshots import take_snapshots
 from portfolios.services.providers import provider_lookup
@@ -212,8 +212,7 @@ def _unless_taken_over(run: SyncRun) -> Iterator[None]:
 def _bring_up_to_date(run: SyncRun, snapshot: Snapshot) -> None:
     legs = snapshot.legs
     try:
-        is_like_the_last = not is_first_of_its_day(run) and quiet_runs.confirm(run, snapshot)
-        if is_like_the_last or not _may_be_booked(run, legs):
+        if quiet_runs.confirm(run, snapshot) or not _may_be_booked(run, legs):
             return
         runs.show_progress(run, Stage.APPLYING)
         outcome = apply_snapshot(run, legs)

@@ -51,6 +51,10 @@ def is_quiet(account: ExchangeAccount, run: SyncRun, legs: Sequence[Leg]) -> boo
     """
     if account.baseline_at is None or account.read_only_because:
         return False
+    if account.disturbed_at is not None and account.disturbed_at >= (
+        run.started_at or run.queued_at
+    ):
+        return False
     if any(leg.kind not in (*_STANDING, *_LISTS) for leg in legs):
         return False
     snapshot = JudgedSnapshot.objects.filter(run=run).select_related("content").first()
@@ -89,9 +93,13 @@ def confirm(run: SyncRun, snapshot: Snapshot) -> bool:
         return False
     with transaction.atomic():
         account = run.account = runs.lock_account(run)
-        last = JudgedSnapshot.objects.filter(run=account.quiet_run_id).first()
+        of_run = JudgedSnapshot.objects.filter(run=account.quiet_run_id).select_related("run")
+        last = of_run.first()
         contents = _same_contents(account, standing)
         if last is None or contents is None:
+            return False
+        # The first run of a day proves all that is stored of the account.
+        if last.run.queued_at.date() != run.queued_at.date():
             return False
         legs = [(leg, contents.get((leg.kind, leg.subject))) for leg in snapshot.legs]
         store_known_legs(run, legs)

@@ -110,17 +110,24 @@ def find_staleness(account: ExchangeAccount, now: datetime, findings: Findings) 
     if now - since <= _STALE_AFTER:
         return
     bound = max(_STALE_AFTER, _STALE_INTERVALS * longest_gap(schedule_of(account), now))
-    if now - since <= bound:
+    # What differs and is told no more was dismissed by somebody.
+    if now - since <= bound or account.balances.filter(verdict=Verdict.DIFFERS).exists():
         return
-    is_error = now - since > _ERROR_AFTER * bound
+    severity = Severity.ERROR if now - since > _ERROR_AFTER * bound else Severity.WARNING
     findings.add(
         Finding(
             key="stale",
             code=Code.SNAPSHOT_STALE,
-            severity=Severity.ERROR if is_error else Severity.WARNING,
+            severity=severity if _is_doubtful(account) else Severity.NOTICE,
             cause=_unproved(account),
         )
     )
+
+
+def _is_doubtful(account: ExchangeAccount) -> bool:
+    """Whether more than trading, which never pauses for as long as the lag, keeps the account from being proved."""
+    agrees = (Verdict.VERIFIED, Verdict.CONSISTENT)
+    return account.balances.exclude(verdict__in=agrees).exists()
 
 
 def _unproved(account: ExchangeAccount) -> str:

@@ -19,11 +19,15 @@ def set_reused_apart(account: ExchangeAccount, reads: OrderReads) -> None:
         return
     ended = account.orders.filter(external_id__in=list(reads.reports), created_at__isnull=False)
     for order in ended.exclude(status__in=OPEN_STATUSES):
-        later = [report for report in reads.of(order) if is_another(order_state(order), report)]
+        # Some exchanges number the orders of each symbol anew: that of another one is no second order of this id.
+        told = [report for report in reads.of(order) if report.symbol == order.symbol]
+        later = [report for report in told if is_another(order_state(order), report)]
         if later:
             _rename(order, f"{later[0].created_at:%Y-%m-%d}")
 
 
 def _rename(order: Order, day: str) -> None:
     order.external_id = f"{order.external_id[:_LONGEST]} (until {day})"
-    order.save(update_fields=["external_id"])
+    # By that name nobody can ask the exchange for its fills any more.
+    order.fills_wanted = 0
+    order.save(update_fields=["external_id", "fills_wanted"])

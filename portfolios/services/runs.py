@@ -30,7 +30,7 @@ _BEGINS_AT: Final = {
 }
 OPEN_STATUSES = (Status.QUEUED, Status.RUNNING)
 # Accounts of one key that are held at the same time: if none gets an answer, they still end before their task must.
-MOST_OF_A_KEY = 2
+MOST_OF_A_KEY = 1
 
 
 class LeaseLost(Exception):

@@ -59,5 +59,6 @@ def _import(root: Node) -> ImportResult:
     root.refuse_unknown()
     for account in under_way.booked.values():
         rewrite_reserved(account)
-    disturb(under_way.booked)
+    if under_way.result.created or under_way.result.updated:
+        disturb(under_way.booked)
     return under_way.result

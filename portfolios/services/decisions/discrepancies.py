@@ -44,6 +44,7 @@ def _keep(doing: Doing, row: Discrepancy) -> None:
     known, until = row.acknowledged_difference, row.acknowledged_until
     doing.kept.update(
         state=row.state,
+        fingerprint=row.fingerprint if row.state == State.DISMISSED else "",
         until=until.isoformat() if until else None,
         difference=None if known is None else plain(known),
     )
@@ -71,10 +72,11 @@ def reopen(doing: Doing) -> None:
 def close_again(doing: Doing, done: Doing) -> None:
     """Put what was opened again back to what a person had made of it."""
     row = discrepancy_of(done)
-    if done.kept["state"] == State.DISMISSED:
+    then = done.kept.get("fingerprint", "")
+    if done.kept["state"] == State.DISMISSED and not then:
         discrepancy_decisions.dismiss(row, doing.decision)
         return
-    discrepancy_decisions.acknowledge(row, doing.decision, _known(done).until)
+    discrepancy_decisions.put_aside_again(row, doing.decision, _known(done), then)
 
 
 def undo(doing: Doing, done: Doing) -> None:

@@ -261,6 +261,7 @@ TIMES = {
     "next_sync_at",
     "verified_at",
     "quiet_run_id",
+    "disturbed_at",
     "observed_at",
     "newest_at",
     "confirmed_at",

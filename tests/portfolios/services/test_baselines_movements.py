@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from portfolios.models import ExchangeAccount, LedgerEntry
+from portfolios.models import ExchangeAccount, JudgedContent, LedgerEntry
 from providers.reports import FlowKind, FlowReport, FlowSource
 from tests.portfolios.services.reads import (
     balances,
@@ -203,3 +203,29 @@ def test_what_no_mixture_of_the_movements_about_the_baseline_explains_is_told(
     row = account.discrepancies.get(asset="EUR")
 
     assert (row.state, row.code, row.difference) == ("OPEN", "BALANCE_SHORT", D(-15))
+
+
+def test_more_mixtures_than_can_be_listed_prove_nothing_and_are_not_stored(
+    account: ExchangeAccount,
+) -> None:
+    on_way = [
+        replace(
+            without_arrival(account, hours=n + 1), external_id=f"d-{n}", amount=D(7) ** n / 1000
+        )
+        for n in range(12)
+    ]
+    near = [
+        make_flow_report(
+            str(D(3) ** n / 1000),
+            external_id=f"n-{n}",
+            occurred_at=began(account) + timedelta(milliseconds=n),
+            settled_at=None,
+        )
+        for n in range(12)
+    ]
+
+    look(account, open_orders(), balances(EUR="100"), flows_leg(*on_way, *near))
+
+    [content] = JudgedContent.objects.filter(rows__spot__EUR__doubt__isnull=False)
+    assert "corrections" not in content.rows["spot"]["EUR"]
+    assert account.baseline_settled_at is None

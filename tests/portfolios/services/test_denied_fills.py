@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount, Fill, ReadCursor
@@ -16,6 +18,7 @@ from tests.desk import KEY, Desk
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
+    fills_leg,
     look,
     make_books,
     make_fill_report,
@@ -133,3 +136,16 @@ def test_a_trade_that_the_exchange_has_undone_explains_what_is_missing_then(desk
 
     assert states() == [State.OPEN]
     assert more.cause == f"explained: fill {fill.id} of 4 ADA/EUR was undone"
+
+
+def test_the_fills_of_one_order_are_no_reason_to_read_those_of_all(
+    account: ExchangeAccount,
+) -> None:
+    one, other = made(minutes=20), made(minutes=30, order="2", external_id="f-2")
+    see(account, account_fills(one, other))
+
+    with CaptureQueriesContext(connection) as asked:
+        see(account, fills_leg(one))
+
+    assert any('order_external_id" IN' in query["sql"] for query in asked)
+    assert states() == []

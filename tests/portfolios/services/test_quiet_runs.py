@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -20,6 +21,7 @@ from portfolios.models import (
 )
 from portfolios.services.breakers import place_of
 from portfolios.services.judged_contents import recomputed
+from portfolios.services.portfolio_sync import execute_runs
 from portfolios.services.runs import close_run, open_run
 from tests.desk import Desk
 
@@ -186,3 +188,13 @@ def test_the_first_run_of_a_day_proves_the_books_however_quiet(quiet: Desk) -> N
     quiet.sync()
 
     assert quiet.account.read_only_because
+
+
+def test_a_rule_that_is_made_while_a_run_is_under_way_is_looked_at_by_the_next(quiet: Desk) -> None:
+    add_a_rule(quiet)
+    run, _is_new = open_run(quiet.account, SyncRun.Trigger.MANUAL)
+    with time_machine.travel(timezone.now() - timedelta(minutes=1)):
+        execute_runs([run.pk])  # it began before the rule was made
+
+    assert quiet.account.quiet_run is None
+    assert quiet.sync() == quiet.account.quiet_run

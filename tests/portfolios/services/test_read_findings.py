@@ -9,7 +9,8 @@ import time_machine
 from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount
-from providers.reports import Leg, LegKind
+from portfolios.reconciliation.fingerprints import Extent, fingerprint
+from providers.reports import FillReport, Leg, LegKind
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -17,6 +18,7 @@ from tests.portfolios.services.reads import (
     flows_leg,
     look,
     make_books,
+    make_fill_report,
     observed,
     open_orders,
     skipped,
@@ -145,3 +147,35 @@ def test_where_an_asset_differs_only_that_is_told(account: ExchangeAccount) -> N
             see(account, eur="90")
 
     assert told(Code.SNAPSHOT_STALE) == []
+
+
+def test_what_differs_and_was_dismissed_is_not_told_as_stale(account: ExchangeAccount) -> None:
+    with time_machine.travel(later(1), tick=False):
+        see(account, eur="90")
+    with time_machine.travel(later(2), tick=False):
+        see(account, eur="90")
+    Discrepancy.objects.update(state=State.DISMISSED, fingerprint="")
+    row = Discrepancy.objects.get()
+    row.fingerprint = fingerprint(row.code, Extent(row.low, row.high))
+    row.save()
+
+    for hours in (9, 10, 30):
+        with time_machine.travel(later(hours), tick=False):
+            see(account, eur="90")
+
+    assert told(Code.SNAPSHOT_STALE) == []
+
+
+def test_an_account_that_is_traded_without_a_pause_is_noticed_and_no_alarm() -> None:
+    account = make_books(lag_seconds=60, grace_seconds=30)
+    look(account, open_orders(), balances(EUR="1000"))
+    fills: list[FillReport] = []
+    for hours in (7, 7.1, 30, 30.1):
+        with time_machine.travel(later(hours), tick=False):
+            at = timezone.now() - timedelta(seconds=20)
+            fills.append(make_fill_report("1", "2", external_id=f"f-{hours}", executed_at=at))
+            held = balances(EUR=str(1000 - 2 * len(fills)), ADA=str(len(fills)))
+            look(account, open_orders(), held, account_fills(*fills))
+
+    assert {row.verdict for row in account.balances.all()} == {"CONSISTENT"}
+    assert told(Code.SNAPSHOT_STALE) == [(State.OPEN, "notice")]

@@ -83,3 +83,13 @@ def test_a_list_that_tells_the_fills_of_both_contradicts_nothing(
     assert Fill.objects.get(external_id="f-1").order == Order.objects.order_by("pk")[0]
     assert not Discrepancy.objects.filter(code__startswith="FILL_").exists()
     assert Order.objects.count() == 2
+
+
+def test_the_same_id_of_another_symbol_is_no_second_order_of_it() -> None:
+    opened = make_books()
+    told = {"status": "closed", "filled": "10", "created_at": (NOW - timedelta(days=4)).isoformat()}
+    note_order(opened, **told)
+
+    look(opened, open_orders(made(0, symbol="DOT/EUR")), balances(EUR="100"))
+
+    assert Order.objects.get(symbol="ADA/EUR").external_id == "1"

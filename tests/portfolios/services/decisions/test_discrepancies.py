@@ -63,6 +63,23 @@ def test_what_was_opened_again_goes_back_to_the_time_it_was_acknowledged_for() -
 
 
 @pytest.mark.parametrize("kind", [Kind.DISMISS, Kind.ACKNOWLEDGE])
+def test_what_has_grown_since_it_was_opened_again_is_not_put_aside_with_it(
+    kind: Decision.Kind,
+) -> None:
+    row = make_discrepancy(difference=D(-2))
+    do(row.account, kind, discrepancy=row.pk)
+    row.refresh_from_db()
+    then = row.fingerprint, row.acknowledged_difference
+    again = do(row.account, Kind.REOPEN, discrepancy=row.pk)
+    Discrepancy.objects.update(difference=D(-9))
+
+    done(reversal(again))
+
+    row.refresh_from_db()
+    assert (row.fingerprint, row.acknowledged_difference) == then
+
+
+@pytest.mark.parametrize("kind", [Kind.DISMISS, Kind.ACKNOWLEDGE])
 def test_what_was_known_before_is_known_as_before_when_it_is_taken_back(
     kind: Decision.Kind,
 ) -> None:
