@@ -97,7 +97,7 @@ def _decide(request: HttpRequest, selection: Selection, form: DecisionForm) -> H
         )
     except SelectionChanged as e:
         again = selection_of(selection.kind, [row.pk for row in selection.fitting])
-        return _show(request, again, form, str(e))
+        return _show(request, again, form if again.fitting else None, str(e))
     except DecisionRefused as e:
         return _show(request, selection, form, str(e))
     words = ngettext(

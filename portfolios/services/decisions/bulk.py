@@ -13,11 +13,11 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from portfolios.amounts import plain
-from portfolios.models import Decision, Discrepancy, ExchangeAccount
+from portfolios.models import Decision, Discrepancy, ExchangeAccount, Order
 from portfolios.services.decisions.deciding import decide, why_not
 from portfolios.services.decisions.doing import DecisionRefused, Proposal
 from portfolios.services.decisions.kinds import KINDS
-from portfolios.services.lapses import proposes_lapse
+from portfolios.services.lapses import proposes_lapse, released_by_lapse
 
 Kind = Decision.Kind
 State = Discrepancy.State
@@ -76,11 +76,15 @@ class Selection:
 def _shown(row: Discrepancy) -> list[Any]:
     amounts = [
         None if amount is None else plain(amount)
-        for amount in (row.book, row.exchange, row.difference)
+        for amount in (row.book, row.exchange, row.difference, row.low, row.high)
     ]
-    order = row.order
-    facts = [order.status, plain(order.remaining)] if order else []
+    facts = [] if row.order is None else _shown_of(row.order)
     return [row.pk, row.code, row.state, row.episode, *amounts, *facts]
+
+
+def _shown_of(order: Order) -> list[str]:
+    asset, released = released_by_lapse(order)
+    return [order.status, plain(order.remaining), asset, plain(released)]
 
 
 def selection_of(kind: Decision.Kind, pks: Sequence[int]) -> Selection:
