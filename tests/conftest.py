@@ -52,11 +52,10 @@ ON_BOTH_DATABASES = (
         f"portfolios/services/test_{name}.py"
         for name in (
             *("balances", "budgets", "breakers", "cursors", "discrepancies", "fills"),
-            *("integrity", "ledger", "portfolio_sync", "quiet_runs", "runs"),
-            *("verification_of_desks",),
+            *("integrity", "ledger", "quiet_runs", "runs"),
         )
     ),
-    *("portfolios/admin/test_site.py", "portfolios/views/test_every_page.py"),
+    "portfolios/views/test_every_page.py",
 )
 
 
