@@ -53,7 +53,7 @@ class NewAccountForm(ExchangeAccountForm):
     """The account itself; its market is part of the address."""
 
     # The only wallet that is read so far is the default.
-    market = wallets = symbols = policy = time_zone = None  # type: ignore[assignment]
+    market = wallets = symbols = policy = time_zone = None  # type: ignore[assignment]  # so Django leaves out fields
 
     class Meta:
         model = ExchangeAccount

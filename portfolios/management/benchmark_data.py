@@ -81,7 +81,7 @@ def _made(rows: Iterator[Row]) -> list[Row]:
     """Store rows that others refer to."""
     kept = list(rows)
     if kept:
-        type(kept[0])._default_manager.bulk_create(kept, batch_size=_CHUNK)  # noqa: SLF001
+        type(kept[0])._default_manager.bulk_create(kept, batch_size=_CHUNK)  # noqa: SLF001 - as below
     return kept
 
 

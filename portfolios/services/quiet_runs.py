@@ -40,6 +40,13 @@ from providers.reports import Depth, Leg, LegKind, LegStatus, OrderReport, Snaps
 _STANDING: Final = (LegKind.BALANCES, LegKind.OPEN_ORDERS, LegKind.TRIGGER_ORDERS)
 _LISTS: Final = (LegKind.ACCOUNT_FILLS, LegKind.FLOWS)
 _NOT_READ: Final = (LegStatus.SKIPPED, LegStatus.UNSUPPORTED)
+# Of an account, what its reads are made and judged by.
+_SETTINGS: Final = frozenset(
+    {
+        *("market", "endpoint", "sandbox", "wallets", "symbols", "policy"),
+        *("lag_seconds", "grace_seconds", "lapses_by_itself"),
+    }
+)
 _Key = tuple[str, str]
 _Standing = dict[_Key, str]
 
@@ -171,7 +178,7 @@ def _disturb_when_set(
     update_fields: frozenset[str] | None,
     **_kwargs: Any,
 ) -> None:
-    if update_fields is None:  # a form's, an import's: its settings
+    if update_fields is None or not _SETTINGS.isdisjoint(update_fields):
         disturb([instance.pk])
 
 

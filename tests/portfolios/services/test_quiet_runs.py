@@ -19,6 +19,7 @@ from portfolios.models import (
     PortfolioSnapshot,
     SyncRun,
 )
+from portfolios.services.book import import_book
 from portfolios.services.breakers import place_of
 from portfolios.services.judged_contents import recomputed
 from portfolios.services.portfolio_sync import execute_runs
@@ -129,6 +130,16 @@ def change_a_setting(desk: Desk) -> None:
     account.save()
 
 
+def change_a_setting_alone(desk: Desk) -> None:
+    account = desk.account
+    account.lag_seconds = 5
+    account.save(update_fields=["lag_seconds"])
+
+
+def import_a_setting(desk: Desk) -> None:
+    import_book({"accounts": [{"label": desk.label, "market": "binance", "policy": "observe"}]})
+
+
 def fail_once(desk: Desk) -> None:
     run, _is_new = open_run(desk.account, SyncRun.Trigger.MANUAL)
     account = desk.account
@@ -148,6 +159,8 @@ def fail_once(desk: Desk) -> None:
         open_another_portfolio,
         book_an_order,
         change_a_setting,
+        change_a_setting_alone,
+        import_a_setting,
         fail_once,
     ],
 )
