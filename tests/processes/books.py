@@ -59,6 +59,7 @@ TIMES_OF_RUNS = frozenset(
         *("full_read_at", "moved_at", "next_sync_at", "at", "taken_at", "confirmed_at"),
         *("window_low", "window_high", "seen_at", "settled_at"),
         *("lease_expires_at", "queued_at", "started_at", "finished_at", "covered_until"),
+        *("applying_at", "judging_at", "disturbed_at"),
         *("requested_at", "responded_at", "since", "until", "clock_offset"),
     }
 )

@@ -1,4 +1,4 @@
-"""A whole installation in a folder of its own: its commands run as processes, its exchange is here."""
+"""A whole installation in a folder of its own: its commands run in another process, its exchange is here."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from providers.sandbox.books import Instrument
@@ -33,10 +35,20 @@ def make_engine() -> Engine:
 
 
 @dataclass
-class Installation:
+class Installation(AbstractContextManager["Installation"]):
     folder: Path
     server: SandboxServer
     settings: Mapping[str, str] = field(default_factory=dict)
+    _commands: subprocess.Popen[str] | None = None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._commands is not None:
+            self._commands.communicate()
 
     def prepare(self) -> None:
         """Make the database, and the books of one account at the exchange."""
@@ -62,7 +74,23 @@ class Installation:
 
     def manage(self, *words: str, given: str = "") -> str:
         """Run a command of the product and return what it prints."""
-        return self.run("manage.py", *words, given=given).stdout
+        if self._commands is None:
+            self._commands = subprocess.Popen(
+                self.command("-m", "tests.processes.commands"),
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        asked, answers = self._commands.stdin, self._commands.stdout
+        assert asked is not None
+        assert answers is not None
+        asked.write(f"{json.dumps({'words': words, 'given': given})}\n")
+        asked.flush()
+        answer: dict[str, str] = json.loads(answers.readline())
+        assert not answer["error"], answer["error"]
+        return answer["printed"]
 
     def run(self, *words: str, given: str = "") -> subprocess.CompletedProcess[str]:
         done = subprocess.run(

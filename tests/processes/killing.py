@@ -2,7 +2,7 @@
 
 The exchange is read once: the sync waits there, and is forked for each kill of what comes after.
 
-Reads `{"every": 1, "age_seconds": 0}` from standard input and writes an `Inquest` to standard output, both JSON. The
+Reads `{"age_seconds": 0}` from standard input and writes an `Inquest` to standard output, both JSON. The
 database is left as a sync that nobody killed makes it, and as old as asked.
 """
 
@@ -165,7 +165,7 @@ class AllKilled(Exception):
 class Investigation:
     """Kills one sync before each of its writes, and lets the next one heal what is left."""
 
-    def __init__(self, every: int) -> None:
+    def __init__(self) -> None:
         gc.disable()  # in a fork it would copy every page that it looks at
         settings.POSSYNC_LEASE_SECONDS = 3600  # for as long as what is read waits for its forks
         self._database = databases()
@@ -176,7 +176,7 @@ class Investigation:
         self._database.copy("clean")
         self._clean = in_a_child(self._clean_sync)
         self.inquest = Inquest(self._clean["writes"], self._clean["books"], self._clean["status"])
-        self._points = range(1, self.inquest.writes + 2, every)
+        self._points = range(1, self.inquest.writes + 2)
         self._before_reading = 0
         self._left: Books | None = None
 
@@ -283,7 +283,7 @@ def age(seconds: float) -> None:
 
 def main() -> None:
     orders = json.load(sys.stdin)
-    investigation = Investigation(orders["every"])
+    investigation = Investigation()
     investigation.run()
     age(orders["age_seconds"])
     json.dump(asdict(investigation.inquest), sys.stdout)

@@ -222,10 +222,10 @@ PROVE: tuple[Callable[[World], None], ...] = (
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with SandboxServer(make_engine()) as server, database_of_its_own("possync_faults") as url:
         settings = {**SETTINGS, **({"POSSYNC_DATABASE_URL": url} if url else {})}
-        installed = Installation(tmp_path_factory.mktemp("data"), server, settings)
-        installed.prepare()
-        order_id = book_order(installed)
-        with ExitStack() as stack:
+        folder = tmp_path_factory.mktemp("data")
+        with Installation(folder, server, settings) as installed, ExitStack() as stack:
+            installed.prepare()
+            order_id = book_order(installed)
             command = installed.command("manage.py", "worker")
             clusters = [
                 stack.enter_context(running(command, installed.environment))

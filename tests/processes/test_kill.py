@@ -19,15 +19,12 @@ from providers.sandbox.engine import Engine
 from providers.sandbox.server import SandboxServer
 from tests.desk import KEY, SECRET
 from tests.house.processes import ROOT, product_environment
-from tests.hypothesis_profiles import IS_PROVE
 from tests.processes.databases import database_of_its_own
 
 pytestmark = [pytest.mark.processes, pytest.mark.database, pytest.mark.timeout(300)]
 
 D = Decimal
 HOUR = timedelta(hours=1)
-# Each write by `make prove`: a kill and the sync after it take half a second on SQLite, and more on a server.
-EVERY = 1 if IS_PROVE else 25
 ACCOUNT = {
     "label": "main",
     "market": "binance",
@@ -137,7 +134,7 @@ class World:
         self.engine.withdraw(KEY, "DOT", "2", "0.1")
 
     def inquest(self, age: timedelta = timedelta()) -> dict[str, Any]:
-        orders = {"every": EVERY, "age_seconds": age.total_seconds()}
+        orders = {"age_seconds": age.total_seconds()}
         said: dict[str, Any] = json.loads(self.run("-m", "tests.processes.killing", given=orders))
         sys.stdout.write(
             f"{said['writes']} writes, {said['kills']} kills left {said['healed']} states\n"
@@ -201,7 +198,7 @@ def test_every_kill_hit(inquest: str, request: pytest.FixtureRequest) -> None:
     said = request.getfixturevalue(inquest)
 
     assert said["survivors"] == []
-    assert said["kills"] == len(range(1, said["writes"] + 2, EVERY))
+    assert said["kills"] == said["writes"] + 1
 
 
 def test_the_sync_that_nobody_killed_explained_everything(

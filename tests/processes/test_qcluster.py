@@ -45,8 +45,10 @@ for content in (pickle.dumps({"func": "os.system"}), b"[" * 15_000):
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with SandboxServer(make_engine()) as server:
-        installation = Installation(tmp_path_factory.mktemp("data"), server)
+    with (
+        SandboxServer(make_engine()) as server,
+        Installation(tmp_path_factory.mktemp("data"), server) as installation,
+    ):
         installation.prepare()
         yield installation
 
