@@ -68,6 +68,13 @@ def listening() -> Iterator[int]:
 
 
 @dataclass(frozen=True)
+class Living:
+    folder: Path
+    port: int
+    possync: Running
+
+
+@dataclass(frozen=True)
 class Stopped:
     """A first start with the practice exchange, ended by Ctrl-C."""
 
@@ -80,31 +87,22 @@ class Stopped:
 
 
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
-    folder = tmp_path_factory.mktemp("stopped") / "data"
-    with up(folder, free_port(), POSSYNC_DEMO="1") as possync:
+def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
+    folder, port = tmp_path_factory.mktemp("living") / "data", free_port()
+    with up(folder, port, POSSYNC_DEMO="1") as possync:
         possync.line(READY)
-        started = possync.descendants()
-        seconds = possync.stop(signal.SIGINT)
-        survivors = wait_until_gone(started, 0)
-        code = possync.process.returncode
-    return Stopped(folder, possync.lines, len(started), survivors, seconds, code)
-
-
-@dataclass(frozen=True)
-class Living:
-    folder: Path
-    port: int
-    possync: Running
+        yield Living(folder, port, possync)
 
 
 @pytest.fixture(scope="module")
-def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
-    folder, port = tmp_path_factory.mktemp("living") / "data", free_port()
-    with up(folder, port) as possync:
-        possync.line(READY)
-        yield Living(folder, port, possync)
-        possync.stop()
+def stopped(living: Living) -> Stopped:
+    """What is left of `living`, which no test can use after this one."""
+    possync = living.possync
+    started = possync.descendants()
+    seconds = possync.stop(signal.SIGINT)
+    survivors = wait_until_gone(started, 0)
+    code = possync.process.returncode
+    return Stopped(living.folder, possync.lines, len(started), survivors, seconds, code)
 
 
 def test_it_says_where_its_pages_are(living: Living) -> None:
