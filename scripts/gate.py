@@ -20,6 +20,7 @@ from typing import Final
 
 from scripts.leashed import leashed
 from scripts.postgres import PostgresMissing, private_postgres
+from tests.both_databases import BOTH_DATABASES
 
 TOOLS: Final = Path(sys.executable).parent
 PYTHON: Final = sys.executable
@@ -116,7 +117,7 @@ def test(gate: Gate) -> None:
             with private_postgres() as url:
                 check = Check(
                     "tests of the database on PostgreSQL",
-                    (*PYTEST, "-m", "database and not processes"),
+                    (*PYTEST, "-m", "database and not processes", *BOTH_DATABASES),
                     {"POSSYNC_DATABASE_URL": url},
                 )
                 gate.run(check, HANGS_AFTER * TEST_LIMIT, shown=True)

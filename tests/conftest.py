@@ -22,6 +22,8 @@ from providers.sandbox.books import Instrument, Permission
 from providers.sandbox.engine import Engine
 from providers.sandbox.server import SandboxServer
 from tests import hypothesis_profiles
+from tests.both_databases import BOTH_DATABASES
+from tests.house.processes import ROOT
 from tests.hypothesis_profiles import IS_PROVE
 
 CHROMIUM = Path(os.environ.get("POSSYNC_CHROMIUM", "/usr/bin/chromium"))
@@ -38,25 +40,7 @@ CHROMIUM_FLAGS = [
 LOOPBACK = {"127.0.0.1", "::1", "localhost", "", None}
 # Marks of tests that take their time.
 LONG = ("processes", "timeout")
-TESTS = Path(__file__).parent
-# What two databases can do differently: keep, add up, compare and sort amounts; refuse a row; hold a lock; find rows
-# again that are written together. These are run on PostgreSQL too, with a full sync of every kind and every page once.
-# What else talks to a database asks nothing of it that these do not; where proof is asked for, all of it is run.
-ON_BOTH_DATABASES = (
-    *("house/test_conftest.py", "portfolios/selectors/test_comparison.py"),
-    *("portfolios/selectors/test_report.py", "portfolios/views/test_audit.py"),
-    *(f"portfolios/scenarios/test_{name}.py" for name in ("concurrency", "lives")),
-    *("portfolios/test_append_only.py", "portfolios/test_fields.py", "portfolios/test_tasks.py"),
-    *("portfolios/test_number_survival.py", "portfolios/test_query_plans.py"),
-    *(
-        f"portfolios/services/test_{name}.py"
-        for name in (
-            *("balances", "budgets", "breakers", "cursors", "discrepancies", "fills"),
-            *("integrity", "ledger", "quiet_runs", "runs"),
-        )
-    ),
-    "portfolios/views/test_every_page.py",
-)
+ON_BOTH = frozenset(map(ROOT.joinpath, BOTH_DATABASES))
 
 
 def pytest_configure() -> None:
@@ -71,18 +55,12 @@ def pytest_unconfigure() -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     for item in items:
-        if _is_on_both(item.path) and _uses_the_database(item):
+        if (IS_PROVE or item.path in ON_BOTH) and _uses_the_database(item):
             item.add_marker("database")
     yield
     # Long ones first: at the end all processes shall have work until they are through.
     long = {item.path for item in items if any(map(item.get_closest_marker, LONG))}
     items.sort(key=lambda item: item.path not in long)
-
-
-def _is_on_both(path: Path) -> bool:
-    if not path.is_relative_to(TESTS):
-        return False
-    return IS_PROVE or path.relative_to(TESTS).as_posix().startswith(ON_BOTH_DATABASES)
 
 
 def _uses_the_database(item: pytest.Item) -> bool:

@@ -14,17 +14,18 @@ from django.db import DatabaseError
 
 from portfolios.models import LedgerEntry
 from providers.sandbox.server import SandboxServer
+from tests.both_databases import BOTH_DATABASES
 from tests.builders import make_account
-from tests.conftest import ON_BOTH_DATABASES, TESTS
+from tests.house.processes import ROOT
 
 
 def test_its_data_folder_is_its_own() -> None:
     assert "possync-test-" in str(settings.DATA_DIR)
 
 
-@pytest.mark.parametrize("place", ON_BOTH_DATABASES)
+@pytest.mark.parametrize("place", BOTH_DATABASES)
 def test_what_is_run_on_both_databases_is_there(place: str) -> None:
-    assert (TESTS / place).exists()
+    assert (ROOT / place).is_file()
 
 
 def test_it_cannot_reach_another_machine() -> None:

@@ -96,7 +96,7 @@ def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Living]:
 
 @pytest.fixture(scope="module")
 def stopped(living: Living) -> Stopped:
-    """What is left of `living`, which no test can use after this one."""
+    """End `living`, which no test can use after this one."""
     possync = living.possync
     started = possync.descendants()
     seconds = possync.stop(signal.SIGINT)
