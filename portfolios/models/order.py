@@ -13,6 +13,7 @@ from portfolios.models.choices import order_sides, order_statuses, order_types
 from portfolios.models.portfolio import Portfolio
 from providers.reports import OrderStatus, OrderType
 
+OPEN_STATUSES: Final = (OrderStatus.CREATED, OrderStatus.OPEN)
 TRIGGER_TYPES: Final = (OrderType.STOP, OrderType.STOP_LIMIT)
 
 

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from portfolios.amounts import difference, exact, exact_sum
 from portfolios.reconciliation.booking import Booked, Pending, cost_and_gain, pending
 from portfolios.reconciliation.execution import OrderFacts, execution, fees_by_asset
-from portfolios.reconciliation.lots import Change, cost_of_sold, open_lots
+from portfolios.reconciliation.lots import Change, OpenLots, cost_of_sold
 from providers.reports import FeeReport, FillReport, OrderSide
 
 ZERO = Decimal(0)
@@ -343,7 +343,7 @@ class _History:
         self.changes.append(change)
         if len(self.changes) < self.limit:
             return
-        lots = open_lots(self.changes)
+        lots = list(OpenLots(self.changes))
         if all(lot.amount for lot in lots):  # one used up by a fee would look like a correction
             self.changes = [Change(lot.amount, lot.cost) for lot in lots]
         self.limit = 2 * len(self.changes) + _FEW

@@ -12,6 +12,7 @@ from django.db.models import Q
 from portfolios.amounts import difference, exact_sum
 from portfolios.models import Discrepancy, ExchangeAccount, Order, StoredLeg
 from portfolios.models.choices import Severity
+from portfolios.models.order import OPEN_STATUSES
 from portfolios.reconciliation.absence import (
     Absence,
     Conclusion,
@@ -26,7 +27,6 @@ from portfolios.services.claims import unacked_match
 from portfolios.services.discrepancies import Finding, Findings
 from portfolios.services.ledger import order_facts
 from portfolios.services.order_reads import denied_orders, names_of
-from portfolios.services.orders import OPEN_STATUSES
 from portfolios.services.quarantine import Believed
 from providers import catalogue
 from providers.reports import (

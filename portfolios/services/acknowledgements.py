@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Final
 
 from portfolios.models import ExchangeAccount, Order, Portfolio
+from portfolios.models.order import OPEN_STATUSES
 from portfolios.services.order_findings import is_used_up
 from portfolios.services.order_reads import OrderId, OrderReads, unknown_orders
-from portfolios.services.orders import OPEN_STATUSES
 from providers.reports import OrderReport, OrderStatus
 
 # The exchange never said of these that they ended, so it may still have them.

@@ -38,7 +38,8 @@ from portfolios.services.effects import (
     window_of,
 )
 from portfolios.services.flows import may_have_been_held
-from portfolios.services.ledger import append_entries, flow_report, parts_of_fill
+from portfolios.services.journal import append_entries
+from portfolios.services.ledger import flow_report, parts_of_fill
 from providers.reports import FlowKind, FlowStatus, Leg, LegKind, LegStatus
 
 ZERO = Decimal(0)

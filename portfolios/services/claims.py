@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from portfolios.models import Decision, Discrepancy, ExchangeAccount, Order, Portfolio
 from portfolios.reconciliation.execution import opening_cost
 from portfolios.services.discrepancies import resolve
+from portfolios.services.journal import posted
 from portfolios.services.ledger import book_order, rewrite_reserved
 from providers.reports import OrderStatus
 
@@ -62,7 +63,8 @@ def hand_over(order: Order, portfolio: Portfolio) -> None:
     """Make `order` and what was booked for it `portfolio`'s; the caller holds the account and rewrites its locks."""
     order.portfolio, order.external, order.is_released = portfolio, False, False
     order.save()
-    book_order(order, None, out_of_unassigned=True)
+    with posted(order.account) as journal:
+        book_order(order, None, journal, out_of_unassigned=True)
     order.discrepancy_set.filter(state__in=Discrepancy.LIVE).update(portfolio=portfolio)
 
 

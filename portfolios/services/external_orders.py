@@ -26,12 +26,17 @@ def store_external_orders(account: ExchangeAccount, reads: OrderReads, run: Sync
         for reports in reads.acknowledged.values()
         for report in reports
     }
-    problems = 0
-    for key, reports in sorted(unknown_orders(account, reads).items()):
-        if key not in ours:
-            report = max(reports, key=_tells_most)
-            problems += not _store_external_order(account, report, reads, run)
-    return problems
+    unknown = sorted(unknown_orders(account, reads).items())
+    told = [max(reports, key=_tells_most) for key, reports in unknown if key not in ours]
+    orders = []
+    for report in told:
+        order = _external_order(account, report, reads)
+        if order is None:
+            _refuse(account, report, run)
+        else:
+            orders.append(order)
+    Order.objects.bulk_create(orders)
+    return len(told) - len(orders)
 
 
 def _tells_most(report: OrderReport) -> tuple[Decimal, str, bool]:
@@ -39,20 +44,21 @@ def _tells_most(report: OrderReport) -> tuple[Decimal, str, bool]:
     return report.filled or Decimal(0), str(report.updated_at or ""), is_ended
 
 
-def _store_external_order(
-    account: ExchangeAccount, report: OrderReport, reads: OrderReads, run: SyncRun
-) -> bool:
+def _refuse(account: ExchangeAccount, report: OrderReport, run: SyncRun) -> None:
+    error = UnexpectedReport(
+        f"Order {report.external_id} ({report.symbol}) is in no book, and the exchange does not "
+        "report its side and amount. It was not stored."
+    )
+    record_incident(account, leg_error(error), "orders.store", run=run, subject=report.external_id)
+
+
+def _external_order(
+    account: ExchangeAccount, report: OrderReport, reads: OrderReads
+) -> Order | None:
     if report.side is None or report.amount is None:
-        error = UnexpectedReport(
-            f"Order {report.external_id} ({report.symbol}) is in no book, and the exchange does not "
-            "report its side and amount. It was not stored."
-        )
-        record_incident(
-            account, leg_error(error), "orders.store", run=run, subject=report.external_id
-        )
-        return False
+        return None
     already_counted = _filled_before_baseline(account, report, reads)
-    Order.objects.create(
+    return Order(
         account=account,
         external=True,
         joined_after_baseline=account.baseline_at is not None,
@@ -70,7 +76,6 @@ def _store_external_order(
         opening_cost=_cost_of(already_counted, report),
         created_at=report.created_at,
     )
-    return True
 
 
 def _cost_of(counted: Decimal, report: OrderReport) -> Decimal:

@@ -93,7 +93,7 @@ def apply_snapshot(run: SyncRun, legs: Sequence[Leg]) -> Outcome:
 
 def _apply_orders(
     account: ExchangeAccount,
-    portfolios: Iterable[Portfolio],
+    portfolios: Sequence[Portfolio],
     legs: Sequence[Leg],
     run: SyncRun,
     outcome: Outcome,
@@ -103,8 +103,7 @@ def _apply_orders(
     reads = with_acknowledged(account, with_orphans(account, told))
     findings = outcome.findings
     outcome.orders.problems += store_external_orders(account, reads, run)
-    for portfolio in [*portfolios, None]:
-        _add(outcome.orders, sync_orders(account, portfolio, reads, run, findings))
+    _add(outcome.orders, sync_orders(account, portfolios, reads, run, findings))
     new = _apply_orphans(account, reads, run, findings)
     seen_at = run.started_at or run.queued_at
     find_orphans(account, findings)

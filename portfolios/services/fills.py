@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, prefetch_related_objects
 
 from portfolios.amounts import exact_sum, plain
 from portfolios.models import Discrepancy, ExchangeAccount, Fill, Order, SyncRun
@@ -52,6 +52,8 @@ def account_fills(legs: Iterable[Leg]) -> dict[str, list[FillReport]]:
 def store_fills(order: Order, reads: Sequence[Sequence[FillReport]], run: SyncRun | None) -> Stored:
     """Store the fills of `order`; those that were known without it join it, and leave the unassigned part.
 
+    The fills of `order` are prefetched.
+
     Parameters
     ----------
     reads : sequence of sequences of FillReport
@@ -65,6 +67,8 @@ def store_fills(order: Order, reads: Sequence[Sequence[FillReport]], run: SyncRu
         if fill is not None:
             _compare(fill, row, order, stored)
             _attach(fill, order, run, stored)
+    if stored.news:
+        _read_again(order)
     of_order = [fill_report(fill) for fill in order.fills.all()] if rows else []
     own = [
         [row for row in read if _key(row) not in known or known[_key(row)].order_id == order.pk]
@@ -74,7 +78,14 @@ def store_fills(order: Order, reads: Sequence[Sequence[FillReport]], run: SyncRu
     created = Fill.objects.bulk_create(_fill(order.account, order, row) for row in new)
     stored.news += len(created)
     _compare_new(created, rows, order, stored)
+    if created:
+        _read_again(order)
     return stored
+
+
+def _read_again(order: Order) -> None:
+    order.refresh_from_db(fields=["fills"])
+    prefetch_related_objects([order], "fills")
 
 
 def _compare_new(

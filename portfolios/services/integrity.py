@@ -18,12 +18,12 @@ from django.utils.translation import gettext as _
 from portfolios.amounts import amount, exact_sum, plain
 from portfolios.models import Discrepancy, ExchangeAccount, Order, Portfolio, Position, SyncRun
 from portfolios.models.choices import Severity
+from portfolios.models.order import OPEN_STATUSES
 from portfolios.reconciliation.verification import Check, Difference, unequal
 from portfolios.services.accounts import disturb
 from portfolios.services.discrepancies import Finding, record_findings
 from portfolios.services.incidents import record_incident
 from portfolios.services.ledger import rewrite_reserved
-from portfolios.services.orders import OPEN_STATUSES
 from portfolios.services.verification import verify_books
 from providers.errors import OursToFix
 from providers.reports import LegError

@@ -1,4 +1,4 @@
-"""The only writer of ledger entries and positions."""
+"""What orders, fills and flows move, as entries of the ledger."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from portfolios.reconciliation.execution import (
     moved_before,
 )
 from portfolios.reconciliation.flows import due_effect
-from portfolios.reconciliation.lots import Change, cost_of_sold
+from portfolios.services.journal import Journal, append_entries
 from providers.mapping import base_and_quote
 from providers.reports import (
     FeeReport,
@@ -43,42 +43,12 @@ Cause = LedgerEntry.Cause
 ZERO = Decimal(0)
 
 
-def append_entries(entries: Sequence[LedgerEntry]) -> None:
-    """Insert entries and move the positions they belong to; call it inside the transaction of their cause.
-
-    Raises
-    ------
-    django.db.IntegrityError
-        If an entry of that key has been booked before; nothing of the transaction remains.
-    """
-    LedgerEntry.objects.bulk_create(entries)
-    for entry in entries:
-        position = find_position(entry.account, entry.portfolio, entry.asset)
-        position.amount = exact_sum((position.amount, entry.amount))
-        position.cost = exact_sum((position.cost, entry.cost))
-        position.save()
-    _add_gains(entries)
-
-
-def _add_gains(entries: Sequence[LedgerEntry]) -> None:
-    gains: defaultdict[int, list[Decimal]] = defaultdict(list)
-    for entry in entries:
-        if entry.portfolio_id is not None and entry.gain:
-            gains[entry.portfolio_id].append(entry.gain)
-    for portfolio in Portfolio.objects.filter(pk__in=gains):
-        portfolio.realized_gain = exact_sum((portfolio.realized_gain, *gains[portfolio.pk]))
-        portfolio.save(update_fields=["realized_gain"])
-
-
-def find_position(account: ExchangeAccount, portfolio: Portfolio | None, asset: str) -> Position:
-    position, _ = Position.objects.get_or_create(account=account, portfolio=portfolio, asset=asset)
-    return position
-
-
-def book_order(order: Order, run: SyncRun | None, *, out_of_unassigned: bool = False) -> bool:
+def book_order(
+    order: Order, run: SyncRun | None, journal: Journal, *, out_of_unassigned: bool = False
+) -> bool:
     """Bring the ledger to where the order's facts are; whether all that is filled could be priced.
 
-    Safe to call again: what has been booked is not booked twice.
+    Safe to call again once the journal is posted: what has been booked is not booked twice.
 
     Parameters
     ----------
@@ -88,17 +58,19 @@ def book_order(order: Order, run: SyncRun | None, *, out_of_unassigned: bool = F
     facts = order_facts(order)
     moved = execution(facts, [fill_report(fill) for fill in order.fills.all()])
     series = f"order:{order.pk}:{order.portfolio_id or 0}:"
-    booked = list(LedgerEntry.objects.filter(order=order, key__startswith=series))
+    all_booked = list(order.ledger_entries.all())
+    booked = [entry for entry in all_booked if entry.key.startswith(series)]
     change = pending(facts, moved, _sums(booked, facts))
     if change:
-        entries = _entries(order, facts, change, run)
+        entries = _entries(order, facts, change, run, journal)
         for entry in entries:
             entry.key = f"{series}{len(booked)}:{entry.cause}:{entry.asset}"
-        append_entries(entries)
         if out_of_unassigned:
-            append_entries([_opposite(entry, "claim", run) for entry in entries])
+            entries += [_opposite(entry, "claim", run) for entry in entries]
+        journal.append(entries)
+        all_booked += entries
     if order.portfolio_id is not None:
-        _book_before_baseline(order, facts, run)
+        _book_before_baseline(order, facts, all_booked, run, journal)
     return not moved.unpriced
 
 
@@ -113,7 +85,7 @@ def _sums(entries: Sequence[LedgerEntry], facts: OrderFacts) -> Booked:
 
 
 def _entries(
-    order: Order, facts: OrderFacts, change: Pending, run: SyncRun | None
+    order: Order, facts: OrderFacts, change: Pending, run: SyncRun | None, journal: Journal
 ) -> list[LedgerEntry]:
     def entry(asset: str, cause: str, amount: Decimal) -> LedgerEntry:
         return LedgerEntry(
@@ -131,11 +103,11 @@ def _entries(
         traded = entry(facts.base, Cause.EXECUTION, change.base)
         paid = entry(facts.quote, Cause.EXECUTION, change.quote)
         if order.portfolio is not None:  # what nobody claims has no cost that anybody asks for
-            _set_costs(order.portfolio, facts, change, traded, paid)
+            _set_costs(order.portfolio, facts, change, (traded, paid), journal)
         entries = [traded, paid]
     for asset, fee in change.fees.items():
         charged = entry(asset, Cause.FEE, fee)
-        if asset not in (facts.base, facts.quote) and not _holds(order, asset):
+        if asset not in (facts.base, facts.quote) and not _holds(order, asset, journal):
             # A third coin that the portfolio never had is paid out of what nobody claims.
             charged.portfolio = None
         entries.append(charged)
@@ -146,51 +118,54 @@ def _set_costs(
     portfolio: Portfolio,
     facts: OrderFacts,
     change: Pending,
-    traded: LedgerEntry,
-    paid: LedgerEntry,
+    entries: tuple[LedgerEntry, LedgerEntry],
+    journal: Journal,
 ) -> None:
     """Set what the change adds to the costs, all in the portfolio's trading symbol, and its gain.
 
     Paid in another asset, nothing is gained yet: the cost of what is given away goes over to what is got for it.
     """
+    traded, paid = entries
     if facts.quote == portfolio.trading_symbol:
-        held = find_position(portfolio.account, portfolio, facts.base).amount
-        sold_cost = _cost_of_given(portfolio, traded) if facts.side is OrderSide.SELL else ZERO
+        held = journal.held((portfolio.pk, facts.base)) or ZERO
+        sold_cost = _cost_of_given(traded, journal) if facts.side is OrderSide.SELL else ZERO
         traded.cost, traded.gain = cost_and_gain(facts, change, held=held, sold_cost=sold_cost)
         return
     given, got = (paid, traded) if facts.side is OrderSide.BUY else (traded, paid)
-    got.cost = _cost_of_given(portfolio, given)
+    got.cost = _cost_of_given(given, journal)
     given.cost = got.cost.copy_negate()
 
 
-def _cost_of_given(portfolio: Portfolio, given: LedgerEntry) -> Decimal:
+def _cost_of_given(given: LedgerEntry, journal: Journal) -> Decimal:
     if given.amount >= 0:
         return ZERO
-    entries = portfolio.ledger_entries.filter(asset=given.asset)
-    rows = entries.order_by("pk").values_list("amount", "cost", "cause")
-    history = (Change(amount, cost, is_trade=cause != Cause.FEE) for amount, cost, cause in rows)
-    return cost_of_sold(history, given.amount.copy_negate())
+    return journal.cost_of((given.portfolio_id, given.asset), given.amount.copy_negate())
 
 
-def _holds(order: Order, asset: str) -> bool:
-    return Position.objects.filter(portfolio=order.portfolio_id, asset=asset).exists()
+def _holds(order: Order, asset: str, journal: Journal) -> bool:
+    return journal.held((order.portfolio_id, asset)) is not None
 
 
-def _book_before_baseline(order: Order, facts: OrderFacts, run: SyncRun | None) -> None:
+def _book_before_baseline(
+    order: Order,
+    facts: OrderFacts,
+    booked: Sequence[LedgerEntry],
+    run: SyncRun | None,
+    journal: Journal,
+) -> None:
     """Take what the order had moved before the account's baseline out of the unassigned part, which holds it.
 
     What a book counted as filled although it was filled later is booked there: no portfolio books it. Safe to call
     again, also when its fills are told only later.
     """
-    entries = list(LedgerEntry.objects.filter(order=order))
-    change = _due_before_baseline(order, facts, entries)
+    change = _due_before_baseline(order, facts, booked)
     if not change:
         return
-    number = sum(entry.key.startswith(f"before:order:{order.pk}:") for entry in entries)
-    new = _entries(order, facts, change, run)
+    number = sum(entry.key.startswith(f"before:order:{order.pk}:") for entry in booked)
+    new = _entries(order, facts, change, run, journal)
     for entry in new:
         entry.key = f"order:{order.pk}:{number}:{entry.cause}:{entry.asset}"
-    append_entries([_opposite(entry, "before", run) for entry in new])
+    journal.append([_opposite(entry, "before", run) for entry in new])
 
 
 def _due_before_baseline(

@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from portfolios.amounts import difference, exact_sum, plain
 from portfolios.models import LedgerEntry, Portfolio, SyncRun
+from portfolios.models.order import OPEN_STATUSES
 from portfolios.reconciliation.execution import lock
-from portfolios.services.ledger import append_entries, find_position, order_facts
-from portfolios.services.orders import OPEN_STATUSES
+from portfolios.services.journal import append_entries, find_position
+from portfolios.services.ledger import order_facts
 from providers.errors import OpeningRefused
 from providers.reports import BalanceReport
 

@@ -13,6 +13,7 @@ from portfolios.reconciliation.execution import covers
 from portfolios.reconciliation.fills import overfill
 from portfolios.reconciliation.orders import Conflict, OrderState, conflicts
 from portfolios.services.discrepancies import Finding, Findings
+from portfolios.services.order_batch import OrderBatch
 from providers.reports import Leg, LegStatus, OrderReport, OrderStatus
 
 Code = Discrepancy.Code
@@ -36,7 +37,9 @@ _MAY_BE_STALE: Final = (Conflict.FILL_AHEAD, Conflict.REGRESSION)
 _LOOKS_THAT_WARN: Final = 3
 
 
-def freeze_contradictions(order: Order, reports: Sequence[OrderReport], findings: Findings) -> bool:
+def freeze_contradictions(
+    order: Order, reports: Sequence[OrderReport], findings: Findings, batch: OrderBatch
+) -> bool:
     """Freeze an order whose ids or terms are those of another one; whether it is frozen.
 
     It thaws when the exchange no longer contradicts the books: nothing was applied meanwhile.
@@ -51,7 +54,7 @@ def freeze_contradictions(order: Order, reports: Sequence[OrderReport], findings
                 f"Order {report.external_id} is {order.side} {order.symbol} in the books and "
                 f"{report.side} {report.symbol} at the exchange. It was left as it is."
             )
-        other = _other_of_those_ids(order, report)
+        other = _other_of_those_ids(order, report, batch)
         if other is not None:
             why[Code.ORDER_ID_CONFLICT] = (
                 f"Order {report.external_id} has the client id {report.client_order_id} at the exchange; in the books "
@@ -59,7 +62,7 @@ def freeze_contradictions(order: Order, reports: Sequence[OrderReport], findings
             )
             # What nobody claims has no other ids than those of the exchange.
             if other.portfolio_id is not None:
-                _freeze(other, why[Code.ORDER_ID_CONFLICT])
+                _freeze(Order.objects.get(pk=other.pk), why[Code.ORDER_ID_CONFLICT])
     findings.judged |= set(keys.values())
     for code, text in why.items():
         severity = Severity.CRITICAL if code == Code.ORDER_FIELD_MISMATCH else Severity.ERROR
@@ -95,17 +98,17 @@ def _freeze(order: Order, because: str) -> None:
         order.save(update_fields=["frozen_because"])
 
 
-def _other_of_those_ids(order: Order, report: OrderReport) -> Order | None:
+def _other_of_those_ids(order: Order, report: OrderReport, batch: OrderBatch) -> Order | None:
     """Find the other order of the books that has one of the report's ids, while `order` has the other one."""
-    others = order.account.orders.exclude(pk=order.pk)
-    if not order.external_id:
-        return others.filter(external_id=report.external_id, symbol=report.symbol).first()
     client_id = report.client_order_id
-    if not client_id or client_id == order.client_order_id or is_used_up(order, report):
+    if not order.external_id:
+        same = batch.of_id(report.symbol, report.external_id)
+    elif not client_id or client_id == order.client_order_id or is_used_up(order, report):
         return None
-    # A client id may be used again after its order has ended.
-    waiting = others.filter(status__in=[OrderStatus.CREATED, OrderStatus.OPEN])
-    return waiting.filter(client_order_id=client_id).first()
+    else:
+        # A client id may be used again after its order has ended.
+        same = batch.waiting_with(client_id)
+    return next((other for other in same if other.pk != order.pk), None)
 
 
 def find_in_report(order: Order, known: OrderState, report: OrderReport) -> list[Finding]:

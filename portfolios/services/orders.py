@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, Self
 
 from django.db import transaction
 from django.db.models import F, Q, QuerySet, prefetch_related_objects
@@ -15,14 +14,13 @@ from django.utils import timezone
 
 from portfolios.amounts import difference, exact_sum
 from portfolios.models import (
-    Discrepancy,
     ExchangeAccount,
     Order,
     OrderVersion,
     Portfolio,
     SyncRun,
 )
-from portfolios.models.order import TRIGGER_TYPES
+from portfolios.models.order import OPEN_STATUSES
 from portfolios.reconciliation.execution import covers, fees_by_asset, opening_cost
 from portfolios.reconciliation.orders import (
     OrderState,
@@ -32,9 +30,10 @@ from portfolios.reconciliation.orders import (
     merged_order,
 )
 from portfolios.services.discrepancies import Findings
-from portfolios.services.fills import fee_rows, orphan_key, store_fills
+from portfolios.services.fills import fee_rows, store_fills
 from portfolios.services.incidents import record_incident
 from portfolios.services.ledger import book_order, fill_report, stored_fees
+from portfolios.services.order_batch import OrderBatch
 from portfolios.services.order_findings import (
     amount_of_fills,
     find_fills_ahead,
@@ -50,7 +49,6 @@ from providers.errors import UnexpectedReport
 from providers.redaction import leg_error
 from providers.reports import (
     FillReport,
-    KnownOrder,
     Leg,
     LegStatus,
     OrderReport,
@@ -59,16 +57,8 @@ from providers.reports import (
 )
 
 ZERO = Decimal(0)
-OPEN_STATUSES: Final = (OrderStatus.CREATED, OrderStatus.OPEN)
-# What an exchange is asked about an order by.
-ASKED_BY: Final = (
-    *("external_id", "symbol", "filled", "client_order_id"),
-    *("created_at", "status", "fills_wanted", "type", "pk"),
-)
 # Syncs that ask for an order's fills until they add up: an exchange may list them a little later than the order.
 FILL_READS: Final = 10
-# For so long after its fill was first seen an order is asked for.
-ORPHANS_ASKED_FOR: Final = timedelta(days=1)
 STATE_FIELDS: Final = (
     "external_id",
     "client_order_id",
@@ -92,49 +82,6 @@ class OrdersOutcome:
     problems: int = 0
 
 
-def known_orders(account: ExchangeAccount) -> tuple[KnownOrder, ...]:
-    """List the orders that a provider is asked about, oldest first: open ones, and those whose fills are wanted.
-
-    A backtest has none at an exchange.
-    """
-    rows = account.orders.exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
-    # Each by its index: of both in one question an account's orders would all be looked through.
-    wanted = rows.filter(fills_wanted__gt=0).order_by().values(*ASKED_BY)
-    asked = rows.filter(status__in=OPEN_STATUSES).order_by().values(*ASKED_BY).union(wanted)
-    known = tuple(
-        KnownOrder(
-            external_id=row["external_id"],
-            symbol=row["symbol"],
-            filled=row["filled"],
-            client_order_id=row["client_order_id"],
-            created_at=row["created_at"],
-            is_open=row["status"] in OPEN_STATUSES,
-            wants_fills=row["fills_wanted"] > 0,
-            is_trigger=row["type"] in TRIGGER_TYPES,
-        )
-        for row in asked.order_by("created_at", "pk")
-    )
-    return (*known, *_orders_of_orphans(account))
-
-
-def _orders_of_orphans(account: ExchangeAccount) -> list[KnownOrder]:
-    """List the orders whose fills are known and they are not: they were asked for once, but could not be read."""
-    told = account.discrepancies.filter(
-        code=Discrepancy.Code.FILL_ORPHAN, first_seen__gt=timezone.now() - ORPHANS_ASKED_FOR
-    )
-    recent = set(told.values_list("key", flat=True))
-    if not recent:
-        return []
-    named = account.fills.filter(order=None).exclude(order_external_id="").order_by()
-    orphans = set(named.values_list("symbol", "order_external_id"))
-    orphans = {orphan for orphan in orphans if orphan_key(*orphan) in recent}
-    ours = account.orders.filter(external_id__in={order_id for _, order_id in orphans})
-    return [
-        KnownOrder(order_id, symbol, filled=ZERO, is_open=False, wants_fills=True)
-        for symbol, order_id in sorted(orphans - set(ours.values_list("symbol", "external_id")))
-    ]
-
-
 def has_frozen_orders(account: ExchangeAccount) -> bool:
     """Whether an open order contradicts the exchange: what it moves is not booked to its owner meanwhile."""
     waiting = account.orders.filter(status__in=OPEN_STATUSES)
@@ -143,25 +90,62 @@ def has_frozen_orders(account: ExchangeAccount) -> bool:
 
 def sync_orders(
     account: ExchangeAccount,
-    portfolio: Portfolio | None,
+    portfolios: Sequence[Portfolio],
     reads: OrderReads,
     run: SyncRun,
     findings: Findings,
 ) -> OrdersOutcome:
-    """Bring the orders of `portfolio` (None: those that nobody claims) to what the exchange reports.
+    """Bring the orders of `portfolios`, and those that nobody claims, to what the exchange reports.
 
     In the order of their creation, each all or nothing: one that cannot be applied is recorded and does not keep the
-    next from its turn.
+    next from its turn. All are written at once; only if that fails, one after the other.
     """
-    outcome = OrdersOutcome()
-    orders = account.orders.filter(portfolio=portfolio)
-    is_reported = Q(external_id__in=reads.ids) | Q(pk__in=list(reads.acknowledged))
-    found = orders.filter(Q(status__in=OPEN_STATUSES) | is_reported)
-    for order in found.order_by("created_at", "external_id", "pk"):
-        order.portfolio = portfolio
-        _sync_order(order, reads, run, outcome, findings)
-    _count_denials(orders, reads.denied)
+    try:
+        with transaction.atomic():
+            outcome, told = _sync_orders(account, portfolios, reads, run, is_patient=True)
+    except Exception:  # whatever is wrong with one of them
+        outcome, told = _sync_orders(account, portfolios, reads, run, is_patient=False)
+    findings.found += told.found
+    findings.judged |= told.judged
     return outcome
+
+
+def _sync_orders(
+    account: ExchangeAccount,
+    portfolios: Sequence[Portfolio],
+    reads: OrderReads,
+    run: SyncRun,
+    *,
+    is_patient: bool,
+) -> tuple[OrdersOutcome, Findings]:
+    outcome, findings = OrdersOutcome(), Findings()
+    owners = {portfolio.pk: portfolio for portfolio in portfolios}
+    orders = account.orders.filter(Q(portfolio__in=owners) | Q(portfolio=None))
+    found = _found(orders, owners, reads)
+    batch = OrderBatch(account, found, is_patient=is_patient)
+    for order in found:
+        _sync_order(order, reads, run, outcome, findings, batch)
+    batch.write()
+    _count_denials(orders, reads.denied)
+    return outcome, findings
+
+
+def _found(
+    orders: QuerySet[Order], owners: Mapping[int, Portfolio], reads: OrderReads
+) -> list[Order]:
+    """List the orders that wait, and those that something is told of: by portfolio, oldest first."""
+    is_reported = Q(external_id__in=reads.ids) | Q(pk__in=list(reads.acknowledged))
+    rows = orders.filter(Q(status__in=OPEN_STATUSES) | is_reported)
+    places = {pk: place for place, pk in enumerate([*owners, None])}
+    found = sorted(
+        rows.order_by("created_at", "external_id", "pk"),
+        key=lambda order: places[order.portfolio_id],
+    )
+    for order in found:
+        order.portfolio = None if order.portfolio_id is None else owners[order.portfolio_id]
+    news = [order for order in found if Told.of(order, reads).is_news_of(order)]
+    prefetch_related_objects(news, "fills", "ledger_entries")
+    return found
 
 
 def _count_denials(orders: QuerySet[Order], denied: frozenset[str]) -> None:
@@ -177,35 +161,59 @@ def _count_denials(orders: QuerySet[Order], denied: frozenset[str]) -> None:
     ended.filter(pk__in=pks).update(fills_wanted=F("fills_wanted") - 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a snapshot tells of one order: its reports, the read of its own fills, what each read tells of those."""
+
+    reports: Sequence[OrderReport]
+    leg: Leg | None
+    fills: Sequence[Sequence[FillReport]]
+
+    @classmethod
+    def of(cls, order: Order, reads: OrderReads) -> Self:
+        reports = reads.of(order)
+        external_id = order.external_id or next((x.external_id for x in reports), "")
+        leg = reads.fills_leg(external_id, order.symbol)
+        return cls(reports, leg, reads.fills_of(external_id, order.symbol))
+
+    def __bool__(self) -> bool:
+        return bool(self.reports or self.leg or self.fills)
+
+    def is_news_of(self, order: Order) -> bool:
+        return bool(self) and not _tells_nothing_new(order, self.reports, self.leg, self.fills)
+
+
 def _sync_order(
-    order: Order, reads: OrderReads, run: SyncRun, outcome: OrdersOutcome, findings: Findings
+    order: Order,
+    reads: OrderReads,
+    run: SyncRun,
+    outcome: OrdersOutcome,
+    findings: Findings,
+    batch: OrderBatch,
 ) -> None:
-    reports = reads.of(order)
-    external_id = order.external_id or next((report.external_id for report in reports), "")
-    leg = reads.fills_leg(external_id, order.symbol)
-    fills = reads.fills_of(external_id, order.symbol)
-    outcome.checked += bool(reports)
-    if not reports and leg is None and not fills:
+    told = Told.of(order, reads)
+    outcome.checked += bool(told.reports)
+    if not told:
         if not order.external_id and order.client_order_id in reads.by_client_id:
             thaw(order, findings)
         return
-    if freeze_contradictions(order, reports, findings):
+    if freeze_contradictions(order, told.reports, findings, batch):
         _record(order, UnexpectedReport(order.frozen_because), "orders.apply", run)
         outcome.problems += 1
         return
-    if reports:
+    if told.reports:
         judge_reports(order, findings)
-    if _tells_nothing_new(order, reports, leg, fills):
+    if not told.is_news_of(order):
         return
     try:
-        with transaction.atomic():
-            changed = apply_facts(order, reports, leg, fills, run, findings)
+        with batch.turn(order, writes_at_once=bool(told.fills)):
+            changed = apply_facts(order, told, run, findings, batch)
     except Exception as e:  # whatever is wrong with one order stays with that order
         _record(order, e, "orders.apply", run)
         outcome.problems += 1
         return
     outcome.changed += changed
-    outcome.problems += _report_unknown_status(order, reports, run)
+    outcome.problems += _report_unknown_status(order, told.reports, run)
 
 
 def _tells_nothing_new(
@@ -228,50 +236,40 @@ def _tells_nothing_new(
 
 
 def apply_facts(
-    order: Order,
-    reports: Sequence[OrderReport],
-    leg: Leg | None,
-    fills: Sequence[Sequence[FillReport]],
-    run: SyncRun | None,
-    findings: Findings,
+    order: Order, told: Told, run: SyncRun | None, findings: Findings, batch: OrderBatch
 ) -> bool:
     """Join what a snapshot tells of `order` and book what it moved; whether anything changed.
-
-    Parameters
-    ----------
-    leg : Leg or None
-        The read of the order's own fills; None if there was none.
-    fills : sequence of sequences of FillReport
-        What each read tells of the order's fills.
 
     Raises
     ------
     UnexpectedReport
         If what was filled has no price.
     """
+    reports, leg = told.reports, told.leg
     known, was_wanted = order_state(order), order.fills_wanted
     was_missing = order.missing_since is not None and bool(reports)
     merged = _with_reports(order, known, reports, findings)
-    stored = store_fills(order, fills, run)
-    # Read once for all that follows.
-    prefetch_related_objects([order], "fills")
+    # Read once for all that follows, unless a fill comes or joins.
+    prefetch_related_objects([order], "fills", "ledger_entries")
+    stored = store_fills(order, told.fills, run)
     findings.found += stored.findings
     _correct_opening(order, merged, reports)
-    told, merged = merged, _with_fills(merged, order)
-    is_ahead = find_fills_ahead(order, told, reports, findings)
+    said, merged = merged, _with_fills(merged, order)
+    is_ahead = find_fills_ahead(order, said, reports, findings)
     order.fills_wanted = _fills_wanted(order, merged, reports, leg, is_ahead=is_ahead)
     find_in_state(order, merged, reports, leg, findings)
     if merged == known and not stored.news and not was_missing:
         if order.fills_wanted != was_wanted:
-            order.save(update_fields=["fills_wanted"])
+            batch.add(order)
         return False
-    _note_version(order, known, merged, run)
-    _write_state(order, merged, is_found=bool(reports))
-    if not book_order(order, run):
+    _set_state(order, merged, is_found=bool(reports))
+    if not book_order(order, run, batch.journal):
         raise UnexpectedReport(
             f"Order {order.external_id} ({order.symbol}) is reported as filled without any price. "
             "Nothing was booked; it is tried again at the next sync."
         )
+    _note_version(order, known, merged, run)
+    batch.add(order)
     return True
 
 
@@ -360,14 +358,13 @@ def order_state(order: Order) -> OrderState:
     )
 
 
-def _write_state(order: Order, state: OrderState, *, is_found: bool) -> None:
+def _set_state(order: Order, state: OrderState, *, is_found: bool) -> None:
     for name in STATE_FIELDS:
         setattr(order, name, getattr(state, name))
     order.status, order.type = state.status, state.type or ""
     order.fees = fee_rows(state.fees)
     if is_found:
         order.missing_since, order.strikes, order.last_strike_at = None, 0, None
-    order.save()
 
 
 def _note_version(order: Order, before: OrderState, after: OrderState, run: SyncRun | None) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 from portfolios.amounts import difference
 from portfolios.models import Discrepancy, ExchangeAccount, Quarantine
 from portfolios.models.choices import Severity
+from portfolios.models.order import OPEN_STATUSES
 from portfolios.reconciliation.plausibility import (
     confirmation,
     implausible_balances,
@@ -19,7 +20,6 @@ from portfolios.reconciliation.plausibility import (
 from portfolios.services.accounts import grace
 from portfolios.services.discrepancies import Finding, Findings
 from portfolios.services.effects import expected_by_wallet, observed_balances
-from portfolios.services.orders import OPEN_STATUSES
 from providers.reports import Leg, LegKind, LegStatus, OrderReport
 
 ZERO = Decimal(0)

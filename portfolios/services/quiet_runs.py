@@ -27,12 +27,12 @@ from portfolios.models import (
     StoredLeg,
     SyncRun,
 )
+from portfolios.models.order import OPEN_STATUSES
 from portfolios.services import runs
 from portfolios.services.accounts import disturb, forget_rejections
 from portfolios.services.breakers import note_answer
 from portfolios.services.credentials import note_credential_state
 from portfolios.services.legs import leg_digest, store_known_legs
-from portfolios.services.orders import OPEN_STATUSES
 from portfolios.services.snapshots import new_snapshot
 from providers.reports import Depth, Leg, LegKind, LegStatus, OrderReport, Snapshot
 

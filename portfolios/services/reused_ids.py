@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from portfolios.models import ExchangeAccount, Order
+from portfolios.models.order import OPEN_STATUSES
 from portfolios.reconciliation.orders import is_another
 from portfolios.services.order_reads import OrderReads
-from portfolios.services.orders import OPEN_STATUSES, order_state
+from portfolios.services.orders import order_state
 
 # What is left of an id beside the day up to which it was the order's; columns end there.
 _LONGEST: Final = 100

@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount, Position
 from portfolios.models.choices import Verdict
+from portfolios.models.order import OPEN_STATUSES
 from portfolios.services.accounts import lag
+from portfolios.services.asked_orders import known_orders
 from portfolios.services.credentials import key_name, opened_credentials
 from portfolios.services.cursors import cursors, overlap
 from portfolios.services.judged_contents import Read, reads_of
-from portfolios.services.orders import OPEN_STATUSES, known_orders
 from providers.reports import BalanceReport, Depth, SnapshotRequest
 
 # At least so often fills and flows are read although nothing seems to have moved.

@@ -14,6 +14,7 @@ from django.db.models import Q, QuerySet
 
 from portfolios.amounts import exact_sum
 from portfolios.models import ExchangeAccount, Fill, LedgerEntry, Order, Portfolio, Position
+from portfolios.models.order import OPEN_STATUSES
 from portfolios.reconciliation.execution import lock
 from portfolios.reconciliation.flows import due_effect
 from portfolios.reconciliation.verification import (
@@ -34,7 +35,6 @@ from portfolios.reconciliation.verification import (
 from portfolios.services.baseline_verification import baseline_differences
 from portfolios.services.decisions.effects import BOOKING, DECIDED, booked_by
 from portfolios.services.ledger import fill_report, flow_report, order_facts
-from portfolios.services.orders import OPEN_STATUSES
 from providers.mapping import base_and_quote
 from providers.reports import OrderSide
 

@@ -12,8 +12,8 @@ from django.db.models import QuerySet
 
 from portfolios.models import Discrepancy, ExchangeAccount, Fill, LedgerEntry, SyncRun
 from portfolios.models.choices import Verdict
+from portfolios.models.order import OPEN_STATUSES
 from portfolios.services.flows import UNSETTLED
-from portfolios.services.orders import OPEN_STATUSES
 from tests.builders import NOON, make_account
 
 pytestmark = pytest.mark.django_db

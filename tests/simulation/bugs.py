@@ -19,6 +19,7 @@ from portfolios.services import (
     cursors,
     facts,
     fills,
+    journal,
     ledger,
     legs,
     orders,
@@ -151,7 +152,7 @@ def surplus_is_a_deposit() -> AbstractContextManager[Any]:
                 key = f"guess:{row.asset}:{row.observed_at.isoformat()}"
                 guess = LedgerEntry(account=account, asset=row.asset, amount=row.residual, key=key)
                 guess.cause = LedgerEntry.Cause.DEPOSIT
-                ledger.append_entries([guess])
+                journal.append_entries([guess])
 
     return patch.object(portfolio_sync, "judge_account", judge_and_book)
 

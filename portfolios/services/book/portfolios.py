@@ -9,7 +9,7 @@ from portfolios.amounts import exact_sum
 from portfolios.models import LedgerEntry, Portfolio
 from portfolios.services.book.changes import Import, require_unchanged, update_row
 from portfolios.services.book.document import Node
-from portfolios.services.ledger import find_position
+from portfolios.services.journal import find_position
 from portfolios.services.openings import open_portfolio
 
 ZERO = Decimal(0)

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from portfolios.models import Decision, ExchangeAccount, Flow, LedgerEntry, Portfolio
 from portfolios.reconciliation.lots import Change, cost_of_sold
-from portfolios.services.ledger import append_entries
+from portfolios.services.journal import append_entries
 
 Cause = LedgerEntry.Cause
 ZERO = Decimal(0)

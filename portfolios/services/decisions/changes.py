@@ -13,8 +13,8 @@ from django.db.models import Q
 
 from portfolios.amounts import plain, sums_by
 from portfolios.models import Discrepancy, ExchangeAccount, LedgerEntry, Portfolio
+from portfolios.models.order import OPEN_STATUSES
 from portfolios.services.decisions.flows import left_of_flow
-from portfolios.services.orders import OPEN_STATUSES
 
 UNASSIGNED = "unassigned"
 BALANCE = "balance"

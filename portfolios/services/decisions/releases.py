@@ -9,7 +9,8 @@ from django.utils.translation import gettext as _
 from portfolios.amounts import sums_by
 from portfolios.models import Discrepancy, LedgerEntry, Order, Portfolio
 from portfolios.services.decisions.doing import Doing
-from portfolios.services.ledger import append_entries, book_order
+from portfolios.services.journal import append_entries, posted
+from portfolios.services.ledger import book_order
 
 
 def release(order: Order, doing: Doing) -> None:
@@ -28,7 +29,8 @@ def release(order: Order, doing: Doing) -> None:
     order.portfolio, order.external = None, True
     order.save()
     append_entries(entries)
-    book_order(order, None)
+    with posted(order.account) as journal:
+        book_order(order, None, journal)
     order.discrepancy_set.filter(state__in=Discrepancy.LIVE).update(portfolio=None)
 
 

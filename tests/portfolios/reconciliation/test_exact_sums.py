@@ -27,7 +27,7 @@ from portfolios.reconciliation.execution import (
     lock,
     opening_cost,
 )
-from portfolios.reconciliation.lots import Change, cost_of_sold, open_lots
+from portfolios.reconciliation.lots import Change, OpenLots, cost_of_sold
 from providers.reports import FeeReport, FillReport, OrderSide
 from tests.hypothesis_profiles import CASES_OF_A_LAW, Pick, picks
 
@@ -208,7 +208,7 @@ def test_what_is_sold_in_parts_takes_the_whole_cost_to_the_last_digit(pick: Pick
         history.append(Change(sold.copy_negate(), D(0)))
 
     assert total(taken) == total([cost for _bought, cost in buys])
-    assert open_lots(history) == []
+    assert list(OpenLots(history)) == []
 
 
 @quick

@@ -12,8 +12,8 @@ import pytest
 from portfolios.amounts import exact_sum
 from portfolios.models import Discrepancy, ExchangeAccount, Incident, Order
 from portfolios.selectors.report import full_report
+from portfolios.services.asked_orders import known_orders
 from portfolios.services.claims import claim_order
-from portfolios.services.orders import known_orders
 from providers.reports import OrderStatus
 from providers.sandbox.faults import DistortionKind, Fault
 from tests.desk import KEY, Desk

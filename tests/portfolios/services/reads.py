@@ -15,7 +15,8 @@ from portfolios.models import ExchangeAccount, Order, SyncRun
 from portfolios.services.book import import_book
 from portfolios.services.discrepancies import Findings
 from portfolios.services.fills import fill_rows
-from portfolios.services.orders import apply_facts
+from portfolios.services.order_batch import OrderBatch
+from portfolios.services.orders import Told, apply_facts
 from portfolios.services.portfolio_sync import LISTS_OF_FACTS, finish_run
 from portfolios.services.runs import claim_run, open_run
 from portfolios.services.snapshot_requests import snapshot_request
@@ -205,7 +206,10 @@ def unsupported(kind: LegKind, **leg: Any) -> Leg:
 def apply_report(order: Order, report: OrderReport, fills: Leg | None = None) -> bool:
     """Join one report and the read of the order's fills, if there was one, into `order`."""
     order.refresh_from_db()
-    return apply_facts(order, [report], fills, [fill_rows(fills)], None, Findings())
+    batch = OrderBatch(order.account)
+    changed = apply_facts(order, Told([report], fills, [fill_rows(fills)]), None, Findings(), batch)
+    batch.write()
+    return changed
 
 
 def _leg(kind: LegKind, status: LegStatus, **leg: Any) -> Leg:

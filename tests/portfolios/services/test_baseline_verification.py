@@ -7,7 +7,7 @@ import pytest
 
 from portfolios.models import ExchangeAccount, LedgerEntry, StoredLeg
 from portfolios.reconciliation.verification import Check
-from portfolios.services.ledger import append_entries
+from portfolios.services.journal import append_entries
 from portfolios.services.verification import verify_books
 from tests.builders import NOON, make_run
 from tests.portfolios.services.reads import balances, look, make_books, open_orders

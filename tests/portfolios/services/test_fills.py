@@ -21,8 +21,8 @@ from portfolios.models import (
     SyncRun,
 )
 from portfolios.reconciliation.fills import oldest_first
+from portfolios.services.asked_orders import known_orders
 from portfolios.services.fills import account_fills as by_order
-from portfolios.services.orders import known_orders
 from providers.reports import FeeReport, FillReport, OrderSide
 from tests.portfolios.services.reads import (
     account_fills,

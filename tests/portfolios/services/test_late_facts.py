@@ -8,8 +8,8 @@ import pytest
 
 from portfolios.models import Order
 from portfolios.selectors.report import full_report
+from portfolios.services.asked_orders import known_orders
 from portfolios.services.connection_test import execute_connection_test
-from portfolios.services.orders import known_orders
 from portfolios.services.verification import verify_books
 from providers.sandbox.books import Fee, Instrument
 from providers.sandbox.faults import Fault, FaultKind

@@ -10,7 +10,8 @@ from django.db import IntegrityError, transaction
 
 from portfolios.amounts import exact_sum
 from portfolios.models import ExchangeAccount, LedgerEntry, Order, Position
-from portfolios.services.ledger import append_entries, book_order, rewrite_reserved
+from portfolios.services.journal import append_entries, posted
+from portfolios.services.ledger import book_order, rewrite_reserved
 from providers.reports import FeeReport, OrderStatus
 from tests.builders import make_account, make_entry, make_order, make_portfolio
 from tests.portfolios.services.reads import (
@@ -72,7 +73,8 @@ def test_an_order_that_changed_nothing_books_nothing(order: Order) -> None:
     apply_report(order, report)
 
     assert not apply_report(order, report)
-    assert book_order(order, None)
+    with posted(order.account) as journal:
+        assert book_order(order, None, journal)
     assert booked("ADA") == [D(4)]
 
 

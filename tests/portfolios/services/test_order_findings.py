@@ -8,7 +8,8 @@ import pytest
 from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount, Order
-from portfolios.services.orders import FILL_READS, known_orders
+from portfolios.services.asked_orders import known_orders
+from portfolios.services.orders import FILL_READS
 from providers.reports import Leg, LegKind, OrderStatus
 from tests.portfolios.services.reads import (
     account_fills,

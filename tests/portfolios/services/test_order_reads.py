@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount, Order, Position
-from portfolios.services.orders import known_orders
+from portfolios.services.asked_orders import known_orders
 from portfolios.services.verification import verify_books
 from providers.reports import LegKind, OrderReport, OrderStatus
 from tests.portfolios.services.reads import (

@@ -7,7 +7,8 @@ from decimal import Decimal
 import pytest
 
 from portfolios.models import ExchangeAccount, Incident, Order, SyncRun
-from portfolios.services.orders import FILL_READS, known_orders
+from portfolios.services.asked_orders import known_orders
+from portfolios.services.orders import FILL_READS
 from providers.reports import LegKind, OrderStatus
 from tests.portfolios.services.reads import (
     balances,

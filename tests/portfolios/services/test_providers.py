@@ -10,9 +10,9 @@ from django.core.exceptions import ImproperlyConfigured
 from pytest_django.fixtures import Settings
 
 from portfolios.models import ExchangeAccount, Incident, Order, SyncRun
+from portfolios.services.asked_orders import known_orders
 from portfolios.services.book import import_book
 from portfolios.services.manual_sync import sync_now
-from portfolios.services.orders import known_orders
 from portfolios.services.providers import is_served, provider_lookup, user_providers
 from providers.base import PortfolioProvider
 from providers.credentials import Credentials

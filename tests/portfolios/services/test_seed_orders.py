@@ -12,6 +12,7 @@ import pytest
 
 from portfolios.models import Incident, LedgerEntry, Order, SyncRun
 from portfolios.services import ledger, orders
+from portfolios.services.journal import posted
 from providers.sandbox.books import Fee
 from providers.sandbox.faults import Fault, FaultKind
 from tests.desk import KEY, Desk
@@ -306,7 +307,7 @@ def test_f34_an_order_that_cannot_be_read_does_not_stop_the_balances(
     assert {leg.kind: leg.status for leg in run.legs.all()}["balances"] == "OBSERVED"
 
 
-@pytest.mark.parametrize("write", ["store_fills", "_write_state", "book_order"])
+@pytest.mark.parametrize("write", ["store_fills", "_set_state", "book_order"])
 def test_f35_an_order_whose_booking_breaks_off_is_as_before_and_booked_whole_the_next_time(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, write: str
 ) -> None:
@@ -315,8 +316,8 @@ def test_f35_an_order_whose_booking_breaks_off_is_as_before_and_booked_whole_the
     desk.engine.fill_order(order.id, "40")
     broken = getattr(orders, write)
 
-    def write_and_break(*args: object) -> None:
-        broken(*args)
+    def write_and_break(*args: object, **more: object) -> None:
+        broken(*args, **more)
         raise OSError("the disk is full")
 
     with monkeypatch.context() as patch:
@@ -393,7 +394,8 @@ def test_an_entry_cannot_be_booked_twice(desk: Desk) -> None:
     desk.engine.fill_order(order.id)
     desk.sync()
 
-    ledger.book_order(desk.order(order), None)
+    with posted(desk.account) as journal:
+        ledger.book_order(desk.order(order), None, journal)
 
     assert LedgerEntry.objects.filter(asset="ADA").count() == 1
 

@@ -25,7 +25,8 @@ from portfolios.models import (
 )
 from portfolios.reconciliation.verification import Check
 from portfolios.services.book import import_book
-from portfolios.services.ledger import append_entries, book_fill, book_flow, take_back_fill
+from portfolios.services.journal import append_entries
+from portfolios.services.ledger import book_fill, book_flow, take_back_fill
 from portfolios.services.verification import Verification, verify_books
 from providers.reports import FeeReport, FlowKind, FlowStatus, OrderSide, OrderStatus
 from tests.builders import make_account, make_discrepancy, make_fill, make_flow, make_order

@@ -12,6 +12,7 @@ from portfolios.models import Decision, Discrepancy, ExchangeAccount, Order
 from portfolios.models.choices import Verdict
 from portfolios.services.claims import claim_order
 from portfolios.services.decisions import Proposal, decide
+from portfolios.services.journal import posted
 from portfolios.services.ledger import book_flow, book_order, rewrite_reserved
 from tests.builders import (
     make_account,
@@ -73,7 +74,8 @@ def external_order() -> Order:
     """Store an order of 0.01 BTC at 50000 USDT that nobody booked, and its fill of 0.004."""
     order = make_order(make_account(), external_id="77", filled=D("0.004"))
     make_fill(order, amount=D("0.004"), cost=D(200))
-    book_order(order, None)
+    with posted(order.account) as journal:
+        book_order(order, None, journal)
     rewrite_reserved(order.account)
     return order
 

@@ -9,7 +9,7 @@ import pytest
 
 from portfolios.models import Decision, ExchangeAccount, LedgerEntry, Order, Portfolio
 from portfolios.reconciliation.verification import Check, Difference
-from portfolios.services.ledger import append_entries
+from portfolios.services.journal import append_entries
 from portfolios.services.verification import verify_books
 from providers.reports import FlowKind
 from tests.builders import make_account, make_flow
