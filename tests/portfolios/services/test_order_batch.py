@@ -1,0 +1,104 @@
+"""Orders that are brought up to date together: few questions, and what is wrong with one stays with that one."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from portfolios.amounts import exact_sum
+from portfolios.models import ExchangeAccount, Incident, LedgerEntry, Order, Position, SyncRun
+from portfolios.services.verification import verify_books
+from providers.reports import OrderReport, OrderSide
+from tests.portfolios.services.reads import (
+    balances,
+    look,
+    make_books,
+    make_order_report,
+    note_order,
+    open_orders,
+)
+
+D = Decimal
+pytestmark = pytest.mark.django_db
+# More than a number may have.
+TOO_LONG = D(10) ** 80
+
+
+def part_filled(number: int, filled: str, side: OrderSide = OrderSide.BUY) -> OrderReport:
+    amount = D(filled)
+    return make_order_report(
+        str(number), side=side, filled=amount, average=D(2), cost=amount * 2, price=D(2)
+    )
+
+
+def books_with_orders(label: str, count: int, side: str = "buy") -> ExchangeAccount:
+    account = make_books(label, {"ADA": "90"})
+    for number in range(1, count + 1):
+        note_order(account, external_id=str(number), side=side)
+    look(account, open_orders(), balances(EUR="1000", ADA="90"))
+    return account
+
+
+def questions(account: ExchangeAccount, count: int) -> int:
+    told = [part_filled(number, "4") for number in range(1, count + 1)]
+    with CaptureQueriesContext(connection) as asked:
+        look(account, open_orders(*told), balances(EUR="1000", ADA="90"))
+    return len(asked)
+
+
+def test_twenty_orders_that_move_cost_hardly_more_questions_than_two() -> None:
+    few = questions(books_with_orders("few", 2), 2)
+    many = questions(books_with_orders("many", 20), 20)
+
+    # Rows are inserted some at a time.
+    assert many <= few + 4
+
+
+def test_the_ledger_has_an_entry_of_each() -> None:
+    account = books_with_orders("books", 20)
+
+    questions(account, 20)
+
+    assert LedgerEntry.objects.filter(asset="ADA", cause="execution").count() == 20
+    assert Position.objects.get(portfolio__name="alpha books", asset="ADA").amount == D(170)
+
+
+def test_an_order_that_cannot_be_written_keeps_no_other_from_its_turn() -> None:
+    account = books_with_orders("books", 3)
+    told = [part_filled(1, "4"), make_order_report("2", price=TOO_LONG), part_filled(3, "5")]
+
+    run = look(account, open_orders(*told), balances(EUR="1000", ADA="90"))
+
+    filled = dict(Order.objects.values_list("external_id", "filled"))
+    assert filled == {"1": D(4), "2": D(0), "3": D(5)}
+    assert run.status == SyncRun.Status.PARTIAL
+    assert Incident.objects.get(operation="orders.apply").occurrences.get().subject == "2"
+
+
+def test_of_an_order_without_a_price_nothing_is_booked_and_of_the_next_everything() -> None:
+    account = books_with_orders("books", 2)
+    Order.objects.filter(external_id="1").update(price=None)
+    unpriced = make_order_report("1", filled=D(4), price=None)
+
+    look(account, open_orders(unpriced, part_filled(2, "5")), balances(EUR="1000", ADA="90"))
+
+    assert dict(Order.objects.values_list("external_id", "filled")) == {"1": D(0), "2": D(5)}
+    booked = LedgerEntry.objects.exclude(order=None).values_list("order__external_id", flat=True)
+    assert set(booked) == {"2"}
+
+
+def test_sales_of_one_look_take_the_oldest_lots_one_after_the_other() -> None:
+    account = books_with_orders("books", 3, "sell")
+    sold = [part_filled(number, "10", OrderSide.SELL) for number in (1, 2, 3)]
+
+    look(account, open_orders(*sold), balances(EUR="1000", ADA="90"))
+
+    costs = LedgerEntry.objects.filter(asset="ADA", cause="execution").values_list(
+        "cost", flat=True
+    )
+    # Thirty of ninety ADA, which were opened with a cost of 1.
+    assert exact_sum(costs) == D("-0.333333333333333333")
+    assert verify_books().difference is None
