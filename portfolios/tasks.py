@@ -29,10 +29,10 @@ from django_q.models import OrmQ, Schedule
 from django_q.status import Stat
 from django_q.tasks import async_task
 
-from portfolios.models import ExchangeAccount, SyncRun, WorkerBeat
+from portfolios.models import ApiToken, ExchangeAccount, SyncRun, WorkerBeat
 from portfolios.pulse import Pulse
 from portfolios.services.accounts import due_accounts
-from portfolios.services.audit import Actor
+from portfolios.services.audit import Actor, Kind, record
 from portfolios.services.breakers import admitted, note_probe, set_aside_ids
 from portfolios.services.connection_test import execute_connection_test, note_test_asked
 from portfolios.services.portfolio_sync import execute_runs
@@ -88,6 +88,15 @@ def join_or_enqueue_sync(
         if is_new or waits:
             _queue("sync_accounts", [run.pk])
     return run, is_new
+
+
+def enqueue_sync_of_token(account: ExchangeAccount, token: ApiToken) -> SyncRun:
+    """Return the account's open sync run; note whose token opened it, if it is new."""
+    with transaction.atomic():
+        run, is_new = join_or_enqueue_sync(account, SyncRun.Trigger.API, token.made_by)
+        if is_new:
+            record(Kind.SYNC, by=token.made_by, account=account, detail=token.name)
+    return run
 
 
 def enqueue_connection_test(account: ExchangeAccount, *, by: Actor = None) -> None:

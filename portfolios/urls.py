@@ -109,10 +109,11 @@ run_urls = [
     path("runs/<int:pk>/progress/", runs.run_progress, name="run_progress"),
 ]
 
-# /export/<list>.csv and .json
+# /export/<list>.csv and .json, and /accounts/<id>/export/<list>.csv of the lists of one account, and so on
 export_urls = [
     path("export/<slug:name>.csv", exports.export, {"form": "csv"}, name="export_csv"),
     path("export/<slug:name>.json", exports.export, {"form": "json"}, name="export_json"),
+    path("<slug:of>/<int:pk>/export/<slug:name>.<slug:form>", exports.export, name="export_of"),
 ]
 
 # For whatever watches the process; no log-in but for the metrics, which also take a token.

@@ -66,7 +66,10 @@ def _simulation(*words: str) -> Sequence[str]:
 
 def _property_tests() -> list[str]:
     files = sorted(Path("tests").rglob("test_*.py"))
-    return [str(file) for file in files if "@given" in file.read_text(encoding="utf-8")]
+    given = ("@given", "@schema.parametrize")
+    return [
+        str(file) for file in files if any(x in file.read_text(encoding="utf-8") for x in given)
+    ]
 
 
 def _passes(name: str, command: Sequence[str], more: Mapping[str, str] | None = None) -> bool:

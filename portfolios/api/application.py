@@ -4,12 +4,15 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path, re_path
 from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+from django.views.generic import RedirectView
 from ninja import NinjaAPI
 
-from portfolios.api import reads, writes
+from portfolios.api import details, reads, writes
 from portfolios.api.docs import OwnDocs
+from portfolios.api.queries import strict
 
 api = NinjaAPI(
     title="PosSync",
@@ -21,8 +24,9 @@ api = NinjaAPI(
     openapi_url="/openapi.json",
 )
 # Names may have a slash in them, so the longer paths come first.
-api.add_router("", writes.router, tags=["write"])
-api.add_router("", reads.router, tags=["read"])
+for _router, _tag in ((writes.router, "write"), (details.router, "read"), (reads.router, "read")):
+    _router.add_decorator(strict, mode="view")
+    api.add_router("", _router, tags=[_tag])
 
 
 @api.exception_handler(Http404)
@@ -40,4 +44,12 @@ def api_urls() -> tuple[list[URLPattern | URLResolver], str, str]:
         if isinstance(pattern, URLPattern) and pattern.name not in _FOR_PEOPLE:
             callback: Any = login_not_required(pattern.callback)
             pattern.callback = callback
-    return patterns, app_name, namespace
+    # A program understands no page of HTML, and people look for the documentation.
+    docs = RedirectView.as_view(pattern_name="api:openapi-view")
+    return [path("", docs), *patterns, re_path("", _unknown)], app_name, namespace
+
+
+@csrf_exempt
+@login_not_required
+def _unknown(request: HttpRequest) -> HttpResponse:
+    return not_found(request, Http404())

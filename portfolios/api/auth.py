@@ -9,6 +9,11 @@ from portfolios.models import ApiToken
 from portfolios.services.api_tokens import find_token
 
 
+def token_of(request: HttpRequest) -> ApiToken:
+    token: ApiToken = request.auth  # type: ignore[attr-defined]  # set by ninja
+    return token
+
+
 class TokenAuth(HttpBearer):
     """Let in who sends `Authorization: Bearer <token>` with a token of the scope."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from ninja import NinjaAPI
 from ninja.openapi.docs import DocsBase
 
@@ -15,7 +16,7 @@ class Operation:
     method: str
     path: str
     summary: str
-    parameters: list[dict[str, Any]]
+    parameters: list[tuple[str, str, str]]
     fields: list[tuple[str, str]]
     answers: list[str]
 
@@ -38,11 +39,22 @@ def _operations(schema: dict[str, Any]) -> Iterator[Operation]:
             yield Operation(
                 method=method.upper(),
                 path=path,
-                summary=told.get("description", told["summary"]),
-                parameters=told.get("parameters", []),
+                summary=_(told.get("description", told["summary"])),
+                parameters=[_parameter(one) for one in told.get("parameters", [])],
                 fields=_body(schema, told),
                 answers=[str(status) for status in told["responses"]],
             )
+
+
+def _parameter(told: dict[str, Any]) -> tuple[str, str, str]:
+    """Name a parameter, where it stands, and what it means in the reader's language."""
+    return told["name"], told["in"], _in_words(told.get("description", ""))
+
+
+def _in_words(text: str) -> str:
+    return (
+        _(text) if text else ""
+    )  # an empty text has the head of the catalogue for its translation
 
 
 def _body(schema: dict[str, Any], told: dict[str, Any]) -> list[tuple[str, str]]:
@@ -50,4 +62,4 @@ def _body(schema: dict[str, Any], told: dict[str, Any]) -> list[tuple[str, str]]
         return []
     reference = told["requestBody"]["content"]["application/json"]["schema"]["$ref"]
     properties = schema["components"]["schemas"][reference.rpartition("/")[2]]["properties"]
-    return [(name, field.get("description", "")) for name, field in properties.items()]
+    return [(name, _in_words(field.get("description", ""))) for name, field in properties.items()]

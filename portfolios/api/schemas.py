@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Generic, Literal, TypeVar
 
+from django.utils.translation import gettext_noop as _
 from ninja import Field, Schema
+from pydantic import ConfigDict
 
 Item = TypeVar("Item")
 
@@ -35,6 +37,9 @@ class Account(Schema):
     label: str
     market: str
     health: str
+    state: str = Field(description="In one word: its health, and whether the books agree.")
+    differences: int = Field(description="Open discrepancies.")
+    failures: int = Field(description="Unresolved exceptions.")
     verified_at: str | None
     next_sync_at: str | None
 
@@ -47,6 +52,20 @@ class Position(Schema):
     cost: str
 
 
+class OwnedPosition(Position):
+    account: str
+    portfolio: str | None
+
+
+class Schedule(Schema):
+    account: str
+    paused: bool
+    interval_seconds: int
+    cron: str | None
+    time_zone: str
+    next_runs: list[str]
+
+
 class Portfolio(Schema):
     name: str
     account: str
@@ -54,6 +73,18 @@ class Portfolio(Schema):
     initialized: bool
     unallocated: str | None
     net_size: str | None
+    positions: list[Position]
+
+
+class Snapshot(Schema):
+    id: int
+    portfolio: str
+    taken_at: str | None
+    confirmed_at: str | None
+    unallocated: str | None
+    pending: str | None
+    net_size: str | None
+    value_at_cost: str | None
     positions: list[Position]
 
 
@@ -136,6 +167,7 @@ class Balance(Schema):
 
 
 class Discrepancy(Schema):
+    id: int
     code: str
     severity: str
     state: str
@@ -153,7 +185,38 @@ class Discrepancy(Schema):
     cause: str | None
 
 
+class Change(Schema):
+    table: str
+    row: str
+    field: str
+    before: str | None
+    after: str | None
+
+
+class Decision(Schema):
+    id: int
+    account: str
+    kind: str
+    subject: str
+    reason: str | None
+    by: str | None
+    reverses: int | None
+    at: str | None
+    changes: list[Change]
+
+
+class Deed(Schema):
+    at: str | None
+    by: str | None
+    source: str
+    what: str
+    about: str | None
+    account: str | None
+    detail: str | None
+
+
 class Incident(Schema):
+    id: int
     category: str
     type: str
     message: str
@@ -188,10 +251,12 @@ class Run(Schema):
 class SentOrder(Schema):
     """An order that a bot sends or has sent; the same one may be told again."""
 
+    model_config = ConfigDict(extra="forbid")
+
     symbol: str = Field(examples=["BTC/USDT"])
     side: Literal["buy", "sell"]
     type: Literal["limit", "market", "stop", "stop_limit"] = "limit"
-    price: str | None = Field(None, description="Quote units; none for a market order.")
-    amount: str = Field(description="Base units.", examples=["0.01"])
-    external_id: str = Field("", description="The exchange's id, as soon as it is known.")
-    created_at: str = Field(description="UTC.", examples=["2026-11-22T08:00:00Z"])
+    price: str | None = Field(None, description=_("Quote units; none for a market order."))
+    amount: str = Field(description=_("Base units."), examples=["0.01"])
+    external_id: str = Field("", description=_("The exchange's id, as soon as it is known."))
+    created_at: str = Field(description=_("UTC."), examples=["2026-11-22T08:00:00Z"])

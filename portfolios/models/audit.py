@@ -8,7 +8,7 @@ from portfolios.models.account import ExchangeAccount
 
 
 class AuditEvent(models.Model):
-    """What a person did that leaves no row of its own: decisions, syncs and changes in the admin have theirs.
+    """What a person or a program did that leaves no row of its own: decisions, syncs by hand and the admin have theirs.
 
     Append-only. What it says needs no other row: account and user may go.
     """
@@ -28,6 +28,8 @@ class AuditEvent(models.Model):
         UNMUTE = "unmute", _("Exception no longer muted")
         TOKEN = "token", _("Token made")
         REVOKE = "revoke", _("Token revoked")
+        BOOK = "book", _("Order booked by a program")
+        SYNC = "sync", _("Sync started by a program")
         SIGN_IN = "sign_in", _("Signed in")
         SIGN_OUT = "sign_out", _("Signed out")
         SIGN_IN_FAILED = "sign_in_failed", _("Sign-in failed")

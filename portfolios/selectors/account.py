@@ -196,7 +196,7 @@ def account_page(pk: int, query: Query, now: datetime) -> AccountPage | None:
     if frame is None:
         return None
     account = frame.account
-    listing = _balances(account, query)
+    listing = account_balances(account, query)
     return AccountPage(
         frame=frame,
         credential=credential_state(account),
@@ -223,7 +223,7 @@ def credential_state(account: ExchangeAccount) -> CredentialState:
     )
 
 
-def _balances(account: ExchangeAccount, query: Query) -> Listing[AssetBalance]:
+def account_balances(account: ExchangeAccount, query: Query) -> Listing[AssetBalance]:
     verdict = facet(query, "verdict", _("Verdict"), (ALL, *Verdict.choices))
     words = search(query)
     rows = account.balances.order_by("wallet", "asset")

@@ -37,7 +37,6 @@ COLUMNS: Final = tuple(
     f"t_{name}" for name in ("source", "key", "at", "actor", "what", "about", "account", "detail")
 )
 DECISION, ADMIN, SYNC, EVENT = "decision", "admin", "sync", "event"
-_ROWS_AT_ONCE: Final = 500
 _ADMIN_CODES: Final = {str(ADDITION): "added", str(CHANGE): "changed", str(DELETION): "deleted"}
 _ADMIN_WORDS: Final[Mapping[str, Word]] = {
     str(ADDITION): _("Added in the administration"),
@@ -98,13 +97,17 @@ class Narrowing:
 
 
 def audit_page(query: Query, now: datetime) -> AuditPage:
+    listing = audit_listing(query, now)
+    return AuditPage(listing, tuple(_shown(listing.rows)))
+
+
+def audit_listing(query: Query, now: datetime) -> Listing[Any]:
     facets = (_kinds(query), _people(query), account_facet(query), _periods(query))
     kind, person, account, period = (row.chosen for row in facets)
     words = search(query)
     since = now - _PERIODS[period] if period else None
     trail = audit_trail(Narrowing(kind, person, account, since, words))
-    listing = one_page(trail, query, facets, searched=words)
-    return AuditPage(listing, tuple(_shown(listing.rows)))
+    return one_page(trail, query, facets, searched=words)
 
 
 def audit_trail(wanted: Narrowing) -> QuerySet[Any]:
@@ -114,11 +117,10 @@ def audit_trail(wanted: Narrowing) -> QuerySet[Any]:
     return first.union(*others, all=True).order_by("-t_at", "-t_key")
 
 
-def audit_rows(account: ExchangeAccount | None) -> Iterator[Row]:
-    """Read the whole trail, or that of `account`, the oldest first, as plain values."""
-    trail = audit_trail(Narrowing(account=str(account.pk) if account else ""))
+def audit_rows(trail: Iterable[Mapping[str, Any]]) -> Iterator[Row]:
+    """Give rows of an `audit_trail` as plain values."""
     labels = dict(ExchangeAccount.objects.values_list("pk", "label"))
-    for row in trail.order_by("t_at", "t_key").iterator(chunk_size=_ROWS_AT_ONCE):
+    for row in trail:
         yield {
             "at": time_text(row["t_at"]),
             "by": row["t_actor"] or None,
@@ -156,7 +158,9 @@ def _decisions() -> QuerySet[Any]:
 
 
 def _syncs() -> QuerySet[Any]:
+    # Those that a program started are events, which name its token.
     asked_for = SyncRun.objects.order_by().exclude(requested_by=None)
+    asked_for = asked_for.exclude(trigger=SyncRun.Trigger.API)
     return asked_for.annotate(
         t_source=_text(SYNC),
         t_key=F("pk"),

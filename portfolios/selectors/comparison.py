@@ -42,7 +42,7 @@ class Change:
 class CauseSum:
     """What the entries of one cause add up to."""
 
-    cause: object
+    cause: LedgerEntry.Cause
     count: int
     amount: Decimal
 
@@ -243,6 +243,6 @@ def _causes(booked: Iterable[tuple[str, str, Decimal]]) -> dict[str, list[CauseS
         amounts[asset, cause].append(each)
     by_asset: defaultdict[str, list[CauseSum]] = defaultdict(list)
     for (asset, cause), parts in sorted(amounts.items()):
-        label = LedgerEntry.Cause(cause).label
-        by_asset[asset].append(CauseSum(label, len(parts), exact_sum(parts)))
+        summed = CauseSum(LedgerEntry.Cause(cause), len(parts), exact_sum(parts))
+        by_asset[asset].append(summed)
     return by_asset

@@ -35,13 +35,22 @@ class Coverage:
     limit: int = MAX_ROWS
 
 
-def account_coverage(account: ExchangeAccount, run: SyncRun | None) -> Coverage:
+def account_coverage(
+    account: ExchangeAccount, run: SyncRun | None, most: int | None = MAX_ROWS
+) -> Coverage:
+    """Gather what of the account is not read, at most `most` rows of a kind; None for all."""
     legs = StoredLeg.objects.filter(run=run) if run else StoredLeg.objects.none()
     holes = legs.exclude(status=LegStatus.OBSERVED, complete=True).exclude(_ANSWERED)
     cursors = account.cursors.order_by("covered_until", "kind", "subject")
     return Coverage(
         run=run,
-        holes=list(holes[:MAX_ROWS]),
+        holes=list(holes[:most]),
         quarantines=list(account.quarantines.order_by("kind", "subject")),
-        cursors=list(cursors[:MAX_ROWS]),
+        cursors=list(cursors[:most]),
     )
+
+
+def last_coverage(account: ExchangeAccount) -> Coverage:
+    """Gather all that the last run which is over did not read."""
+    over = account.runs.filter(finished_at__isnull=False).order_by("-pk").first()
+    return account_coverage(account, over, most=None)

@@ -217,6 +217,11 @@ def _value(change: Change, value: str | None) -> Value:
 
 
 def decisions_page(query: Query, user: AbstractUser | AnonymousUser) -> DecisionsPage:
+    listing = decisions_listing(query)
+    return DecisionsPage(listing, shown_decisions(listing.rows, user))
+
+
+def decisions_listing(query: Query) -> Listing[Decision]:
     account = account_facet(query)
     kind = facet(query, "kind", _("What"), (ALL, *Kind.choices))
     words = search(query)
@@ -228,8 +233,7 @@ def decisions_page(query: Query, user: AbstractUser | AnonymousUser) -> Decision
     if words:
         is_named = Q(subject__icontains=words) | Q(actor_name__icontains=words)
         rows = rows.filter(is_named | Q(reason__icontains=words))
-    listing = one_page(rows, query, (account, kind), searched=words)
-    return DecisionsPage(listing, shown_decisions(listing.rows, user))
+    return one_page(rows, query, (account, kind), searched=words)
 
 
 def newest_decisions(

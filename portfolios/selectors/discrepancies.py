@@ -85,6 +85,14 @@ class DiscrepanciesPage:
 
 
 def discrepancies_page(query: Query, now: datetime) -> DiscrepanciesPage:
+    return DiscrepanciesPage(
+        listing=discrepancies_listing(query, now),
+        cards=_cards(now),
+        all_chosen=query.get("chosen") == "all",
+    )
+
+
+def discrepancies_listing(query: Query, now: datetime) -> Listing[Discrepancy]:
     facets, words = _filters(query), search(query)
     order, fields = sorting(query, _SORTS)
     chosen = {one.name: one.chosen for one in facets}
@@ -94,11 +102,7 @@ def discrepancies_page(query: Query, now: datetime) -> DiscrepanciesPage:
     if words:
         rows = rows.filter(_matches(words))
     rows = rows.select_related("account", "portfolio", "order").order_by(*fields)
-    return DiscrepanciesPage(
-        listing=one_page(rows, query, (*facets, order), searched=words),
-        cards=_cards(now),
-        all_chosen=query.get("chosen") == "all",
-    )
+    return one_page(rows, query, (*facets, order), searched=words)
 
 
 def _filters(query: Query) -> tuple[Facet, ...]:

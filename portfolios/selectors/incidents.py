@@ -47,6 +47,11 @@ _SORTS: Final = {
     "first": (_("First seen first"), ("seen_first", "newest")),
     "count": (_("Most often first"), ("-times", "-newest")),
 }
+_SORTS_OF_INCIDENTS: Final = {
+    "last": ("-last_seen", "-pk"),
+    "first": ("first_seen", "pk"),
+    "count": ("-count", "-pk"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +156,14 @@ def exceptions_page(query: Query, now: datetime) -> ExceptionsPage:
     groups = _groups(list(page.object_list), rows, span.chosen, now)
     listing = Listing(page, tuple(groups), (*facets, order, span), words)
     return ExceptionsPage(listing, _tallies())
+
+
+def listed_incidents(query: Query) -> QuerySet[Incident]:
+    """Find the exceptions of all groups that the page lists for `query`, one for each account."""
+    wanted = _narrowed({one.name: one.chosen for one in _filters(query)}, search(query))
+    order, _fields = sorting(query, _SORTS)
+    rows = Incident.objects.filter(wanted).select_related("account")
+    return rows.order_by(*_SORTS_OF_INCIDENTS[order.chosen])
 
 
 def _filters(query: Query) -> tuple[Facet, ...]:

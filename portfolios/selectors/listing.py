@@ -65,6 +65,11 @@ class Listing(Generic[Row]):
     search: str | None = None
 
     @property
+    def whole(self) -> Any:
+        """All rows, filtered and sorted as those of the page are: a query, or a list where they are read already."""
+        return self.page.paginator.object_list
+
+    @property
     def narrowed(self) -> bool:
         return bool(self.search) or any(facet.narrows for facet in self.facets)
 

@@ -52,16 +52,20 @@ class VerdictsPage:
 
 
 def verdicts_page(snapshot: JudgedSnapshot) -> VerdictsPage:
-    stored: dict[str, dict[str, Any]] = snapshot.content.rows if snapshot.content else {}
-    return VerdictsPage(
-        snapshot=snapshot,
-        rows=[
-            _past_verdict(wallet, asset, row)
-            for wallet, assets in stored.items()
-            for asset, row in assets.items()
-        ],
-        is_reproduced=recomputed(snapshot) == stored,
-    )
+    rows, stored = past_verdicts(snapshot), _stored(snapshot)
+    return VerdictsPage(snapshot, rows, is_reproduced=recomputed(snapshot) == stored)
+
+
+def past_verdicts(snapshot: JudgedSnapshot) -> list[PastVerdict]:
+    return [
+        _past_verdict(wallet, asset, row)
+        for wallet, assets in _stored(snapshot).items()
+        for asset, row in assets.items()
+    ]
+
+
+def _stored(snapshot: JudgedSnapshot) -> dict[str, dict[str, Any]]:
+    return snapshot.content.rows if snapshot.content else {}
 
 
 def _past_verdict(wallet: str, asset: str, row: dict[str, Any]) -> PastVerdict:

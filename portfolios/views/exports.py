@@ -2,20 +2,21 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any, Final
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase, StreamingHttpResponse
-from django.shortcuts import get_object_or_404
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from portfolios.models import ExchangeAccount
-from portfolios.selectors.exports import MergedExport, exported, find_export
+from portfolios.selectors.exports import export_owner, exported, find_export
 from portfolios.selectors.listing import is_key
 from portfolios.selectors.report import Row
+from portfolios.views.requests import query_of
 
 # A cell that begins so is a formula to a spreadsheet, in East Asian ones by wide characters too; a number is none.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -24,27 +25,30 @@ _MARK: Final = "\ufeff"
 
 
 @require_safe
-def export(request: HttpRequest, name: str, form: str) -> HttpResponseBase:
-    """Stream a list as CSV or JSON: of the account that `account` names, or of all."""
-    found = find_export(name)
-    if found is None:
+def export(
+    request: HttpRequest, name: str, form: str, of: str = "", pk: int = 0
+) -> HttpResponseBase:
+    """Stream a list as CSV or JSON, of what `of` and `pk` name or of everything; its query is that of its page."""
+    found, writes = find_export(of, name), _FORMS.get(form)
+    owner = export_owner(of, pk) if of else None
+    if found is None or writes is None or (of and owner is None):
         raise Http404(_("There is no list of this name."))
-    if isinstance(found, MergedExport) and not request.user.has_perm(found.permission):
+    if found.permission and not request.user.has_perm(found.permission):
         raise PermissionDenied
-    rows = exported(found, _account(request))
-    lines, kind = (_csv(rows), "text/csv") if form == "csv" else (_json(rows), "application/json")
-    response = StreamingHttpResponse(lines, content_type=f"{kind}; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="possync-{name}.{form}"'
+    _refuse_unknown_account(request)
+    write, kind = writes
+    rows = exported(found, owner, query_of(request), timezone.now())
+    response = StreamingHttpResponse(write(rows), content_type=f"{kind}; charset=utf-8")
+    about = f"{of}-{pk}-" if of else ""
+    response["Content-Disposition"] = f'attachment; filename="possync-{about}{name}.{form}"'
     return response
 
 
-def _account(request: HttpRequest) -> ExchangeAccount | None:
+def _refuse_unknown_account(request: HttpRequest) -> None:
+    """Pages show all accounts instead; a file would not say that it holds them all."""
     asked = request.GET.get("account", "")
-    if not asked:
-        return None
-    if not is_key(asked):
+    if asked and not (is_key(asked) and ExchangeAccount.objects.filter(pk=asked).exists()):
         raise Http404(_("There is no such account."))
-    return get_object_or_404(ExchangeAccount, pk=asked)
 
 
 def _json(rows: Iterable[Row]) -> Iterator[str]:
@@ -84,3 +88,9 @@ def cell(value: Any) -> str:
 def _is_number(text: str) -> bool:
     digits = text.removeprefix("-").replace(".", "", 1)
     return digits.isascii() and digits.isdecimal()
+
+
+_FORMS: Final[Mapping[str, tuple[Callable[[Iterator[Row]], Iterator[str]], str]]] = {
+    "csv": (_csv, "text/csv"),
+    "json": (_json, "application/json"),
+}

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client
 
-from portfolios.models import Order, Portfolio, SyncRun
+from portfolios.models import AuditEvent, Order, Portfolio, SyncRun
 from portfolios.services.api_tokens import make_token
 from tests.builders import make_account, make_order, make_portfolio
 
@@ -97,6 +97,7 @@ def test_names_may_have_a_slash(bot: Bot) -> None:
         {"symbol": "BTCUSDT"},
         {"created_at": "today"},
         {"price": "-1"},
+        {"extrnal_id": "77"},
     ],
 )
 def test_a_wrong_value_books_nothing(trader: Client, wrong: dict[str, Any]) -> None:
@@ -118,6 +119,32 @@ def test_another_portfolios_order_is_not_touched(trader: Client) -> None:
 
     assert put(trader).status_code == 201
     assert Order.objects.get(pk=other.pk).portfolio_id == other.portfolio_id
+
+
+def test_a_booking_names_the_token_and_a_repeat_leaves_no_trace(trader: Client) -> None:
+    put(trader)
+    put(trader)
+    put(trader, external_id="77")
+    put(trader, amount="0.02")
+
+    told = AuditEvent.objects.filter(kind=AuditEvent.Kind.BOOK).order_by("pk")
+    bot = "bot of ('book',)"
+    assert [(row.subject, row.detail) for row in told] == [
+        ("alpha: a-1", f"{bot}: buy 0.01 BTC/USDT"),
+        ("alpha: a-1", f"{bot}: buy 0.01 BTC/USDT 77"),
+    ]
+
+
+@pytest.mark.usefixtures("db")
+def test_a_sync_names_the_token_that_started_it_once(bot: Bot) -> None:
+    make_account(label="main")
+    client = bot("sync")
+
+    for _press in range(2):
+        client.post("/api/v1/accounts/main/sync")
+
+    [told] = AuditEvent.objects.filter(kind=AuditEvent.Kind.SYNC)
+    assert (told.subject, told.detail) == ("main", "bot of ('sync',)")
 
 
 @pytest.mark.usefixtures("db")

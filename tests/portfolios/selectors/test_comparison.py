@@ -49,7 +49,7 @@ def page_of(alpha: Portfolio, query: Query) -> ComparePage:
 
 
 def causes(row: AssetChange) -> list[tuple[str, int, Decimal]]:
-    return [(str(part.cause), part.count, part.amount) for part in row.causes]
+    return [(str(part.cause.label), part.count, part.amount) for part in row.causes]
 
 
 def test_each_asset_has_what_it_was_what_it_is_and_what_was_booked_between(

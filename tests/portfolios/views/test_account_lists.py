@@ -5,7 +5,6 @@ from decimal import Decimal
 
 import pytest
 from django.test import Client
-from django.urls import reverse
 
 from portfolios.models import ExchangeAccount, LedgerEntry
 from portfolios.models.choices import Verdict
@@ -167,13 +166,3 @@ def test_balances_are_narrowed_by_verdict(client: Client, account: ExchangeAccou
 
     assert "WRONG" in page
     assert "GOOD" not in page
-
-
-def test_a_list_of_an_account_is_exported_from_its_page(
-    client: Client, account: ExchangeAccount
-) -> None:
-    url = reverse("export_csv", args=["fills"])
-
-    html = html_of(client.get(f"/accounts/{account.pk}/fills/"))
-
-    assert f'href="{url}?account={account.pk}"' in html

@@ -166,14 +166,14 @@ def test_the_name_stays_when_the_user_is_deleted(client: Client) -> None:
     assert "bot sally" in shown(client, "/audit/?kind=event-token")
 
 
-def test_it_is_exported_oldest_first(client: Client) -> None:
+def test_it_is_exported_as_it_is_shown(client: Client) -> None:
     account = make_account(label="main")
     make_one_of_each(account)
 
     response = client.get(f"/export/audit.json?account={account.pk}")
 
     rows = json.loads(b"".join(response))
-    assert [row["what"] for row in rows] == ["adjust", "manual", "pause", "changed"]
+    assert [row["what"] for row in rows] == ["changed", "pause", "manual", "adjust"]
     assert {(row["account"], row["by"]) for row in rows} == {("main", "sally")}
 
 

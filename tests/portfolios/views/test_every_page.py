@@ -78,7 +78,7 @@ POSTS = (
     "connect_discard",
 )
 OTHERS = ("sync_all", "decision", "connect_new", "connect_resume")
-EXPORTED = ("export_csv", "export_json")  # test_exports reads them
+EXPORTED = ("export_csv", "export_json", "export_of")  # test_exports reads them
 PUBLIC = ("login", "logout", "set_language", "healthz", "readyz", "metrics")
 MAX_QUERIES = 12
 MAX_BYTES = 60_000
