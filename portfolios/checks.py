@@ -17,6 +17,8 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from providers.fetching import longest_read
+
 Options = Mapping[str, Any]
 
 
@@ -59,7 +61,9 @@ def _retries_late_enough(options: Options) -> bool:
 
 
 def _ends_before_the_timeout(options: Options) -> bool:
-    return _has_timeout(options) and options["timeout"] > settings.POSSYNC_SYNC_DEADLINE
+    return _has_timeout(options) and options["timeout"] > longest_read(
+        settings.POSSYNC_SYNC_DEADLINE
+    )
 
 
 QUEUE_RULES = (
@@ -115,7 +119,7 @@ QUEUE_RULES = (
         "possync.E009",
         _ends_before_the_timeout,
         _("the queue would kill a sync before its own deadline can end it in order."),
-        _("Set POSSYNC_SYNC_DEADLINE below the queue's timeout."),
+        _("Set POSSYNC_SYNC_DEADLINE well below half of the queue's timeout."),
     ),
 )
 

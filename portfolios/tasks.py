@@ -37,7 +37,7 @@ from portfolios.services.breakers import admitted, note_probe, set_aside_ids
 from portfolios.services.connection_test import execute_connection_test, note_test_asked
 from portfolios.services.portfolio_sync import execute_runs
 from portfolios.services.pruning import prune
-from portfolios.services.runs import heal_abandoned_runs, open_run
+from portfolios.services.runs import heal_abandoned_runs, open_run, waiting_for_the_key_of
 
 log = structlog.get_logger(__name__)
 DISPATCHER: Final = "dispatch-due"
@@ -164,12 +164,15 @@ def prune_old() -> None:
 
 @_contained
 def sync_accounts(run_ids: list[int]) -> None:
-    execute_runs(run_ids)
+    execute_runs(run_ids, within=settings.Q_CLUSTER["timeout"])
 
 
 @_contained
 def test_connection(account_id: int) -> None:
     execute_connection_test(account_id)
+    # A sync that came meanwhile found the key in use, and would wait for the next tick.
+    if waiting := waiting_for_the_key_of(account_id):
+        _queue("sync_accounts", waiting)
 
 
 def ensure_schedule() -> None:

@@ -124,7 +124,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 POSSYNC_LAG_SECONDS = env.int("POSSYNC_LAG_SECONDS", 60)
 POSSYNC_GRACE_SECONDS = env.int("POSSYNC_GRACE_SECONDS", 30)
 POSSYNC_LEASE_SECONDS = env.int("POSSYNC_LEASE_SECONDS", 30)
-# Seconds for all reads of one account. Below the queue's `timeout`, which is the last resort.
+# Seconds for all reads of one account, and again for waits before them. Both together stay below the queue's
+# `timeout`, which is the last resort.
 POSSYNC_SYNC_DEADLINE = env.int("POSSYNC_SYNC_DEADLINE", 60)
 POSSYNC_MAX_ATTEMPTS = env.int("POSSYNC_MAX_ATTEMPTS", 3)
 # Names the address that this host's requests leave from: hosts of the same name share what a market allows an address.

@@ -24,6 +24,11 @@ T = TypeVar("T")
 _GRACE_SECONDS: Final = 5.0
 
 
+def longest_read(deadline: float, patience: float | None = None) -> float:
+    """Seconds after which a read is over, whatever its provider does; it may wait as long as it may read."""
+    return deadline + (deadline if patience is None else patience) + _GRACE_SECONDS
+
+
 def fetch_snapshots(
     jobs: Iterable[Job], *, concurrency: int = 20, idle_after: float | None = None
 ) -> Generator[Progress | Snapshot | None, None, None]:
@@ -148,7 +153,7 @@ class _Run:
     ) -> None:
         async with key, slots:
             try:
-                async with asyncio.timeout(request.deadline + request.patience + _GRACE_SECONDS):
+                async with asyncio.timeout(longest_read(request.deadline, request.patience)):
                     snapshot = await provider.fetch_snapshot(request, self._events.put)
             except TimeoutError:
                 late = ExchangeTimeout(f"{request.market} did not answer in time.")

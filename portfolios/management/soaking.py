@@ -10,11 +10,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final
 
 from django.apps import apps
@@ -22,6 +22,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from portfolios.amounts import sums_by
+from portfolios.management.soak_samples import Watch, table_of, wrong_in
 from portfolios.models import ExchangeAccount, Position, SyncRun
 from portfolios.services.book import import_book
 from portfolios.services.manual_sync import sync_now
@@ -42,6 +43,7 @@ FAULTS: Final = (
     FaultKind.RESET,
     FaultKind.WRONG_SHAPE,
 )
+READS: Final = "/api/v3/(account|openOrders|myTrades)"
 # Of all requests, so many meet each of them.
 OFTEN: Final = 0.02
 # Looks after which whatever a fault has left open is read again.
@@ -50,22 +52,25 @@ _LAST_LOOKS: Final = 6
 _BEAT: Final = 0.5
 _TO_END: Final = 60
 _TO_VANISH: Final = 5
-_MB: Final = 1024
 
 
 def soak(*, minutes: float, accounts: int) -> dict[str, Any]:
     """Trade and sync for `minutes`; `wrong` says what is not as it should be, nothing if all is well."""
     engine = Engine([Instrument(SYMBOL, Decimal("0.01"), Decimal("0.01"), Decimal(1))])
-    faults = [
-        Fault(kind, probability=OFTEN, seed=number, path="/api/v3/(account|openOrders|myTrades)")
+    often = [
+        Fault(kind, probability=OFTEN, seed=number, path=READS)
         for number, kind in enumerate(FAULTS)
     ]
+    # However short it is, something happens.
+    faults = [Fault(FAULTS[0], times=1, path=READS), *often]
     with SandboxServer(engine, faults) as server:
         _open(engine, server.url, accounts)
         with _workers() as workers:
-            early, late = _trade(engine, accounts, minutes, workers)
-            family = _family(workers.pid)
-        orphans = _left_of(family)
+            watch = Watch(workers.pid)
+            _trade(engine, accounts, minutes, watch)
+        outlived = _outlived(watch)
+        happened = Counter({fault.kind.value: fault.happened for fault in often})
+        happened[faults[0].kind.value] += faults[0].happened
         server.faults.clear()
         _settle()
         lost = SyncRun.objects.filter(status=SyncRun.Status.LOST).count()
@@ -74,20 +79,21 @@ def soak(*, minutes: float, accounts: int) -> dict[str, Any]:
     done = SyncRun.objects.filter(trigger=SyncRun.Trigger.SCHEDULE).count()
     tells = {
         "no run was made by the schedule": not done,
+        "no fault has happened": not happened.total(),
         f"{lost} runs were lost": lost,
         f"{waiting} tasks wait in the queue": waiting > 1,
-        f"{len(orphans)} processes outlived the workers": orphans,
-        f"memory grew from {early} to {late} MB": late > 1.2 * early + 20,
+        f"{outlived} processes outlived the workers": outlived,
         f"the books are not the truth: {', '.join(untrue)}": untrue,
     }
     return {
         "minutes": minutes,
         "accounts": accounts,
         "runs": done,
-        "faults": sum(fault.happened for fault in faults),
-        "memory_mb": [early, late],
+        "faults": happened.total(),
+        "by_kind": happened,
+        "thirds": table_of(watch.samples),
         "pruned": prune(timezone.now() + timedelta(days=2), days=1)["runs"],
-        "wrong": [what for what, is_so in tells.items() if is_so],
+        "wrong": [*(what for what, is_so in tells.items() if is_so), *wrong_in(watch.samples)],
     }
 
 
@@ -132,18 +138,28 @@ def _workers() -> Iterator[subprocess.Popen[bytes]]:
                 workers.kill()
 
 
-def _trade(
-    engine: Engine, accounts: int, minutes: float, workers: subprocess.Popen[bytes]
-) -> tuple[int, int]:
-    """Trade until the time is over; the memory of the workers after half of it, and at its end."""
+def _trade(engine: Engine, accounts: int, minutes: float, watch: Watch) -> None:
+    """Trade until the time is over, and look at the workers all along."""
     chance = random.Random(accounts)  # noqa: S311 - a script, not a secret
-    began, early = time.monotonic(), 0
-    while (passed := time.monotonic() - began) < 60 * minutes:
+    began = time.monotonic()
+    while time.monotonic() - began < 60 * minutes:
         _beat(engine, _key(chance.randrange(accounts)), chance)
-        if not early and passed > 30 * minutes:
-            early = _memory(_family(workers.pid))
+        if _has_begun():
+            watch.look()
         time.sleep(_BEAT)
-    return early, _memory(_family(workers.pid))
+
+
+def _has_begun() -> bool:
+    """Whether the workers are up and at work, on whatever machine."""
+    return SyncRun.objects.exclude(finished_at=None).exists()
+
+
+def _outlived(watch: Watch) -> int:
+    """Count those that do not end although what started them has."""
+    deadline = time.monotonic() + _TO_VANISH
+    while watch.left() and time.monotonic() < deadline:
+        time.sleep(_BEAT)
+    return len(watch.left())
 
 
 def _beat(engine: Engine, key: str, chance: random.Random) -> None:
@@ -186,41 +202,3 @@ def _untrue(engine: Engine) -> list[str]:
         f"{label} {asset} {booked.get((label, asset))} for {held.get((label, asset))}"
         for label, asset in wrong
     )
-
-
-def _family(pid: int) -> set[int]:
-    """Give a process and all that it has started; only itself where the system does not tell."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = stat.read_text().rpartition(") ")[2].split()[:2]
-        except OSError:
-            continue  # ended meanwhile
-        if state != "Z":
-            parents[int(stat.parent.name)] = int(parent)
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
-
-
-def _left_of(family: Iterable[int]) -> list[int]:
-    """Give those that do not end although what started them has."""
-    deadline = time.monotonic() + _TO_VANISH
-    while left := [pid for pid in family if Path(f"/proc/{pid}").exists()]:
-        if time.monotonic() > deadline:
-            break
-        time.sleep(_BEAT)
-    return left
-
-
-def _memory(pids: Iterable[int]) -> int:
-    """Tell the memory of these processes in MB, what they share counted once; 0 if the system does not tell."""
-    held = 0
-    for pid in pids:
-        try:
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        except OSError:
-            continue
-        held += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return held // _MB

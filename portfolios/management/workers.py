@@ -56,6 +56,7 @@ class Workers:
     stalled_after: float
     grace: float
     look_every: float = LOOK
+    healthy_life: float = HEALTHY_LIFE
     _wake: tuple[int, int] = field(default=(-1, -1), init=False)
     _is_stopping: bool = field(default=False, init=False)
 
@@ -70,7 +71,7 @@ class Workers:
         while not self._is_stopping:
             started = time.monotonic()
             self._run_once()
-            early_deaths = 0 if time.monotonic() - started > HEALTHY_LIFE else early_deaths + 1
+            early_deaths = 0 if time.monotonic() - started > self.healthy_life else early_deaths + 1
             self._sleep(pause_after(early_deaths))
 
     def _run_once(self) -> None:

@@ -88,6 +88,8 @@ class JudgedSnapshot(models.Model):
     settled_at = models.DateTimeField(null=True)
     settled_by = models.ForeignKey(SyncRun, models.SET_NULL, null=True, related_name="+")
     last_entry = models.PositiveBigIntegerField(default=0)
+    # Whether the one before it was taken away because of its age: nobody can tell what it changed.
+    follows_a_gap = models.BooleanField(default=False, editable=False)
 
     class Meta:
         ordering = ["pk"]

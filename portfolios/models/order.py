@@ -115,6 +115,11 @@ class Order(models.Model):
         return self.is_open and self.filled >= self.amount
 
     @property
+    def times_amended(self) -> int:
+        """How often, whether or not all the terms that were replaced are still kept."""
+        return max((version.number for version in self.versions.all()), default=0)
+
+    @property
     def remaining(self) -> Decimal:
         return max(difference(self.amount, self.filled), Decimal(0))
 

@@ -67,6 +67,8 @@ class SyncRun(models.Model):
     applying_at = models.DateTimeField(null=True, editable=False)
     judging_at = models.DateTimeField(null=True, editable=False)
     finished_at = models.DateTimeField(_("finished"), null=True)
+    # When what it read and said was taken away because of its age; None while that is kept.
+    pruned_at = models.DateTimeField(null=True, editable=False)
     http_requests = models.PositiveIntegerField(_("requests"), default=0)
     # Of the time it took, what was spent waiting for the exchange's rate limit.
     waited_seconds = models.FloatField(_("seconds waited"), default=0)

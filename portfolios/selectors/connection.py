@@ -66,6 +66,8 @@ class ConnectionTest:
     ----------
     is_under_way : bool
         Whether somebody waits for a test that has not ended.
+    was_busy : bool
+        Whether a sync used the key for so long that nothing was tested; the rest is what was known before.
     clock_offset : str
         Seconds that the exchange's clock is ahead of ours, with sign; empty if it does not tell its time.
     rights : list of Right
@@ -79,6 +81,7 @@ class ConnectionTest:
     tested_at: datetime | None
     is_under_way: bool
     workers_silent: bool
+    was_busy: bool
     assets: int | None
     clock_offset: str
     advice: Word
@@ -117,6 +120,7 @@ def connection_test(account: ExchangeAccount, now: datetime) -> ConnectionTest:
         tested_at=credential.tested_at if credential else None,
         is_under_way=is_under_way,
         workers_silent=is_under_way and not workers(now).alive,
+        was_busy=bool(findings.get("was_busy")),
         assets=findings.get("assets"),
         clock_offset=findings.get("clock_offset") or "",
         advice=_advice(findings),

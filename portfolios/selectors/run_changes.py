@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Count, Subquery
@@ -32,7 +32,9 @@ class RunChanges:
     fills, flows : int
         How many of each were booked.
     verdicts : list of VerdictChange or None
-        None if the run judged nothing.
+        None if the run judged nothing, or if nobody can tell what has changed.
+    is_comparable : bool
+        Whether the look before the run's is still kept; True if the run judged nothing.
     turns : list of DiscrepancyEvent
         What became of discrepancies: opened, resolved and all between; the first `MAX_SHOWN`.
     """
@@ -40,6 +42,7 @@ class RunChanges:
     fills: int
     flows: int
     verdicts: list[VerdictChange] | None
+    is_comparable: bool
     turns: list[DiscrepancyEvent]
 
     @property
@@ -52,20 +55,25 @@ def run_changes(run: SyncRun) -> RunChanges:
         fills=Count("fill", distinct=True), flows=Count("flow", distinct=True)
     )
     turns = DiscrepancyEvent.objects.filter(run=run).select_related("discrepancy")
+    looks = _looks_up_to(run)
+    is_comparable = not (looks and looks[0].follows_a_gap)
     return RunChanges(
         fills=booked["fills"],
         flows=booked["flows"],
-        verdicts=_changed_verdicts(run),
+        verdicts=_changed_verdicts(looks) if looks and is_comparable else None,
+        is_comparable=is_comparable,
         turns=list(turns[:MAX_SHOWN]),
     )
 
 
-def _changed_verdicts(run: SyncRun) -> list[VerdictChange] | None:
+def _looks_up_to(run: SyncRun) -> list[JudgedSnapshot]:
+    """Give the look of the run and the one before it; none if the run judged nothing."""
     mine = JudgedSnapshot.objects.filter(run=run).values("pk")
     up_to_mine = JudgedSnapshot.objects.filter(account=run.account_id, pk__lte=Subquery(mine))
-    newest = list(up_to_mine.select_related("content").order_by("-pk")[:2])
-    if not newest:
-        return None
+    return list(up_to_mine.select_related("content").order_by("-pk")[:2])
+
+
+def _changed_verdicts(newest: Sequence[JudgedSnapshot]) -> list[VerdictChange]:
     before = dict(_verdicts(newest[1])) if len(newest) > 1 else {}
     return [
         VerdictChange(wallet, asset, before.get((wallet, asset), ""), verdict)

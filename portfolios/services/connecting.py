@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from portfolios.models import ExchangeAccount, Portfolio
 from portfolios.services.accounts import change_schedule
 from portfolios.services.audit import Actor, Kind, record
 from portfolios.services.credentials import store_credential
 from portfolios.services.schedules import Schedule
+
+
+class NameTaken(Exception):
+    """Somebody else, or a second click, made one of the same name a moment ago."""
+
+
+@contextmanager
+def _named_once(words: str) -> Iterator[None]:
+    """Tell in `words` that what is made inside is there already; nothing of it is made then."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError:
+        raise NameTaken(words) from None
 
 
 @transaction.atomic
@@ -26,8 +42,11 @@ def begin_connection(
     ------
     OperationalException
         If the secrets cannot be stored; nothing is made then.
+    NameTaken
+        If there is an account of this name by now.
     """
-    account = ExchangeAccount.objects.create(**given, connecting=True, paused=True)
+    with _named_once(_("An account of this name was made a moment ago. This one was not added.")):
+        account = ExchangeAccount.objects.create(**given, connecting=True, paused=True)
     record(Kind.BEGIN, by=by, account=account, detail=account.market)
     enter_credential(account, secrets, by=by)
     return account
@@ -59,10 +78,20 @@ def add_portfolio(
     *,
     by: Actor = None,
 ) -> Portfolio:
-    """Add an empty portfolio; the next sync opens it."""
-    portfolio = Portfolio.objects.create(
-        account=account, name=name, trading_symbol=trading_symbol, initial_balance=initial_balance
-    )
+    """Add an empty portfolio; the next sync opens it.
+
+    Raises
+    ------
+    NameTaken
+        If there is a portfolio of this name by now.
+    """
+    with _named_once(_("A portfolio of this name was made a moment ago. This one was not added.")):
+        portfolio = Portfolio.objects.create(
+            account=account,
+            name=name,
+            trading_symbol=trading_symbol,
+            initial_balance=initial_balance,
+        )
     record(Kind.PORTFOLIO, by=by, account=account, subject=name)
     return portfolio
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import transaction
@@ -14,12 +17,16 @@ from portfolios.models import ExchangeAccount, MarketCredential
 from portfolios.services.audit import Actor, Kind, record
 from portfolios.services.credentials import key_name, note_credential_state, opened_credentials
 from portfolios.services.providers import provider_lookup
+from portfolios.services.runs import key_held
 from providers.errors import CredentialUnreadable
 from providers.fetching import test_connection
 from providers.redaction import leg_error, secrets_in_use
 from providers.reports import ConnectionReport, LegError, SnapshotRequest
 
 State = MarketCredential.State
+# Seconds to wait for a sync that uses the key, and between two looks at it.
+WAIT: Final = 20.0
+_POLL: Final = 0.2
 
 
 @transaction.atomic
@@ -33,9 +40,32 @@ def note_test_asked(account: ExchangeAccount, *, by: Actor = None) -> None:
 
 
 def execute_connection_test(account_id: int) -> None:
-    """Read balances and key rights once; only the credential's state and what was learned are stored."""
+    """Read balances and key rights once; only the credential's state and what was learned are stored.
+
+    A key that a sync uses is waited for; if it is used for longer than `WAIT`, nothing is read, and that is said.
+    """
     account = ExchangeAccount.objects.get(pk=account_id)
     MarketCredential.objects.get_or_create(account=account)
+    with _key_waited_for(account) as is_ours:
+        if is_ours:
+            _test(account)
+        else:
+            _note_busy(account)
+
+
+@contextmanager
+def _key_waited_for(account: ExchangeAccount) -> Iterator[bool]:
+    """Hold the account's key as soon as nobody else does; whether that was so within `WAIT`."""
+    until = time.monotonic() + WAIT
+    while True:
+        with key_held(account.pk, settings.POSSYNC_SYNC_DEADLINE) as is_ours:
+            if is_ours or time.monotonic() >= until:
+                yield is_ours
+                return
+        time.sleep(_POLL)
+
+
+def _test(account: ExchangeAccount) -> None:
     try:
         request = SnapshotRequest(
             account=account.label,
@@ -56,6 +86,14 @@ def execute_connection_test(account_id: int) -> None:
         note_credential_state(account, state, error.message, _failure(error))
         return
     _note(account, report)
+
+
+def _note_busy(account: ExchangeAccount) -> None:
+    """Say that nothing was tested; what was known of the key still is."""
+    credential = MarketCredential.objects.get(account=account)
+    credential.findings = {**credential.findings, "was_busy": True}
+    credential.test_asked_at = None
+    credential.save(update_fields=["findings", "test_asked_at"])
 
 
 def _note(account: ExchangeAccount, report: ConnectionReport) -> None:

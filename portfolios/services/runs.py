@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -69,7 +70,7 @@ def claim_run(run_id: int, ours: Collection[int] = ()) -> SyncRun | None:
         Ids of accounts that this worker holds. Those of one key are read one after the other, so they are few.
     """
     now = timezone.now()
-    account, others = _locked_accounts_of_the_key_of(run_id)
+    account, others = _locked_accounts_of_the_key_of(ExchangeAccount.objects.filter(runs=run_id))
     # Read only now: until the account was locked, another worker may have claimed and even closed it.
     run = SyncRun.objects.filter(pk=run_id, status=Status.QUEUED).first()
     if account is None or run is None or _is_held(account, now):
@@ -86,6 +87,45 @@ def claim_run(run_id: int, ours: Collection[int] = ()) -> SyncRun | None:
     run.progress_done = run.progress_total = 0
     run.save()
     return run
+
+
+@contextmanager
+def key_held(account_id: int, seconds: float) -> Iterator[bool]:
+    """Keep all others from the account's key, by a lease as a run has it; whether nobody had it.
+
+    Parameters
+    ----------
+    seconds : float
+        On top of a lease, for what is done inside: nobody renews it.
+    """
+    fence = _hold_key_of(account_id, seconds)
+    try:
+        yield fence is not None
+    finally:
+        if fence is not None:
+            mine = ExchangeAccount.objects.filter(pk=account_id, lease_fence=fence)
+            mine.update(lease_expires_at=None)
+
+
+@transaction.atomic
+def _hold_key_of(account_id: int, seconds: float) -> int | None:
+    now = timezone.now()
+    account, others = _locked_accounts_of_the_key_of(ExchangeAccount.objects.filter(pk=account_id))
+    if account is None or any(_is_held(each, now) for each in (account, *others)):
+        return None
+    account.lease_fence += 1
+    account.lease_expires_at = now + _lease() + timedelta(seconds=seconds)
+    account.save(update_fields=["lease_fence", "lease_expires_at"])
+    return account.lease_fence
+
+
+def waiting_for_the_key_of(account_id: int) -> list[int]:
+    """Ids of the runs that nobody has begun, of the accounts that use this one's key."""
+    account = ExchangeAccount.objects.select_related("credential").get(pk=account_id)
+    waiting = SyncRun.objects.filter(
+        account__in=accounts_of_the_key(account).values("pk"), status=Status.QUEUED
+    )
+    return list(waiting.order_by("pk").values_list("pk", flat=True))
 
 
 def renew_leases(runs: Iterable[SyncRun], *, beyond: float = 0) -> None:
@@ -243,10 +283,10 @@ def _locked_account_of(run_id: int) -> ExchangeAccount | None:
 
 
 def _locked_accounts_of_the_key_of(
-    run_id: int,
+    one: QuerySet[ExchangeAccount],
 ) -> tuple[ExchangeAccount | None, list[ExchangeAccount]]:
-    """Lock the run's account and the others that use its key: two requests at a time would take each other's nonce."""
-    account = ExchangeAccount.objects.select_related("credential").filter(runs=run_id).first()
+    """Lock an account and the others that use its key: two requests at a time would take each other's nonce."""
+    account = one.select_related("credential").first()
     if account is None:
         return None, []
     # In one order, whoever locks them.

@@ -44,7 +44,7 @@ from providers.reports import BalanceReport, FlowKind, Leg, LegKind, LegStatus
 
 ZERO = Decimal(0)
 # Older ones that wait to be settled are passed over: an account whose lists fail for days is judged by its last reads.
-_MOST_WAITING: Final = 12
+MOST_WAITING: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def new_snapshot(
 def waiting(account: ExchangeAccount) -> list[JudgedSnapshot]:
     """Give the snapshots after the last settled one, oldest first; the newest of them if they are many."""
     newest = _unsettled(account).select_related("content").order_by("-pk")
-    return list(newest[:_MOST_WAITING])[::-1]
+    return list(newest[:MOST_WAITING])[::-1]
 
 
 def waits_since(account: ExchangeAccount) -> datetime | None:

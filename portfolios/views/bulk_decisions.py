@@ -61,7 +61,11 @@ def bulk_decision(request: HttpRequest) -> HttpResponse:
     if not pks:
         messages.warning(request, _("Choose at least one discrepancy first."))
         return redirect("discrepancies")
-    selection = selection_of(kind, pks)
+    try:
+        selection = selection_of(kind, pks)
+    except DecisionRefused as e:
+        messages.warning(request, str(e))
+        return redirect("discrepancies")
     form = _form(selection, request)
     if request.method == "POST" and form is not None and form.is_valid():
         return _decide(request, selection, form)

@@ -15,6 +15,7 @@ from portfolios.models import ExchangeAccount
 from portfolios.selectors.connecting import connect_page, first_sync, markets_page, next_step
 from portfolios.selectors.connection import abilities, connection_test
 from portfolios.services.connecting import (
+    NameTaken,
     add_portfolio,
     begin_connection,
     discard_connection,
@@ -52,6 +53,8 @@ def connect_new(request: HttpRequest, market: str) -> HttpResponse:
     if sent is not None and form.is_valid() & secrets.is_valid():
         try:
             account = begin_connection(form.given(), secrets.secrets(), by=request.user)
+        except NameTaken as e:
+            form.add_error("label", str(e))
         except OperationalException as e:
             secrets.add_error(None, str(e))
         else:
@@ -102,9 +105,13 @@ def connect_books(request: HttpRequest, pk: int) -> HttpResponse:
     account = _unfinished(pk)
     form = NewPortfolioForm(request.POST if request.method == "POST" else None)
     if form.is_bound and form.is_valid():
-        made = add_portfolio(account, **form.cleaned_data, by=request.user)
-        messages.success(request, _("%(portfolio)s is added.") % {"portfolio": made})
-        return redirect("connect_books", pk)
+        try:
+            made = add_portfolio(account, **form.cleaned_data, by=request.user)
+        except NameTaken as e:
+            form.add_error("name", str(e))
+        else:
+            messages.success(request, _("%(portfolio)s is added.") % {"portfolio": made})
+            return redirect("connect_books", pk)
     words = {
         "page": connect_page(account, "books"),
         "form": form,

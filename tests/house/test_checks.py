@@ -94,7 +94,7 @@ def test_an_alternative_cluster_is_checked_with_its_own_changes(settings: Settin
     assert error.msg.startswith('Q_CLUSTER["ALT_CLUSTERS"]["slow"]: ')
 
 
-@pytest.mark.parametrize("deadline", [180, 181])
+@pytest.mark.parametrize("deadline", [88, 180])
 def test_a_sync_deadline_that_the_queue_would_cut_off_is_refused(
     settings: Settings, deadline: int
 ) -> None:

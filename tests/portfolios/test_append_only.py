@@ -9,8 +9,8 @@ from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 
-from portfolios.models import Fill, LedgerEntry
-from tests.builders import make_entry, make_fill, make_order, make_portfolio
+from portfolios.models import AuditEvent, Decision, DiscrepancyEvent, Fill, LedgerEntry
+from tests.builders import NOON, make_discrepancy, make_entry, make_fill, make_order, make_portfolio
 
 Row = Fill | LedgerEntry
 
@@ -89,3 +89,25 @@ def test_the_admins_action_to_delete_selected_rows_is_not_offered(
     admin_client.post(url, {"action": "delete_selected", "_selected_action": row.pk, "post": "yes"})
 
     assert type(row).objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_turn_that_a_person_decided_may_not_be_deleted() -> None:
+    found = make_discrepancy()
+    decision = Decision.objects.create(
+        account=found.account, kind=Decision.Kind.DISMISS, subject="x", reason="x", actor_name="a"
+    )
+    turn = DiscrepancyEvent.objects.create(
+        discrepancy=found, episode=1, after="DISMISSED", decision=decision, at=NOON
+    )
+
+    with pytest.raises(DatabaseError, match="is append-only"), transaction.atomic():
+        turn.delete()
+
+
+@pytest.mark.django_db
+def test_what_a_person_did_may_not_be_deleted() -> None:
+    event = AuditEvent.objects.create(kind=AuditEvent.Kind.PAUSE)
+
+    with pytest.raises(DatabaseError, match="is append-only"), transaction.atomic():
+        event.delete()

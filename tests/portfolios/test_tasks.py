@@ -196,7 +196,7 @@ def test_thousands_of_due_accounts_fit_into_payloads_that_are_read_again() -> No
 def test_an_error_of_a_task_is_kept_out_of_the_queues_own_rows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def break_off(_ids: list[int]) -> None:
+    def break_off(_ids: list[int], *, within: float) -> None:
         raise OSError("the disk is full")
 
     monkeypatch.setattr(tasks, "execute_runs", break_off)

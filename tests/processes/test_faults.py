@@ -7,11 +7,13 @@ exceptions for each cause. The gate runs some; `make prove` all of them, and on 
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +28,7 @@ from tests.hypothesis_profiles import IS_PROVE
 from tests.processes.databases import URL, database_of_its_own, server_session
 from tests.processes.installation import Installation, make_engine, wait_until
 from tests.processes.test_qcluster import at_the_exchange, book_order, connected_to, held
+from tests.processes.web import MAKE_TOKEN, Press, serving
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("faults")]
 QUIET, STALLED, LEASE = 1, 2, 2
@@ -66,18 +69,26 @@ class World:
         rows = self.sql("SELECT status FROM portfolios_syncrun WHERE id > ? ORDER BY id", after)
         return [status for (status,) in rows]
 
-    def become_due(self) -> None:
-        self.sql("UPDATE portfolios_exchangeaccount SET next_sync_at = NULL")
+    def become_due(self, *, after: float = 0) -> None:
+        at = datetime.now(UTC) + timedelta(seconds=after)
+        self.sql(
+            "UPDATE portfolios_exchangeaccount SET next_sync_at = ?",
+            at if self.url else at.strftime("%Y-%m-%d %H:%M:%S.%f"),
+        )
 
     def begin_to_hang(self) -> int:
         """Have a run begin that waits for an answer of the exchange; the process that does."""
         fault = Fault(FaultKind.HANG, path="/api/v3/openOrders$", times=1)
+        still_waiting = self._connected()  # since what happened before
         self.installed.server.faults.append(fault)
         self.become_due()
         wait_until(lambda: fault.happened == 1, RECOVERY)
-        pids = set().union(*(cluster.descendants() for cluster in self.clusters))
-        [busy] = connected_to(self.installed.server.port, pids)
+        [busy] = self._connected() - still_waiting
         return busy
+
+    def _connected(self) -> set[int]:
+        pids = set().union(*(cluster.descendants() for cluster in self.clusters))
+        return set(connected_to(self.installed.server.port, pids))
 
     @property
     def session(self) -> int:
@@ -173,6 +184,35 @@ def the_queue_is_flooded_with_what_is_no_task(world: World) -> None:
     world.become_due()
 
 
+def the_disk_is_full(world: World) -> None:
+    """Nothing can be written although the account is due; then there is room again."""
+    world.become_due(after=1)
+    with full_disk(world):
+        world.clusters[0].line("database or disk is full|disk I/O error", RECOVERY)
+    assert world.sql("PRAGMA quick_check") == [("ok",)]
+
+
+def the_web_is_killed_at_work(world: World) -> None:
+    """Its workers in the midst of a press, then all of it in that of a second one; neither is half done."""
+    [(last,)] = world.sql("SELECT max(id) FROM portfolios_syncrun")
+    token = world.installed.shell(MAKE_TOKEN).strip()
+    with serving(world.installed) as (web, port):
+        workers = web.descendants()
+        kill_at_work(world, Press(port, token), web, workers)
+        assert world.runs(last) == []
+        wait_until(lambda: len(web.descendants() - workers) == 2, RECOVERY)
+        assert Press(port, token).ask() == 202
+        # As `up` does before it starts it anew.
+        kill_at_work(world, Press(port, token), web, {web.process.pid, *web.descendants()})
+
+
+def kill_at_work(world: World, press: Press, web: Running, pids: set[int]) -> None:
+    with locked(world), press.under_way(web):
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+    assert press.status == 0
+
+
 def many_ticks_come_at_once(world: World) -> None:
     world.become_due()
     world.installed.shell("from portfolios.tasks import wake; [wake() for _tick in range(10)]")
@@ -199,20 +239,59 @@ def locked(world: World) -> Iterator[None]:
             session.rollback()
 
 
+@contextmanager
+def full_disk(world: World) -> Iterator[None]:
+    """Fill the disk of the installation; where it has none of its own, let none of its files grow."""
+    world.sql("PRAGMA wal_checkpoint(TRUNCATE)")  # what the log has room for yet
+    folder = world.installed.folder
+    if folder.is_mount():
+        filler = folder / "filler"
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while file.write(bytes(1 << 20)):
+                pass
+        yield
+        filler.unlink()
+    else:
+        limit_files(world, 0)
+        yield
+        limit_files(world, resource.RLIM_INFINITY)
+
+
+def limit_files(world: World, size: int) -> None:
+    for cluster in world.clusters:
+        for pid in (cluster.process.pid, *cluster.descendants()):
+            with suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+@contextmanager
+def on_a_disk_of_its_own(folder: Path) -> Iterator[Path]:
+    """Mount a small one there, where we may."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)]
+    is_mounted = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    try:
+        yield folder
+    finally:
+        if is_mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
 GATE: tuple[Callable[[World], None], ...] = (
     an_idle_worker_is_killed,
     a_whole_cluster_is_told_to_stop,
     the_queue_is_flooded_with_what_is_no_task,
+    the_pusher_is_killed,
+    the_sentinel_is_killed,
+    many_ticks_come_at_once,
+    the_web_is_killed_at_work,
+    *(() if URL else (the_disk_is_full,)),
 )
 PROVE: tuple[Callable[[World], None], ...] = (
     a_busy_worker_is_killed,
     a_busy_worker_is_stopped_for_a_while,
-    the_pusher_is_killed,
-    the_sentinel_is_killed,
     a_whole_cluster_is_killed_at_work,
     a_whole_cluster_is_stopped_for_a_while,
     the_database_is_locked_for_longer_than_anybody_waits,
-    many_ticks_come_at_once,
     # What a restart of the server does.
     *((the_database_breaks_all_connections_at_work,) if URL else ()),
 )
@@ -222,8 +301,9 @@ PROVE: tuple[Callable[[World], None], ...] = (
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with SandboxServer(make_engine()) as server, database_of_its_own("possync_faults") as url:
         settings = {**SETTINGS, **({"POSSYNC_DATABASE_URL": url} if url else {})}
-        folder = tmp_path_factory.mktemp("data")
-        with Installation(folder, server, settings) as installed, ExitStack() as stack:
+        with ExitStack() as stack:
+            folder = stack.enter_context(on_a_disk_of_its_own(tmp_path_factory.mktemp("data")))
+            installed = stack.enter_context(Installation(folder, server, settings))
             installed.prepare()
             order_id = book_order(installed)
             command = installed.command("manage.py", "worker")

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 # The queue's processes are forks of this one: what is loaded here, ccxt above all, is in memory once for all of them.
 import providers.ccxt_provider  # noqa: F401 - loaded, not used
 from portfolios import tasks
-from portfolios.management.workers import LOOK, Workers
+from portfolios.management.workers import HEALTHY_LIFE, LOOK, Workers
 
 
 class Command(BaseCommand):
@@ -28,6 +28,8 @@ class Command(BaseCommand):
             stalled_after=settings.POSSYNC_STALLED_SECONDS,
             grace=settings.POSSYNC_DRAIN_SECONDS,
             look_every=min(LOOK, settings.POSSYNC_STALLED_SECONDS / 2),
+            # What lived so long has not died of how it was started.
+            healthy_life=min(HEALTHY_LIFE, settings.POSSYNC_STALLED_SECONDS),
         )
         workers.run()
 

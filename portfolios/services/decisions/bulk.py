@@ -88,8 +88,22 @@ def _shown_of(order: Order) -> list[str]:
 
 
 def selection_of(kind: Decision.Kind, pks: Sequence[int]) -> Selection:
-    """Read the first `MOST_ROWS` rows of `pks`, and tell which of them can be decided on."""
-    rows = Discrepancy.objects.filter(pk__in=pks[:MOST_ROWS]).order_by("account__label", "pk")
+    """Read the rows of `pks`, and tell which of them can be decided on.
+
+    Raises
+    ------
+    DecisionRefused
+        If they are more than `MOST_ROWS`.
+    """
+    if len(chosen := set(pks)) > MOST_ROWS:
+        raise DecisionRefused(
+            _(
+                "%(count)s discrepancies are chosen, and %(most)s is the most that is decided on at once. Nothing was "
+                "changed; choose fewer."
+            )
+            % {"count": len(chosen), "most": MOST_ROWS}
+        )
+    rows = Discrepancy.objects.filter(pk__in=chosen).order_by("account__label", "pk")
     fitting, left_out, seen = [], [], set()
     for row in rows.select_related("account", "portfolio", "order"):
         why = _why_not(kind, row)

@@ -35,3 +35,12 @@ def test_it_only_counts_if_asked_to(capsys: pytest.CaptureFixture[str]) -> None:
 def test_it_keeps_at_least_a_day() -> None:
     with pytest.raises(CommandError, match=r"^--days must be at least 1\.$"):
         call_command("prune", "--days", "0")
+
+
+def test_it_says_of_every_table_what_bounds_it(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("prune", "--tables")
+
+    told = capsys.readouterr().out
+    assert "kept for ever: facts" in told
+    assert "portfolios.LedgerEntry" in told
+    assert SyncRun.objects.count() == 3

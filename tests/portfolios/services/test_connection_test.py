@@ -1,9 +1,21 @@
 from __future__ import annotations
 
-import pytest
+from datetime import timedelta
 
-from portfolios.models import Incident, MarketCredential, Order, Position, SyncRun
+import pytest
+from django.utils import timezone
+
+from portfolios.models import (
+    ExchangeAccount,
+    Incident,
+    MarketCredential,
+    Order,
+    Position,
+    SyncRun,
+)
+from portfolios.services import connection_test
 from portfolios.services.connection_test import execute_connection_test, note_test_asked
+from portfolios.services.runs import claim_run, key_held, open_run, waiting_for_the_key_of
 from providers.sandbox.faults import Fault, FaultKind
 from tests.desk import KEY, SECRET, Desk
 
@@ -119,3 +131,43 @@ def test_a_test_that_is_over_is_waited_for_no_longer(desk: Desk) -> None:
     note_test_asked(desk.account)
 
     assert after_a_test(desk).test_asked_at is None
+
+
+def test_a_key_that_a_sync_uses_is_left_alone_and_that_is_said(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = after_a_test(desk)
+    run = claim_run(open_run(desk.account, SyncRun.Trigger.CLI)[0].pk)
+    monkeypatch.setattr(connection_test, "WAIT", 0)
+    desk.server.requests.clear()
+    note_test_asked(desk.account)
+
+    credential = after_a_test(desk)
+
+    assert run is not None
+    assert desk.requests() == []
+    assert (credential.state, credential.tested_at) == (State.ACCEPTED, known.tested_at)
+    assert credential.findings == {**known.findings, "was_busy": True}
+    assert credential.test_asked_at is None
+    assert desk.account.lease_fence == run.fence
+
+
+def test_a_key_of_which_the_lease_lapses_is_waited_for(desk: Desk) -> None:
+    other = Desk(desk.server, label="other")
+    lapses = timezone.now() + timedelta(seconds=0.1)
+    ExchangeAccount.objects.filter(pk=other.account.pk).update(lease_expires_at=lapses)
+
+    assert "was_busy" not in after_a_test(desk).findings
+    assert desk.account.lease_expires_at is None
+
+
+def test_no_sync_begins_with_a_key_that_is_tested(desk: Desk) -> None:
+    other = Desk(desk.server, label="other")
+    runs = [open_run(x.account, SyncRun.Trigger.CLI)[0].pk for x in (desk, other)]
+
+    with key_held(desk.account.pk, 60) as is_ours:
+        assert is_ours
+        assert [claim_run(run) for run in runs] == [None, None]
+
+    assert waiting_for_the_key_of(desk.account.pk) == runs
+    assert claim_run(runs[0]) is not None

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
+from django.apps import apps
+from django.contrib.sessions.models import Session
+from django.db.models import Model
 from django.utils import timezone
 
 from portfolios.models import (
+    AuditEvent,
+    CircuitBreaker,
+    Decision,
     Discrepancy,
     DiscrepancyEvent,
     ExchangeAccount,
@@ -15,13 +23,16 @@ from portfolios.models import (
     JudgedSnapshot,
     LegContent,
     Occurrence,
+    OrderVersion,
     PortfolioSnapshot,
+    RateBudget,
     StoredLeg,
     SyncRun,
 )
+from portfolios.selectors.run_changes import run_changes
 from portfolios.services import pruning
 from portfolios.services.integrity import check_integrity
-from portfolios.services.pruning import prune
+from portfolios.services.pruning import BOUNDS, prune
 from providers.reports import LegKind
 from providers.sandbox.server import SandboxServer
 from tests.builders import (
@@ -264,3 +275,154 @@ def test_an_account_is_synced_and_judged_after_it_as_before(sandbox: SandboxServ
     assert run.status == SyncRun.Status.SUCCEEDED
     assert check_integrity(desk.account, None)
     assert desk.differences() == []
+
+
+def test_every_table_has_a_bound_or_a_reason_to_be_kept() -> None:
+    tables = [model for model in apps.get_models(include_auto_created=True) if model._meta.managed]
+    labels = sorted(model._meta.label for model in tables if not model._meta.proxy)
+
+    assert sorted(label for told in BOUNDS.values() for label in told) == labels
+
+
+def make_sign_in(at: timedelta) -> AuditEvent:
+    with time_machine.travel(LATER + at, tick=False):
+        return AuditEvent.objects.create(kind=AuditEvent.Kind.SIGN_IN_FAILED)
+
+
+def make_budget(at: timedelta) -> RateBudget:
+    return RateBudget.objects.create(name=str(at), used_until=LATER + at)
+
+
+def make_held_budget(at: timedelta) -> RateBudget:
+    return RateBudget.objects.create(name=str(at), used_until=NOON, held_until=LATER + at)
+
+
+def make_breaker(at: timedelta) -> CircuitBreaker:
+    return CircuitBreaker.objects.create(place=str(at), since=NOON, retry_at=LATER + at)
+
+
+def make_session(at: timedelta) -> Session:
+    days = timedelta(days=90)  # it says itself when it is over
+    return Session.objects.create(session_key=str(at), expire_date=LATER + at + days)
+
+
+def make_ended_task(at: timedelta) -> Model:
+    times = {"started": NOON, "stopped": LATER + at}
+    task: Model = apps.get_model("django_q", "Task")._default_manager.create(
+        id=str(at)[:32], name="x", func="x", success=False, **times
+    )
+    return task
+
+
+@pytest.mark.parametrize(
+    ("make", "days"),
+    [
+        (make_sign_in, 366),
+        (make_budget, 90),
+        (make_held_budget, 90),
+        (make_breaker, 90),
+        (make_session, 90),
+        (make_ended_task, 90),
+    ],
+)
+def test_what_is_over_for_long_goes_and_what_is_not_stays(
+    make: Callable[[timedelta], Model], days: int
+) -> None:
+    make(timedelta(days=-days, seconds=-1))
+    young = make(timedelta(days=-days, seconds=1))
+
+    assert [*pruned().values()] == [1]
+    assert [*type(young)._default_manager.all()] == [young]
+
+
+def test_what_people_did_stays_however_old_it_is(account: ExchangeAccount) -> None:
+    with time_machine.travel(LATER - timedelta(days=4000), tick=False):
+        AuditEvent.objects.create(kind=AuditEvent.Kind.PAUSE, account=account)
+
+    assert pruned() == {}
+
+
+def test_of_a_difference_the_last_episodes_stay_and_all_that_was_decided(
+    account: ExchangeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "EPISODES_KEPT", 2)
+    runs = [make_run(account) for _ in range(6)]
+    row = make_discrepancy(account, episode=4, state=Discrepancy.State.RESOLVED)
+    decision = Decision.objects.create(
+        account=account, kind=Decision.Kind.DISMISS, subject="x", reason="x", actor_name="alice"
+    )
+    made = [
+        DiscrepancyEvent.objects.create(
+            discrepancy=row,
+            episode=episode,
+            after=Discrepancy.State.OPEN,
+            run=run,
+            decision=decision if episode == 2 else None,
+            at=LATER if episode == 4 else NOON,
+        )
+        for episode, run in zip((1, 1, 2, 3, 4), runs, strict=False)
+    ]
+
+    assert pruned() == {"discrepancy_events": 2, "runs": 2}
+    assert [*DiscrepancyEvent.objects.all()] == made[2:]
+
+
+def test_of_an_ended_order_the_last_terms_stay_and_their_number(
+    account: ExchangeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "VERSIONS_KEPT", 2)
+    portfolio = make_portfolio(account)
+    ended, alive = make_order(portfolio, status="closed"), make_order(portfolio)
+    for order in (ended, alive):
+        for number in (1, 2, 3, 4):
+            OrderVersion.objects.create(order=order, number=number, amount=1, replaced_at=NOON)
+
+    assert pruned() == {"order_versions": 2}
+    assert [version.number for version in ended.versions.all()] == [3, 4]
+    assert (ended.times_amended, alive.versions.count()) == (4, 4)
+
+
+def test_looks_that_wait_to_be_settled_stay(
+    account: ExchangeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "MOST_WAITING", 2)
+    make_read(account)
+    looks = [make_read(account) for _ in range(5)]
+    JudgedSnapshot.objects.filter(run__in=looks[1:]).update(settled_at=None, settled_by=None)
+    for _ in range(2):
+        make_run(account, status=SyncRun.Status.FAILED)
+
+    pruned()
+
+    waiting = JudgedSnapshot.objects.filter(settled_at=None)
+    assert [look.run for look in waiting] == [looks[1], *looks[3:]]
+
+
+def test_a_run_of_which_only_the_row_stays_says_since_when(account: ExchangeAccount) -> None:
+    booked, silent = make_read(account), make_run(account)
+    for _ in range(2):
+        make_read(account)
+    for run in (booked, silent):
+        make_entry(make_portfolio(account), run=run)
+
+    pruned()
+    prune(LATER + timedelta(days=1), days=90)
+
+    at = dict(SyncRun.objects.values_list("pk", "pruned_at"))
+    assert (at[booked.pk], at[silent.pk]) == (LATER, None)
+    assert [when for when in at.values() if when] == [LATER]
+
+
+def test_a_look_is_not_compared_with_one_from_before_what_was_taken_away(
+    account: ExchangeAccount,
+) -> None:
+    baseline = make_read(account)
+    ExchangeAccount.objects.update(baseline_run=baseline)
+    taken, first_kept, last = (make_read(account) for _ in range(3))
+
+    pruned()
+
+    assert not SyncRun.objects.filter(pk=taken.pk).exists()
+    found = [run_changes(run) for run in (baseline, first_kept, last)]
+    assert [changes.is_comparable for changes in found] == [True, False, True]
+    assert found[1].verdicts is None

@@ -348,3 +348,15 @@ def test_one_worker_reads_accounts_of_one_key_one_after_the_other(desk: Desk) ->
     read = [run.legs.aggregate(Min("requested_at"), Max("responded_at")) for run in opened]
     spans = sorted(tuple(x.values()) for x in read)
     assert all(end <= begun for (_, end), (begun, _) in pairwise(spans))
+
+
+@pytest.mark.parametrize(("within", "status"), [(124, Status.QUEUED), (130, Status.SUCCEEDED)])
+def test_a_further_account_of_a_key_is_only_begun_if_it_is_over_before_the_task_must_be(
+    desk: Desk, within: float, status: Status
+) -> None:
+    first, second = of_one_key(desk, "other")
+
+    execute_runs([first.pk, second.pk], within=within)
+
+    second.refresh_from_db()
+    assert second.status == status

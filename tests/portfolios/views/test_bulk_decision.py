@@ -122,6 +122,17 @@ def test_it_asks_to_choose_rows_where_none_is_chosen(client: Client, rows: list[
     assert "Choose at least one discrepancy first." in text_of(response)
 
 
+def test_more_rows_than_can_be_decided_on_at_once_are_refused_and_none_is_dropped(
+    client: Client,
+) -> None:
+    row = make_discrepancy()
+    many = {"kind": "dismiss", "row": [row.pk, *range(10**6, 10**6 + 100)]}
+
+    for response in (client.get(URL, many, follow=True), client.post(URL, many, follow=True)):
+        assert "101 discrepancies are chosen, and 100 is the most" in text_of(response)
+    assert not Decision.objects.exists()
+
+
 @pytest.mark.parametrize("kind", ["", "adjust", "rebaseline", "nonsense"])
 def test_a_kind_that_is_not_for_many_is_not_there(client: Client, kind: str) -> None:
     assert look(client, kind, make_discrepancy()).status_code == 404

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+from django.forms import BaseForm
 from django.test import Client
 from django_q.models import OrmQ
 from pytest_django import DjangoAssertNumQueries
 
+from portfolios.forms import NewAccountForm, NewPortfolioForm
 from portfolios.models import AuditEvent, ExchangeAccount, MarketCredential, Portfolio, SyncRun
 from portfolios.services.connection_test import execute_connection_test
 from portfolios.services.manual_sync import sync_now
@@ -103,6 +107,49 @@ def test_a_name_that_is_taken_is_refused(client: Client) -> None:
     assert "already exists" in text_of(response)
 
 
+def test_a_second_click_makes_no_second_account_and_says_why(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beaten_by(monkeypatch, NewAccountForm, lambda: make_account(label="main"))
+
+    page = text_of(client.post("/connect/new/binance/", FORM))
+
+    assert page.count("An account of this name was made a moment ago. This one was not added.") == 1
+    assert ExchangeAccount.objects.count() == 1
+    assert not AuditEvent.objects.exclude(kind=AuditEvent.Kind.SIGN_IN).exists()
+    assert not OrmQ.objects.exists()
+
+
+def test_a_second_click_makes_no_second_portfolio_and_says_why(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = make_account(connecting=True)
+    beaten_by(monkeypatch, NewPortfolioForm, lambda: make_portfolio(account, name="alpha"))
+
+    sent = {"name": "alpha", "trading_symbol": "EUR", "initial_balance": ""}
+    page = text_of(client.post(f"/connect/{account.pk}/books/", sent))
+
+    assert (
+        page.count("A portfolio of this name was made a moment ago. This one was not added.") == 1
+    )
+    assert Portfolio.objects.count() == 1
+    assert not AuditEvent.objects.exclude(kind=AuditEvent.Kind.SIGN_IN).exists()
+
+
+def beaten_by(
+    monkeypatch: pytest.MonkeyPatch, form: type[BaseForm], other: Callable[[], object]
+) -> None:
+    """Let another request do its work between the check of a form and what is made of it."""
+    check = form.is_valid
+
+    def is_valid(self: BaseForm) -> bool:
+        answer = check(self)
+        other()
+        return answer
+
+    monkeypatch.setattr(form, "is_valid", is_valid)
+
+
 def test_a_test_under_way_is_asked_for_again_and_again(client: Client) -> None:
     client.post("/connect/new/binance/", FORM)
     account = ExchangeAccount.objects.get()
@@ -120,6 +167,16 @@ def test_the_panel_stays_as_long_as_nothing_has_changed(client: Client) -> None:
     response = client.get(f"/accounts/{account.pk}/test/result/?seen=1-1")
 
     assert response.status_code == 204
+
+
+def test_a_test_that_found_the_key_in_use_says_so(client: Client) -> None:
+    account = make_account(connecting=True)
+    make_credential(account)
+    MarketCredential.objects.update(state=State.ACCEPTED, findings={"was_busy": True})
+
+    page = shown(client, f"/connect/{account.pk}/test/")
+
+    assert "Nothing was tested: a sync used the key all the time." in page
 
 
 def test_an_accepted_key_shows_what_was_learned(client: Client, sandbox: SandboxServer) -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.contrib.auth.models import User
 from django.test import Client
 
-from portfolios.models import LedgerEntry, LegContent, SyncRun
+from portfolios.models import JudgedSnapshot, LedgerEntry, LegContent, SyncRun
 from portfolios.selectors.runs import MAX_LEGS
 from providers.reports import LegKind, LegStatus
 from tests.builders import (
@@ -30,6 +30,27 @@ def test_it_shows_what_was_read_and_how_far(client: Client) -> None:
     make_leg(run, kind=LegKind.OPEN_ORDERS, subject="BTC/USDT", row_count=50, pages=2)
 
     assert "Open orders BTC/USDT Read 50 2 complete" in shown(client, f"/runs/{run.pk}/")
+
+
+def test_it_says_when_what_was_read_was_taken_away(client: Client) -> None:
+    run = make_run(pruned_at=NOON)
+
+    page = shown(client, f"/runs/{run.pk}/")
+
+    assert (
+        "No longer kept: what this run read was taken away because of its age, 2026-11-22" in page
+    )
+    assert "Nothing has been read." not in page
+    assert "Verdicts changed no longer kept" in page
+
+
+def test_it_says_that_there_is_nothing_left_to_compare_with(client: Client) -> None:
+    run = look(make_books(), balances(BTC="0.5"))
+    JudgedSnapshot.objects.update(follows_a_gap=True)
+
+    page = shown(client, f"/runs/{run.pk}/")
+
+    assert "cannot be compared: the look before is no longer kept" in page
 
 
 def test_it_shows_why_a_read_failed(client: Client) -> None:
