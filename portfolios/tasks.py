@@ -37,7 +37,12 @@ from portfolios.services.breakers import admitted, note_probe, set_aside_ids
 from portfolios.services.connection_test import execute_connection_test, note_test_asked
 from portfolios.services.portfolio_sync import execute_runs
 from portfolios.services.pruning import prune
-from portfolios.services.runs import heal_abandoned_runs, open_run, waiting_for_the_key_of
+from portfolios.services.runs import (
+    heal_abandoned_runs,
+    open_run,
+    open_runs,
+    waiting_for_the_key_of,
+)
 
 log = structlog.get_logger(__name__)
 DISPATCHER: Final = "dispatch-due"
@@ -83,9 +88,7 @@ def join_or_enqueue_sync(
     """
     with transaction.atomic():
         run, is_new = open_run(account, trigger, requested_by)
-        # The task of one that has waited for a while may be lost; two of them do no harm.
-        waits = run.status == SyncRun.Status.QUEUED and timezone.now() - run.queued_at > PATIENCE
-        if is_new or waits:
+        if is_new or _waits(run):
             _queue("sync_accounts", [run.pk])
     return run, is_new
 
@@ -97,6 +100,25 @@ def enqueue_sync_of_token(account: ExchangeAccount, token: ApiToken) -> SyncRun:
         if is_new:
             record(Kind.SYNC, by=token.made_by, account=account, detail=token.name)
     return run
+
+
+def enqueue_syncs(
+    accounts: Iterable[ExchangeAccount],
+    trigger: SyncRun.Trigger,
+    requested_by: AbstractBaseUser | None = None,
+) -> None:
+    """Open a run of each account that has none, and queue them by the task: few queries, however many they are."""
+    keys = [account.pk for account in accounts]
+    with transaction.atomic():
+        opened = open_runs(keys, trigger, requested_by)
+        waiting = [run for run, is_new in opened if is_new or _waits(run)]
+        for ids in tasks_of(waiting, settings.Q_CLUSTER["workers"]):
+            _queue("sync_accounts", ids)
+
+
+def _waits(run: SyncRun) -> bool:
+    """Whether its task may be lost, as it has waited for a while; two of them do no harm."""
+    return run.status == SyncRun.Status.QUEUED and timezone.now() - run.queued_at > PATIENCE
 
 
 def enqueue_connection_test(account: ExchangeAccount, *, by: Actor = None) -> None:

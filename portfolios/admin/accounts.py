@@ -61,8 +61,7 @@ class ExchangeAccountAdmin(admin.ModelAdmin[ExchangeAccount]):
     @admin.action(description=gettext_lazy("Sync now"), permissions=["sync"])
     def sync_now(self, request: HttpRequest, accounts: QuerySet[ExchangeAccount]) -> None:
         asker = request.user if request.user.is_authenticated else None
-        for account in accounts:
-            tasks.enqueue_sync(account, SyncRun.Trigger.MANUAL, asker)
+        tasks.enqueue_syncs(accounts, SyncRun.Trigger.MANUAL, asker)
         words = ngettext("Syncing %(n)s account.", "Syncing %(n)s accounts.", len(accounts))
         messages.info(request, words % {"n": len(accounts)})
 

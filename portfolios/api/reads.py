@@ -21,7 +21,7 @@ from portfolios.models import ApiToken, ExchangeAccount, Portfolio, PortfolioSna
 from portfolios.selectors.audit import Narrowing, audit_rows, audit_trail
 from portfolios.selectors.exports import TABLES
 from portfolios.selectors.report import Row, portfolio_row
-from portfolios.selectors.rows import schedule_row, snapshot_row, standing_row
+from portfolios.selectors.rows import schedule_row, snapshot_row, standing_rows
 from portfolios.selectors.standings import standings
 
 REFUSALS: Final = {
@@ -67,7 +67,7 @@ def accounts(request: HttpRequest, asked: Query[Paging]) -> dict[str, Any]:
     rows = ExchangeAccount.objects.order_by("label")
     keys = list(rows.values_list("pk", flat=True)[asked.offset : asked.offset + asked.limit])
     part = standings(rows.filter(pk__in=keys), timezone.now())
-    return {"items": [standing_row(one) for one in part], "count": rows.count()}
+    return {"items": list(standing_rows(part)), "count": rows.count()}
 
 
 @router.get(
@@ -77,8 +77,9 @@ def accounts(request: HttpRequest, asked: Query[Paging]) -> dict[str, Any]:
 )
 def account(request: HttpRequest, label: Label) -> Row:
     found = get_object_or_404(ExchangeAccount, label=clean(label))
-    [standing] = standings(ExchangeAccount.objects.filter(pk=found.pk), timezone.now())
-    return standing_row(standing)
+    part = standings(ExchangeAccount.objects.filter(pk=found.pk), timezone.now())
+    [row] = standing_rows(part)
+    return row
 
 
 @router.get(

@@ -22,6 +22,7 @@ from portfolios.models import (
     JudgedContent,
     JudgedSnapshot,
     LedgerEntry,
+    MarketCredential,
     Occurrence,
     Order,
     Portfolio,
@@ -54,6 +55,8 @@ def make_data(size: Size, say: Callable[[str], None]) -> None:
     """Fill an empty database; every tenth order and difference is of the first account."""
     now = timezone.now()
     accounts = _made(_accounts(size, now))
+    accepted = MarketCredential.State.ACCEPTED
+    _store(MarketCredential, (MarketCredential(account=each, state=accepted) for each in accounts))
     say(f"{len(accounts)} accounts")
     portfolios = _made(
         Portfolio(

@@ -5,6 +5,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from portfolios.models.account import ExchangeAccount
+from portfolios.models.choices import word_of
 
 
 class AuditEvent(models.Model):
@@ -64,4 +65,8 @@ class AuditEvent(models.Model):
         verbose_name_plural = _("audit events")
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}: {self.subject}"
+        return f"{self.what}: {self.subject}"
+
+    @property
+    def what(self) -> str:
+        return word_of(self.Kind, self.kind)

@@ -22,6 +22,14 @@ def choices(enum: type[StrEnum]) -> list[tuple[str, str]]:
     return [(member.value, member.value) for member in enum]
 
 
+def word_of(words: type[models.TextChoices], value: str) -> str:
+    """Return the word of one choice; what Django makes for a model looks up all of them, for every row of a list."""
+    try:
+        return str(words(value).label)
+    except ValueError:
+        return value
+
+
 def order_sides() -> list[tuple[str, str]]:
     return choices(OrderSide)
 

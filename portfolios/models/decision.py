@@ -5,6 +5,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from portfolios.models.account import ExchangeAccount
+from portfolios.models.choices import word_of
 
 
 class Decision(models.Model):
@@ -61,4 +62,8 @@ class Decision(models.Model):
         verbose_name_plural = _("decisions")
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}: {self.subject}"
+        return f"{self.what}: {self.subject}"
+
+    @property
+    def what(self) -> str:
+        return word_of(self.Kind, self.kind)

@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from portfolios.fields import AmountField
 from portfolios.models.account import ExchangeAccount
-from portfolios.models.choices import Severity
+from portfolios.models.choices import Severity, word_of
 from portfolios.models.order import Order
 from portfolios.models.portfolio import Portfolio
 
@@ -133,6 +133,10 @@ class Discrepancy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code} {self.asset}"
+
+    @property
+    def what(self) -> str:
+        return word_of(self.Code, self.code)
 
     @property
     def is_live(self) -> bool:

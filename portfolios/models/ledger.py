@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from portfolios.fields import AmountField
 from portfolios.models.account import ExchangeAccount
+from portfolios.models.choices import word_of
 from portfolios.models.decision import Decision
 from portfolios.models.flow import Flow
 from portfolios.models.order import Fill, Order
@@ -111,3 +112,7 @@ class LedgerEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.amount} {self.asset}"
+
+    @property
+    def what(self) -> str:
+        return word_of(self.Cause, self.cause)

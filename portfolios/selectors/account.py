@@ -28,7 +28,7 @@ from portfolios.selectors.progress import RunProgress
 from portfolios.selectors.standings import UNRESOLVED, Standing, is_recovering
 from portfolios.selectors.workers import SILENT_AFTER
 from portfolios.services.accounts import account_health, grace, lag
-from portfolios.services.credentials import stored_names
+from portfolios.services.credentials import names_in
 
 RECENT_RUNS = 10
 
@@ -170,8 +170,12 @@ def _standing(
     over = [run for run in runs if not run.is_open]
     last_run = over[0] if over else None
     return Standing(
-        account=account,
+        pk=account.pk,
+        label=account.label,
+        market=account.market,
         health=account_health(account, last_run, now),
+        has_key=hasattr(account, "credential"),
+        is_verified=account.verified_at is not None,
         is_running=len(over) < len(runs),
         failures=failures,
         is_recovering=is_recovering(last_run, over[1].status if len(over) > 1 else None),
@@ -219,7 +223,7 @@ def credential_state(account: ExchangeAccount) -> CredentialState:
         fingerprint=credential.fingerprint,
         set_at=credential.set_at,
         tested_at=credential.tested_at,
-        names=tuple(stored_names(account)),
+        names=tuple(names_in(credential)),
     )
 
 
@@ -237,11 +241,16 @@ def account_balances(account: ExchangeAccount, query: Query) -> Listing[AssetBal
 def _balance_rows(account: ExchangeAccount, balances: Sequence[AssetBalance]) -> list[BalanceRow]:
     assets = {balance.asset for balance in balances} - {""}
     live = Discrepancy.objects.filter(account=account, state__in=Discrepancy.LIVE, order=None)
-    found = {(row.wallet, row.asset): row for row in live.filter(asset__in=assets)}
-    return [_balance_row(row, found.get((row.wallet, row.asset))) for row in balances]
+    told = live.filter(asset__in=assets).values_list("wallet", "asset", "pk", "first_seen")
+    found = {(wallet, asset): (pk, since) for wallet, asset, pk, since in told}
+    return [
+        _balance_row(row, *found.get((row.wallet, row.asset), (None, None))) for row in balances
+    ]
 
 
-def _balance_row(balance: AssetBalance, found: Discrepancy | None) -> BalanceRow:
+def _balance_row(
+    balance: AssetBalance, discrepancy: int | None, since: datetime | None
+) -> BalanceRow:
     is_newer = balance.provisional and balance.newest_total != balance.total
     return BalanceRow(
         wallet=balance.wallet,
@@ -259,6 +268,6 @@ def _balance_row(balance: AssetBalance, found: Discrepancy | None) -> BalanceRow
         provisional=balance.provisional,
         newer_total=balance.newest_total if is_newer else None,
         observed_at=balance.observed_at,
-        since=found.first_seen if found else None,
-        discrepancy=found.pk if found else None,
+        since=since,
+        discrepancy=discrepancy,
     )

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import reduce
-from operator import or_
+from typing import Any
 
-from django.db.models import OuterRef, Prefetch, Q, QuerySet, Subquery, prefetch_related_objects
+from django.db.models import F, OuterRef, Prefetch, QuerySet, Subquery, prefetch_related_objects
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from portfolios.models import ExchangeAccount, Portfolio, SyncRun
@@ -22,13 +22,19 @@ from portfolios.selectors.listing import (
     search,
 )
 from portfolios.selectors.progress import RunProgress
-from portfolios.selectors.standings import Standing, standings, standings_after
+from portfolios.selectors.standings import Standing, standings
 from portfolios.selectors.workers import workers
+from portfolios.services.runs import OPEN_STATUSES
 from providers import catalogue
 
 STRIP = 30
-# A query has one term an account; SQLite nests at most 1000.
-_ACCOUNTS_A_QUERY = 400
+# Of an account what a row of a list shows: of fifty, the times alone that it does not would take longer than the query.
+_SHOWN = (
+    *("label", "market", "sandbox", "paused", "next_sync_at", "verified_at"),
+    *("interval_seconds", "cron", "time_zone"),
+)
+# Key and status of runs, oldest first.
+Strip = list[tuple[int, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +43,8 @@ class AccountSummary:
 
     Parameters
     ----------
-    runs : list of SyncRun
-        The last `STRIP` runs, oldest first, the open one included.
+    statuses : list of str
+        Of the last `STRIP` runs, oldest first, the open one included.
     last_run : SyncRun or None
         The last run that is over.
     differences, failures : int
@@ -50,7 +56,7 @@ class AccountSummary:
     state: AccountState
     market_name: str
     portfolios: list[Portfolio]
-    runs: list[SyncRun]
+    statuses: list[str]
     last_run: SyncRun | None
     progress: RunProgress | None
     differences: int
@@ -66,35 +72,43 @@ class AccountsPage:
 
 def accounts_page(query: Query, now: datetime) -> AccountsPage:
     everything = standings(ExchangeAccount.objects.all(), now)
-    listing = account_listing(everything, query, workers_silent=not workers(now).alive)
+    narrowed = narrow(everything, query)
+    accounts = accounts_shown([row.pk for row in narrowed.rows])
+    listing = listing_of(narrowed, accounts, workers_silent=not workers(now).alive)
     return AccountsPage(listing, any_account=bool(everything))
 
 
-def account_listing(
-    everything: Sequence[Standing], query: Query, *, workers_silent: bool
-) -> Listing[AccountSummary]:
-    """Show one page of accounts, narrowed by state, market and words as the URL says."""
+def narrow(everything: Sequence[Standing], query: Query) -> Listing[Standing]:
+    """Find one page of accounts, narrowed by state, market and words as the URL says."""
     state = facet(query, "state", _("State"), (ALL, *AccountState.choices))
     market = _market_facet(everything, query)
     words = search(query)
-    if words:
-        _fetch_portfolios(everything)
+    searched = _searched(everything) if words else {}
     # The state is no column: it depends on the clock, so it is narrowed here.
     rows = [
         row
         for row in everything
         if _is_in(row, state.chosen)
-        and market.chosen in ("", row.account.market)
-        and (not words or words.lower() in _searched(row.account))
+        and market.chosen in ("", row.market)
+        and (not words or words.lower() in searched[row.pk])
     ]
-    part = one_page_of_list(rows, query, (state, market), searched=words)
-    runs = last_runs([row.account for row in part.rows])
-    shown = _summaries(part.rows, runs, workers_silent=workers_silent)
+    return one_page_of_list(rows, query, (state, market), searched=words)
+
+
+def accounts_shown(keys: Collection[int]) -> dict[int, ExchangeAccount]:
+    return ExchangeAccount.objects.only(*_SHOWN).in_bulk(keys)
+
+
+def listing_of(
+    part: Listing[Standing], accounts: Mapping[int, ExchangeAccount], *, workers_silent: bool
+) -> Listing[AccountSummary]:
+    """Show the accounts of a page by their rows; one that is gone meanwhile is left out."""
+    shown = _summaries(part.rows, accounts, workers_silent=workers_silent)
     return Listing(part.page, tuple(shown), part.facets, part.search)
 
 
 def _market_facet(everything: Iterable[Standing], query: Query) -> Facet:
-    market_ids = sorted({row.account.market for row in everything})
+    market_ids = sorted({row.market for row in everything})
     options = (ALL, *((key, market_name(key)) for key in market_ids))
     return facet(query, "market", _("Market"), options)
 
@@ -103,13 +117,12 @@ def _is_in(row: Standing, state: str) -> bool:
     return state in ("", row.state) or (state == AccountState.RUNNING and row.is_running)
 
 
-def _searched(account: ExchangeAccount) -> str:
-    return " ".join([account.label, *(row.name for row in account.portfolios.all())]).lower()
-
-
-def _fetch_portfolios(rows: Iterable[Standing]) -> None:
-    by_name = Prefetch("portfolios", Portfolio.objects.order_by("name"))
-    prefetch_related_objects([row.account for row in rows], by_name)
+def _searched(everything: Iterable[Standing]) -> dict[int, str]:
+    """Give what of each account is searched: its label and the names of its portfolios."""
+    words = {row.pk: [row.label] for row in everything}
+    for account, name in Portfolio.objects.order_by("name").values_list("account", "name"):
+        words.get(account, []).append(name)
+    return {pk: " ".join(names).lower() for pk, names in words.items()}
 
 
 def market_name(market_id: str) -> str:
@@ -118,56 +131,76 @@ def market_name(market_id: str) -> str:
 
 
 def account_summaries(accounts: QuerySet[ExchangeAccount], now: datetime) -> list[AccountSummary]:
-    rows = list(accounts.select_related("credential"))
-    runs = last_runs(rows)
-    over = {pk: [run for run in of_account if not run.is_open] for pk, of_account in runs.items()}
-    last = {pk: of_account[-1] for pk, of_account in over.items() if of_account}
-    before = {pk: of_account[-2].status for pk, of_account in over.items() if len(of_account) > 1}
-    running = (pk for pk, of_account in runs.items() if len(of_account) > len(over[pk]))
-    found = standings_after(rows, last, before, running, now)
-    return _summaries(found, runs, workers_silent=not workers(now).alive)
+    rows = {account.pk: account for account in accounts}
+    return _summaries(standings(accounts, now), rows, workers_silent=not workers(now).alive)
 
 
 def _summaries(
-    rows: Sequence[Standing], runs: dict[int, list[SyncRun]], *, workers_silent: bool
+    rows: Sequence[Standing], accounts: Mapping[int, ExchangeAccount], *, workers_silent: bool
 ) -> list[AccountSummary]:
-    _fetch_portfolios(rows)
-    return [_summary(row, runs[row.account.pk], workers_silent) for row in rows]
+    there = [row for row in rows if row.pk in accounts]
+    shown = [accounts[row.pk] for row in there]
+    named = Portfolio.objects.only("account", "name").order_by("name")
+    prefetch_related_objects(shown, Prefetch("portfolios", named))
+    strips = last_runs(row.pk for row in there)
+    runs = _newest_runs(strips)
+    return [
+        _summary(row, account, strips[row.pk], runs[row.pk], workers_silent)
+        for row, account in zip(there, shown, strict=True)
+    ]
 
 
-def _summary(row: Standing, runs: list[SyncRun], workers_silent: bool) -> AccountSummary:
-    last_run = next((run for run in reversed(runs) if not run.is_open), None)
-    open_run = next((run for run in reversed(runs) if run.is_open), None)
+def _summary(
+    row: Standing,
+    account: ExchangeAccount,
+    strip: Strip,
+    newest: Sequence[SyncRun],
+    workers_silent: bool,
+) -> AccountSummary:
+    for run in newest:
+        run.account = account  # one that is open names it
+    open_run = next((run for run in newest if run.is_open), None)
     return AccountSummary(
-        account=row.account,
+        account=account,
         health=row.health,
         state=row.state,
-        market_name=market_name(row.account.market),
-        portfolios=list(row.account.portfolios.all()),
-        runs=runs,
-        last_run=last_run,
+        market_name=market_name(row.market),
+        portfolios=list(account.portfolios.all()),
+        statuses=[status for _pk, status in strip],
+        last_run=next((run for run in newest if not run.is_open), None),
         progress=None if open_run is None else RunProgress(open_run, workers_silent),
         differences=row.differences,
         failures=row.failures,
     )
 
 
-def last_runs(accounts: Sequence[ExchangeAccount]) -> dict[int, list[SyncRun]]:
-    """Find the last `STRIP` runs of each account, oldest first, without reading the older ones."""
-    by_account: dict[int, list[SyncRun]] = defaultdict(list)
-    by_pk = {account.pk: account for account in accounts}
-    ids = list(by_pk)
-    for start in range(0, len(ids), _ACCOUNTS_A_QUERY):
-        for run in _last_runs_of(ids[start : start + _ACCOUNTS_A_QUERY]):
-            run.account = by_pk[run.account_id]  # one that is open names it
-            by_account[run.account_id].append(run)
+def last_runs(accounts: Iterable[int]) -> dict[int, Strip]:
+    """Find key and status of the last `STRIP` runs of each account, oldest first, without reading the older ones."""
+    by_account: dict[int, Strip] = defaultdict(list)
+    for account, run, status in strips_of(accounts):
+        by_account[account].append((run, status))
     return by_account
 
 
-def _last_runs_of(ids: list[int]) -> QuerySet[SyncRun]:
+def strips_of(accounts: Iterable[int]) -> QuerySet[Any, tuple[int, int, str]]:
+    """Ask for them from the side of the accounts: so the oldest is found once for each, and read from there on."""
     newest_first = SyncRun.objects.filter(account=OuterRef("pk")).order_by("-pk").values("pk")
-    oldest_shown = ExchangeAccount.objects.filter(pk__in=ids).values_list(
-        "pk", Subquery(newest_first[STRIP - 1 : STRIP])
+    return (
+        ExchangeAccount.objects.filter(pk__in=list(accounts))
+        .annotate(oldest_shown=Coalesce(Subquery(newest_first[STRIP - 1 : STRIP]), 0))
+        .filter(runs__pk__gte=F("oldest_shown"))
+        .order_by("runs__pk")
+        .values_list("pk", "runs__pk", "runs__status")
     )
-    wanted = (Q(account=pk, pk__gte=run_pk or 0) for pk, run_pk in oldest_shown)
-    return SyncRun.objects.filter(reduce(or_, wanted)).order_by("pk")
+
+
+def _newest_runs(strips: Mapping[int, Strip]) -> dict[int, list[SyncRun]]:
+    """Read of each account the last run that is over and the open one, which are told in full; newest first."""
+    wanted: list[int] = []
+    for strip in strips.values():
+        over = [pk for pk, status in strip if status not in OPEN_STATUSES]
+        wanted += [*over[-1:], *(pk for pk, status in strip if status in OPEN_STATUSES)]
+    by_account: dict[int, list[SyncRun]] = defaultdict(list)
+    for run in SyncRun.objects.filter(pk__in=wanted).order_by("-pk"):
+        by_account[run.account_id].append(run)
+    return by_account

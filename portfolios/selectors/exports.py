@@ -65,7 +65,7 @@ from portfolios.selectors.rows import (
     schedule_row,
     share_rows,
     snapshot_row,
-    standing_row,
+    standing_rows,
     verdict_row,
 )
 from portfolios.selectors.runs import runs_page
@@ -173,7 +173,9 @@ def _whole_table(name: str) -> Export:
 
 
 def _listed_accounts(query: Query, now: datetime) -> list[ExchangeAccount]:
-    return [standing.account for standing in accounts_page(query, now).listing.whole]
+    keys = [standing.pk for standing in accounts_page(query, now).listing.whole]
+    found = ExchangeAccount.objects.in_bulk(keys)
+    return [found[key] for key in keys if key in found]
 
 
 def _portfolios(_owner: None, query: Query, now: datetime) -> QuerySet[Portfolio]:
@@ -195,6 +197,11 @@ def _plain_orders(rows: QuerySet[Order]) -> QuerySet[Order]:
     return rows.prefetch_related(None).select_related("account", "portfolio")
 
 
+def _joined(rows: QuerySet[Discrepancy]) -> QuerySet[Discrepancy]:
+    # All are read, so all that they belong to may be read with them.
+    return rows.prefetch_related(None).select_related("account", "portfolio", "order")
+
+
 def _verdicts(run: SyncRun, _query: Query, _now: datetime) -> Iterable[Any]:
     snapshot = JudgedSnapshot.objects.select_related("content").filter(run=run).first()
     return past_verdicts(snapshot) if snapshot else ()
@@ -204,13 +211,13 @@ def _of_everything() -> dict[str, Export]:
     whole = ("balances", "positions", "orders", "fills", "flows", "ledger")
     return {name: _whole_table(name) for name in whole} | {
         "accounts": Export(
-            _("Accounts"), lambda _o, q, now: accounts_page(q, now).listing.whole, standing_row
+            _("Accounts"), lambda _o, q, now: standing_rows(accounts_page(q, now).listing.whole)
         ),
         "portfolios": Export(_("Portfolios"), _portfolios, portfolio_row),
         "schedules": Export(_("Schedules"), _schedules),
         "discrepancies": Export(
             _("Discrepancies"),
-            lambda _o, q, now: discrepancies_listing(q, now).whole,
+            lambda _o, q, now: _joined(discrepancies_listing(q, now).whole),
             numbered_discrepancy_row,
         ),
         "decisions": Export(

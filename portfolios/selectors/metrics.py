@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -33,7 +33,7 @@ class _Installation(Collector):
 
     def collect(self) -> Iterator[Metric]:
         found = standings(ExchangeAccount.objects.order_by("label"), self._now)
-        yield from _of_accounts(found)
+        yield from _of_accounts(found, _verified())
         yield from _of_runs(self._now)
         beat_at = workers(self._now).beat_at
         beat = GaugeMetricFamily(
@@ -47,7 +47,13 @@ class _Installation(Collector):
         return []
 
 
-def _of_accounts(found: list[Standing]) -> Iterator[Metric]:
+def _verified() -> dict[int, datetime | None]:
+    return dict(ExchangeAccount.objects.order_by().values_list("pk", "verified_at"))
+
+
+def _of_accounts(
+    found: list[Standing], verified_at: Mapping[int, datetime | None]
+) -> Iterator[Metric]:
     states = GaugeMetricFamily(
         "possync_account_state",
         "1 for the state that an account is in.",
@@ -69,7 +75,7 @@ def _of_accounts(found: list[Standing]) -> Iterator[Metric]:
         labels=["account"],
     )
     for each in found:
-        label, at = each.account.label, each.account.verified_at
+        label, at = each.label, verified_at.get(each.pk)
         for state in AccountState:
             states.add_metric([label, state.value], float(each.state is state))
         verified.add_metric([label], 0 if at is None else at.timestamp())

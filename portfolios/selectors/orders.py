@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Final, TypeVar
 
-from django.db.models import F, Prefetch, Q, QuerySet
+from django.db.models import F, OrderBy, Prefetch, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -63,13 +63,14 @@ def _orders(rows: QuerySet[Order], query: Query, facets: tuple[Facet, ...] = ())
     side = facet(query, "side", _("Side"), _SIDES)
     sort = sort_facet(query, _SORTS)
     words = search(query)
+    fields = _fields(rows, sort.chosen, "created_at")
     rows = _with_status(rows, status.chosen)
     if side.chosen:
         rows = rows.filter(side=side.chosen)
     if words:
         named = Q(symbol__icontains=words) | Q(client_order_id__icontains=words)
         rows = rows.filter(named | Q(external_id__icontains=words))
-    rows = _with_notes(_sorted(rows, sort.chosen, "created_at"))
+    rows = _with_notes(rows.order_by(*fields))
     return one_page(rows, query, (status, side, *facets, sort), searched=words)
 
 
@@ -77,12 +78,13 @@ def _fills(rows: QuerySet[Fill], query: Query) -> Listing[Fill]:
     side = facet(query, "side", _("Side"), _SIDES)
     sort = sort_facet(query, _SORTS)
     words = search(query)
+    fields = _fields(rows, sort.chosen, "executed_at")
     if side.chosen:
         rows = rows.filter(side=side.chosen)
     if words:
         named = Q(symbol__icontains=words) | Q(external_id__icontains=words)
         rows = rows.filter(named | Q(order_external_id__icontains=words))
-    rows = _sorted(rows, sort.chosen, "executed_at").select_related("order__portfolio")
+    rows = rows.order_by(*fields).select_related("order__portfolio")
     return one_page(rows, query, (side, sort), searched=words)
 
 
@@ -99,11 +101,12 @@ def _with_status(rows: QuerySet[Order], status: str) -> QuerySet[Order]:
     return rows.exclude(status__in=OPEN_STATUSES) if status == "over" else rows
 
 
-def _sorted(rows: QuerySet[_Row], sort: str, moment: str) -> QuerySet[_Row]:
+def _fields(rows: QuerySet[_Row], sort: str, moment: str) -> tuple[str | OrderBy, ...]:
     """Sort by time or symbol; amounts are not for the database to compare."""
     newest_first = F(moment).desc(nulls_last=True)
-    if sort == "oldest":
-        return rows.order_by(F(moment).asc(nulls_last=True), "pk")
     if sort == "symbol":
-        return rows.order_by("symbol", newest_first, "-pk")
-    return rows.order_by(newest_first, "-pk")
+        return "symbol", newest_first, "-pk"
+    if rows.filter(**{moment: None}).exists():
+        return (F(moment).asc(nulls_last=True), "pk") if sort == "oldest" else (newest_first, "-pk")
+    # Where no time is missing it is not said where those stand: then an index gives the first rows, unsorted.
+    return (moment, "pk") if sort == "oldest" else (f"-{moment}", "-pk")

@@ -4,11 +4,9 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from portfolios.models import (
-    ExchangeAccount,
-)
+from portfolios.models import ExchangeAccount
 from portfolios.models.choices import AccountState, Health, Severity
-from portfolios.selectors.accounts import AccountSummary, account_listing
+from portfolios.selectors.accounts import AccountSummary, accounts_shown, listing_of, narrow
 from portfolios.selectors.first_steps import FirstStep, first_steps
 from portfolios.selectors.listing import Listing, Query
 from portfolios.selectors.standings import TROUBLED, Standing, standings
@@ -82,25 +80,29 @@ def overview_page(query: Query, now: datetime) -> OverviewPage:
     rows = standings(ExchangeAccount.objects.all(), now)
     rows.sort(key=lambda row: _WORST_FIRST.index(row.state))
     states = Counter(row.state for row in rows)
-    active = [row.account for row in rows if row.state is not AccountState.PAUSED]
-    heartbeat = workers(now)
+    active = [row for row in rows if row.state is not AccountState.PAUSED]
+    oldest = min(active, key=lambda row: row.waited, default=None)
+    narrowed, heartbeat = narrow(rows, query), workers(now)
+    accounts = accounts_shown(
+        {row.pk for row in narrowed.rows} | ({oldest.pk} if oldest else set())
+    )
     return OverviewPage(
-        listing=account_listing(rows, query, workers_silent=not heartbeat.alive),
+        listing=listing_of(narrowed, accounts, workers_silent=not heartbeat.alive),
         account_count=len(rows),
         states=_state_tallies(states, sum(row.is_running for row in rows)),
         differences=_difference_tallies(rows),
         unresolved=sum(row.failures for row in rows),
-        oldest_verified=min(active, key=_verified_first, default=None),
+        oldest_verified=accounts.get(oldest.pk) if oldest else None,
         troubled=sum(states[state] for state in TROUBLED),
         all_agree=bool(active) and states[AccountState.AGREES] == len(active),
         workers=heartbeat,
-        first_steps=None if any(row.health is Health.OK for row in rows) else first_steps(),
+        first_steps=None if any(_was_synced(row) for row in rows) else first_steps(),
     )
 
 
-def _verified_first(account: ExchangeAccount) -> tuple[bool, float]:
-    verified_at = account.verified_at
-    return verified_at is not None, verified_at.timestamp() if verified_at else 0
+def _was_synced(row: Standing) -> bool:
+    """Whether it can be told without a look at its runs."""
+    return row.health is Health.OK or row.is_verified
 
 
 def _state_tallies(states: Counter[AccountState], running: int) -> list[Tally]:

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from functools import cached_property
+from typing import Any, Final, NamedTuple
 
-from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
+from django.db.models import (
+    BooleanField,
+    Case,
+    Count,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+    Window,
+)
+from django.db.models.functions import Concat, Rank
 
-from portfolios.models import Discrepancy, ExchangeAccount, Incident, SyncRun
+from portfolios.models import Discrepancy, ExchangeAccount, Incident, MarketCredential, SyncRun
 from portfolios.models.choices import AccountState, Health
-from portfolios.services.accounts import account_health
+from portfolios.services.accounts import SCHEDULING, health_of
 from portfolios.services.manual_sync import WARNING_AND_ABOVE
 from portfolios.services.runs import OPEN_STATUSES
 
@@ -20,14 +35,12 @@ UNRESOLVED = Incident.ALARMING
 State = AccountState
 _NEEDS_CREDENTIALS = (Health.LOCKED, Health.SUSPENDED)
 _NOT_READ = (Health.NEW, Health.FAILING)
-# What of its last run is asked for to name the health of an account.
-_OF_A_RUN: Final = ("account", "status", "trigger", "balances_read", "started_at", "finished_at")
 _NO_DIFFERENCE: Final[Counter[str]] = Counter()
 # What is wrong until somebody or something mends it.
 TROUBLED = (State.CREDENTIALS, State.FAILING, State.DIFFERS, State.LATE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Standing:
     """One account in a word and three numbers.
 
@@ -39,20 +52,27 @@ class Standing:
         Unresolved incidents.
     is_recovering : bool
         Whether its last run, which nobody asked for, is the first after one that failed.
+    waited : int
+        Its place among the accounts by when they were verified, those that never were first; 0 if it was not asked for.
     """
 
-    account: ExchangeAccount
+    pk: int
+    label: str
+    market: str
     health: Health
+    has_key: bool
+    is_verified: bool
     is_running: bool
     failures: int
     is_recovering: bool = False
     severities: Counter[str] = field(default_factory=Counter)
+    waited: int = 0
 
     @property
     def differences(self) -> int:
         return self.severities.total()
 
-    @property
+    @cached_property
     def state(self) -> AccountState:
         """Name the state in one word, by what lasts.
 
@@ -63,7 +83,7 @@ class Standing:
         first that somebody asked for, so that an exchange that answers every other time does not come and go. DIFFERS
         counts from a warning on and opens only once a second look, a grace later, has found the same.
         """
-        if self.health in _NEEDS_CREDENTIALS or (self.health in _NOT_READ and self._has_no_key):
+        if self.health in _NEEDS_CREDENTIALS or (self.health in _NOT_READ and not self.has_key):
             return State.CREDENTIALS
         if self.health is Health.NEW and self.is_running:
             return State.RUNNING
@@ -73,64 +93,101 @@ class Standing:
             return State.FAILING
         if any(self.severities[severity] for severity in WARNING_AND_ABOVE):
             return State.DIFFERS
-        return State.UNVERIFIED if self.account.verified_at is None else State.AGREES
+        return State.AGREES if self.is_verified else State.UNVERIFIED
 
-    @property
-    def _has_no_key(self) -> bool:
-        return not hasattr(self.account, "credential")
+
+# The three of a run in one column: so it is looked up once. A mark stands for balances that were read.
+_TOLD: Final = Concat(
+    "status",
+    Value(" "),
+    "trigger",
+    Value(" "),
+    Case(When(balances_read=True, then=Value("read")), default=Value("")),
+)
+
+
+class _Run(NamedTuple):
+    status: str
+    trigger: str
+    balances_read: bool
+
+    @classmethod
+    def told(cls, words: str) -> _Run:
+        status, trigger, read = words.split(" ")
+        return cls(status, trigger, bool(read))
+
+
+class _Facts(NamedTuple):
+    """What the state of an account depends on. Whole rows of a thousand accounts take longer than all else on a page.
+
+    `next_sync_at` is None as well while it cannot be too late.
+    """
+
+    pk: int
+    label: str
+    market: str
+    paused: bool
+    rejections: int
+    interval_seconds: int
+    cron: str
+    time_zone: str
+    credential__state: str | None
+    is_verified: bool
+    waited: int
+    next_sync_at: datetime | None
+    over: str | None
+    status_before: str | None
+    is_running: bool
+
+
+# What takes a look at other rows is named apart.
+_OWN: Final = _Facts._fields[: _Facts._fields.index("is_verified")]
 
 
 def standings(accounts: QuerySet[ExchangeAccount], now: datetime) -> list[Standing]:
-    runs = SyncRun.objects.filter(account=OuterRef("pk"))
-    newest_over = runs.exclude(status__in=OPEN_STATUSES).order_by("-pk")
-    found = list(
-        accounts.select_related("credential")
-        .defer("credential__sealed")
-        .annotate(
-            over=Subquery(newest_over.values("pk")[:1]),
-            status_before=Subquery(newest_over.values("status")[1:2]),
-            is_running=Exists(runs.filter(status__in=OPEN_STATUSES)),
-        )
-    )
-    last_runs = SyncRun.objects.filter(pk__in=[account.over for account in found]).only(*_OF_A_RUN)
-    over = {run.account_id: run for run in last_runs}
-    before = {row.pk: row.status_before for row in found}
-    return standings_after(found, over, before, {row.pk for row in found if row.is_running}, now)
-
-
-def standings_after(
-    accounts: Iterable[ExchangeAccount],
-    last_runs: Mapping[int, SyncRun],
-    statuses_before: Mapping[int, str],
-    running: Iterable[int],
-    now: datetime,
-) -> list[Standing]:
-    """Judge accounts by their last runs that are over.
-
-    Parameters
-    ----------
-    statuses_before : mapping
-        By the key of an account, how the run before the last one ended.
-    running : iterable of int
-        Keys of the accounts that are being synced.
-    """
+    """Judge accounts by their last runs that are over."""
     severities = _open_severities()
     failures = _unresolved()
-    under_way = set(running)
     return [
-        Standing(
-            account=account,
-            health=account_health(account, last_runs.get(account.pk), now),
-            is_running=account.pk in under_way,
-            failures=failures[account.pk],
-            is_recovering=is_recovering(last_runs.get(account.pk), statuses_before.get(account.pk)),
-            severities=severities.get(account.pk, _NO_DIFFERENCE),
-        )
-        for account in accounts
+        _standing(facts, severities.get(facts.pk, _NO_DIFFERENCE), failures[facts.pk], now)
+        for facts in map(_Facts._make, _facts(accounts, now))
     ]
 
 
-def is_recovering(last_run: SyncRun | None, status_before: str | None) -> bool:
+def _facts(accounts: QuerySet[ExchangeAccount], now: datetime) -> QuerySet[Any, Any]:
+    runs = SyncRun.objects.filter(account=OuterRef("pk"))
+    newest_over = runs.exclude(status__in=OPEN_STATUSES).order_by("-pk")
+    oldest_first = F("verified_at").asc(nulls_first=True)
+    return accounts.values_list(
+        *_OWN,
+        ExpressionWrapper(Q(verified_at__isnull=False), BooleanField()),
+        Window(Rank(), order_by=oldest_first),
+        Case(When(next_sync_at__lte=now - SCHEDULING, then="next_sync_at")),
+        Subquery(newest_over.values(told=_TOLD)[:1]),
+        Subquery(newest_over.values("status")[1:2]),
+        Exists(runs.filter(status__in=OPEN_STATUSES)),
+    )
+
+
+def _standing(facts: _Facts, severities: Counter[str], failures: int, now: datetime) -> Standing:
+    last_run = None if facts.over is None else _Run.told(facts.over)
+    is_locked = facts.credential__state == MarketCredential.State.LOCKED
+    return Standing(
+        pk=facts.pk,
+        label=facts.label,
+        market=facts.market,
+        health=health_of(facts, last_run, now, is_locked=is_locked),
+        has_key=facts.credential__state is not None,
+        is_verified=facts.is_verified,
+        is_running=facts.is_running,
+        failures=failures,
+        is_recovering=is_recovering(last_run, facts.status_before),
+        severities=severities,
+        waited=facts.waited,
+    )
+
+
+def is_recovering(last_run: _Run | SyncRun | None, status_before: str | None) -> bool:
     # A lost run is no word of the exchange's: the one in its place decides.
     has_failed = status_before == SyncRun.Status.FAILED
     return has_failed and last_run is not None and last_run.trigger == SyncRun.Trigger.SCHEDULE

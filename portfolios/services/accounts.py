@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from django.conf import settings
 from django.db import transaction
@@ -14,6 +14,7 @@ from portfolios.models.choices import Health
 from portfolios.services.audit import Actor, Kind, record
 from portfolios.services.schedules import (
     Schedule,
+    Scheduled,
     checked_cron,
     checked_zone,
     first_due,
@@ -30,6 +31,26 @@ SCHEDULING: Final = timedelta(minutes=1)
 GRACES_BETWEEN_REJECTIONS: Final = 30
 
 
+class Watched(Scheduled, Protocol):
+    """What of an account its health is told by: a list of a thousand reads no more than this."""
+
+    @property
+    def paused(self) -> bool: ...
+    @property
+    def rejections(self) -> int: ...
+    @property
+    def next_sync_at(self) -> datetime | None: ...
+
+
+class Ended(Protocol):
+    """What of its last run."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def balances_read(self) -> bool: ...
+
+
 def lag(account: ExchangeAccount) -> timedelta:
     """By how much the exchange's reads may trail its trades."""
     seconds = account.lag_seconds
@@ -42,15 +63,22 @@ def grace(account: ExchangeAccount) -> timedelta:
     return timedelta(seconds=settings.POSSYNC_GRACE_SECONDS if seconds is None else seconds)
 
 
-def account_health(account: ExchangeAccount, latest_run: SyncRun | None, now: datetime) -> Health:
+def account_health(account: ExchangeAccount, latest_run: Ended | None, now: datetime) -> Health:
     """Name the account's state in one word; `latest_run` is its last finished run, None if there is none yet."""
+    return health_of(account, latest_run, now, is_locked=_is_locked(account))
+
+
+def health_of(
+    account: Watched, latest_run: Ended | None, now: datetime, *, is_locked: bool
+) -> Health:
+    """Name it of an account whose credential was looked at."""
     if account.paused:
         return Health.PAUSED
     if latest_run is None:
         return Health.NEW
     if account.rejections >= MOST_REJECTIONS:
         return Health.SUSPENDED
-    if _is_locked(account):
+    if is_locked:
         return Health.LOCKED
     is_blind = latest_run.status == SyncRun.Status.PARTIAL and not latest_run.balances_read
     if is_blind or latest_run.status in (SyncRun.Status.FAILED, SyncRun.Status.LOST):
@@ -58,7 +86,7 @@ def account_health(account: ExchangeAccount, latest_run: SyncRun | None, now: da
     return Health.LATE if is_late(account, now) else Health.OK
 
 
-def is_late(account: ExchangeAccount, now: datetime) -> bool:
+def is_late(account: Watched, now: datetime) -> bool:
     """Whether a whole further time of its schedule has gone by: not merely waiting for the next tick."""
     due = account.next_sync_at
     if due is None or due + SCHEDULING > now:

@@ -136,7 +136,11 @@ def holds_exactly(account: ExchangeAccount, values: Mapping[str, str]) -> bool:
 def stored_names(account: ExchangeAccount) -> list[str]:
     """Names of the secrets that the account stores, in the order in which they are asked for."""
     credential = MarketCredential.objects.filter(account=account).first()
-    return [name for name in CREDENTIAL_NAMES if credential and name in credential.sealed]
+    return [] if credential is None else names_in(credential)
+
+
+def names_in(credential: MarketCredential) -> list[str]:
+    return [name for name in CREDENTIAL_NAMES if name in credential.sealed]
 
 
 def opened_credentials(account: ExchangeAccount) -> Credentials:

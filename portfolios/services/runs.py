@@ -58,6 +58,32 @@ def open_run(
     raise IntegrityError(f"No run could be opened for {account}.")
 
 
+def open_runs(
+    accounts: Collection[int],
+    trigger: SyncRun.Trigger,
+    requested_by: AbstractBaseUser | None = None,
+) -> list[tuple[SyncRun, bool]]:
+    """Return the open run of each account, and whether it was opened here; as many queries for a thousand as for two.
+
+    One that somebody else closes in between may be left out: its account was synced.
+    """
+    asker = requested_by.pk if requested_by is not None else None
+    there = SyncRun.objects.filter(account__in=accounts, status__in=OPEN_STATUSES).order_by("pk")
+    found = {run.account_id: run for run in there}
+    wanted = [
+        SyncRun(account_id=account, trigger=trigger, requested_by_id=asker)
+        for account in sorted(
+            accounts
+        )  # in one order, whoever opens them, so that nobody waits in a circle
+        if account not in found
+    ]
+    if not wanted:
+        return [(run, False) for run in found.values()]
+    # Whoever opens one at the same time is first; then that one is found.
+    SyncRun.objects.bulk_create(wanted, ignore_conflicts=True)
+    return [(run, run.account_id not in found) for run in there.all()]
+
+
 @transaction.atomic
 def claim_run(run_id: int, ours: Collection[int] = ()) -> SyncRun | None:
     """Take the run and its account's lease; None if it is not waiting, or an account with the same key is held.

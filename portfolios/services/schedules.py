@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import islice, pairwise
-from typing import Final
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from cronsim import CronSim, CronSimError
 from django.utils.translation import gettext as _
-
-from portfolios.models import ExchangeAccount
 
 CRON_FIELDS: Final = 5
 MOST_CRON_CHARACTERS: Final = 100
@@ -52,7 +50,18 @@ class Schedule:
         return timedelta(seconds=self.interval_seconds)
 
 
-def schedule_of(account: ExchangeAccount) -> Schedule:
+class Scheduled(Protocol):
+    """Where the schedule of an account stands: in its row, or in a part of that."""
+
+    @property
+    def interval_seconds(self) -> int: ...
+    @property
+    def cron(self) -> str: ...
+    @property
+    def time_zone(self) -> str: ...
+
+
+def schedule_of(account: Scheduled) -> Schedule:
     return Schedule(account.interval_seconds, account.cron, account.time_zone)
 
 

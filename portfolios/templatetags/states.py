@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from django import template
 from django.utils.functional import Promise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language, gettext_lazy, pgettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from portfolios.models import Discrepancy, Incident, MarketCredential, SyncRun
 from portfolios.models.choices import AccountState, Health, Severity, Verdict
@@ -156,6 +157,7 @@ _OPEN_BAR_HEIGHT = 5
 
 
 @register.simple_tag
+@cache
 def icon(name: str) -> SafeString:
     return format_html(
         '<svg class="icon icon-{}" viewBox="0 0 16 16" aria-hidden="true" focusable="false">{}</svg>',
@@ -182,6 +184,12 @@ def category(value: str) -> str | Promise:
 @register.simple_tag
 def chip(value: str, count: int | None = None) -> SafeString:
     """Show a state as a drawing and a word, and how many are in it if `count` is given."""
+    return _chip(value, count, get_language())
+
+
+# What a page has many of, and draws from little.
+@lru_cache(maxsize=1024)
+def _chip(value: str, count: int | None, _language: str | None) -> SafeString:
     look = LOOKS.get(value, _UNKNOWN)
     number = "" if count is None else format_html('<span class="count">{}</span> ', count)
     return format_html(
@@ -194,22 +202,27 @@ def chip(value: str, count: int | None = None) -> SafeString:
 
 
 @register.simple_tag
-def run_strip(runs: Sequence[SyncRun], slots: int) -> SafeString:
-    """Draw the last runs as bars, the newest at the right; those of one status are one path, as a page has many."""
-    if not runs:
+def run_strip(statuses: Sequence[str], slots: int) -> SafeString:
+    """Draw how runs ended as bars, the newest at the right; those of one status are one path, as a page has many."""
+    return _strip(tuple(statuses), slots, get_language())
+
+
+@lru_cache(maxsize=1024)
+def _strip(statuses: tuple[str, ...], slots: int, _language: str | None) -> SafeString:
+    if not statuses:
         return format_html('<span class="none">{}</span>', _("no run yet"))
     width = slots * (_BAR + _GAP)
-    left = width - len(runs) * (_BAR + _GAP)
+    left = width - len(statuses) * (_BAR + _GAP)
     places: dict[str, list[int]] = defaultdict(list)
-    for i, run in enumerate(runs):
-        places[run.status].append(left + i * (_BAR + _GAP))
+    for i, status in enumerate(statuses):
+        places[status].append(left + i * (_BAR + _GAP))
     return format_html(
         '<svg class="strip" viewBox="0 0 {} {}" width="{}" height="{}" role="img" aria-label="{}">{}</svg>',
         width,
         _HEIGHT,
         width,
         _HEIGHT,
-        _strip_in_words(runs),
+        _strip_in_words(statuses),
         format_html_join(
             "",
             '<path class="bar-{}" d="{}"/>',
@@ -223,7 +236,7 @@ def _bars(status: str, places: list[int]) -> str:
     return "".join(f"M{x} {_HEIGHT}v-{height}h{_BAR}v{height}z" for x in places)
 
 
-def _strip_in_words(runs: Sequence[SyncRun]) -> str:
-    counts = Counter(run.status for run in runs)
+def _strip_in_words(statuses: Sequence[str]) -> str:
+    counts = Counter(statuses)
     parts = ", ".join(f"{count} {LOOKS[status].word}" for status, count in counts.most_common())
-    return _("Last %(number)s runs: %(parts)s") % {"number": len(runs), "parts": parts}
+    return _("Last %(number)s runs: %(parts)s") % {"number": len(statuses), "parts": parts}

@@ -27,8 +27,7 @@ def sync_all(request: HttpRequest) -> HttpResponse:
     accounts = ExchangeAccount.objects.filter(paused=False)
     cooling = cooling_runs(accounts, timezone.now())
     pressed = [account for account in accounts if account.pk not in cooling]
-    for account in pressed:
-        tasks.enqueue_sync(account, SyncRun.Trigger.MANUAL, asker(request))
+    tasks.enqueue_syncs(pressed, SyncRun.Trigger.MANUAL, asker(request))
     if pressed or not cooling:
         words = ngettext(
             "Syncing %(number)s account.", "Syncing %(number)s accounts.", len(pressed)

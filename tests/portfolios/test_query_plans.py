@@ -13,12 +13,22 @@ from django.db.models import QuerySet
 from portfolios.models import Discrepancy, ExchangeAccount, Fill, LedgerEntry, SyncRun
 from portfolios.models.choices import Verdict
 from portfolios.models.order import OPEN_STATUSES
+from portfolios.selectors.accounts import strips_of
+from portfolios.selectors.listing import Listing
+from portfolios.selectors.orders import account_fills, portfolio_orders
 from portfolios.services.flows import UNSETTLED
-from tests.builders import NOON, make_account
+from tests.builders import NOON, make_account, make_portfolio
 
 pytestmark = pytest.mark.django_db
 Asked = Callable[[ExchangeAccount], QuerySet[Any]]
 LIVE = Discrepancy.LIVE
+
+
+def listed(listing: Listing[Any]) -> QuerySet[Any]:
+    rows = listing.page.paginator.object_list
+    assert isinstance(rows, QuerySet)
+    return rows
+
 
 # What is asked, and what of it SQLite's plan says that an index is searched for.
 FOUND: list[tuple[str, str, Asked]] = [
@@ -36,6 +46,11 @@ FOUND: list[tuple[str, str, Asked]] = [
         "all open runs",
         "status=?",
         lambda _: SyncRun.objects.filter(status="running").order_by(),
+    ),
+    (
+        "the last runs of shown accounts",
+        "account_id=? AND rowid>?",
+        lambda account: strips_of([account.pk, account.pk + 1]),
     ),
     ("the legs of a run", "run_id=?", lambda account: account.runs.model(pk=1).legs.all()),
     (
@@ -157,6 +172,16 @@ SORTED: list[tuple[str, str, Asked]] = [
         "fills of an account",
         "account_id=?",
         lambda account: account.fills.order_by("executed_at", "pk"),
+    ),
+    (
+        "newest fills of an account",
+        "account_id=?",
+        lambda account: listed(account_fills(account, {})),
+    ),
+    (
+        "newest orders of a portfolio",
+        "portfolio_id=?",
+        lambda account: listed(portfolio_orders(make_portfolio(account), {"orders": "all"})),
     ),
 ]
 

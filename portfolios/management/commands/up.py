@@ -120,8 +120,7 @@ def _services(demo_port: int | None) -> list[Service]:
 
 
 def _queue_first_syncs() -> None:
-    for account in ExchangeAccount.objects.filter(paused=False):
-        tasks.enqueue_sync(account, SyncRun.Trigger.START)
+    tasks.enqueue_syncs(ExchangeAccount.objects.filter(paused=False), SyncRun.Trigger.START)
 
 
 async def _happens(condition: Callable[[], bool]) -> bool:

@@ -6,8 +6,8 @@ import pytest
 
 from portfolios.models import ExchangeAccount, SyncRun
 from portfolios.models.choices import Health
+from portfolios.selectors.account import account_frame
 from portfolios.selectors.accounts import STRIP, account_summaries, last_runs
-from portfolios.selectors.standings import standings
 from tests.builders import NOON, make_account, make_discrepancy, make_incident, make_run
 
 pytestmark = pytest.mark.django_db
@@ -21,12 +21,12 @@ def summaries() -> dict[str, tuple[Health, int, int]]:
 def test_the_last_runs_are_the_newest_ones_of_each_account() -> None:
     busy, calm, new = make_account(), make_account(), make_account()
     runs = [make_run(busy) for _number in range(STRIP + 5)]
-    only = make_run(calm)
+    only = make_run(calm, status=SyncRun.Status.FAILED)
 
-    found = last_runs([busy, calm, new])
+    found = last_runs([busy.pk, calm.pk, new.pk])
 
-    assert [run.pk for run in found[busy.pk]] == [run.pk for run in runs[5:]]
-    assert found[calm.pk] == [only]
+    assert found[busy.pk] == [(run.pk, "succeeded") for run in runs[5:]]
+    assert found[calm.pk] == [(only.pk, "failed")]
     assert found[new.pk] == []
 
 
@@ -67,8 +67,10 @@ def test_the_page_of_an_account_names_the_state_that_the_lists_name(statuses: li
     make_run(account, status=SyncRun.Status.RUNNING)
     accounts = ExchangeAccount.objects.all()
 
-    [summary], [standing] = account_summaries(accounts, NOON), standings(accounts, NOON)
+    [summary], frame = account_summaries(accounts, NOON), account_frame(account.pk, NOON)
 
-    assert (summary.state, summary.health) == (standing.state, standing.health)
-    assert standing.is_running
+    assert frame is not None
+    assert (frame.state, frame.health) == (summary.state, summary.health)
+    assert summary.statuses == [*statuses, "running"]
+    assert frame.last_run == summary.last_run
     assert summary.progress is not None

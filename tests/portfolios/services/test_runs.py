@@ -25,6 +25,7 @@ from portfolios.services.runs import (
     heal_abandoned_runs,
     lock_account,
     open_run,
+    open_runs,
     renew_leases,
     show_progress,
 )
@@ -47,6 +48,19 @@ def test_ten_clicks_open_one_run(account: ExchangeAccount) -> None:
 
     assert len({run.pk for run, _is_new in opened}) == 1
     assert [is_new for _run, is_new in opened] == [True] + [False] * 9
+
+
+def test_runs_that_are_opened_together_join_those_that_are_open(account: ExchangeAccount) -> None:
+    busy, calm = make_run(status=Status.RUNNING), make_run(account)
+
+    opened = open_runs([busy.account_id, account.pk], Trigger.MANUAL)
+
+    assert [(run.account_id, is_new) for run, is_new in opened] == [
+        (busy.account_id, False),
+        (account.pk, True),
+    ]
+    assert calm not in {run for run, _is_new in opened}
+    assert not any(is_new for _run, is_new in open_runs([account.pk], Trigger.MANUAL))
 
 
 def test_the_database_refuses_a_second_open_run_of_an_account(account: ExchangeAccount) -> None:

@@ -123,6 +123,18 @@ def test_orders_are_sorted_and_those_of_unknown_time_come_last(
     assert sorted(symbols, key=page.index) == symbols
 
 
+@pytest.mark.parametrize(("sort", "symbols"), [("newest", ["B", "A"]), ("oldest", ["A", "B"])])
+def test_orders_whose_times_are_all_known_are_sorted_alike(
+    client: Client, account: ExchangeAccount, sort: str, symbols: list[str]
+) -> None:
+    make_order(account, symbol="A/EUR", created_at=NOON)
+    make_order(account, symbol="B/EUR", created_at=NOON + timedelta(hours=1))
+
+    page = page_of(client, account, f"orders/?sort={sort}")
+
+    assert sorted(symbols, key=lambda symbol: page.index(f"{symbol}/EUR")) == symbols
+
+
 def test_orders_are_narrowed_by_side_and_search(client: Client, account: ExchangeAccount) -> None:
     make_order(account, external_id="buy-1")
     make_order(account, external_id="sell-1", client_order_id="mine", side=OrderSide.SELL)

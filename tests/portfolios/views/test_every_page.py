@@ -30,6 +30,7 @@ from tests.builders import (
     NOON,
     make_account,
     make_balance,
+    make_credential,
     make_cursor,
     make_discrepancy,
     make_entry,
@@ -326,8 +327,8 @@ def weight(client: Client, url: str) -> int:
 
 @pytest.fixture
 def busy(db: None) -> tuple[ExchangeAccount, SyncRun]:
-    """Make an account with one portfolio, a run that is over and one that is on its way."""
-    account = make_account()
+    """Make an account with a key and one portfolio, a run that is over and one that is on its way."""
+    account = make_credential().account
     run = make_run(account)
     make_portfolio_snapshot(make_portfolio(account), run)
     make_snapshot(run, "BTC")

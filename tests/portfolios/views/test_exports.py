@@ -192,8 +192,9 @@ def test_both_forms_hold_the_same_rows(client: Client) -> None:
 
 def test_many_rows_are_asked_for_as_often_as_few(client: Client) -> None:
     make_two_of_each()
-    few = _queries(client)
     portfolio, run = Portfolio.objects.get(pk=1), SyncRun.objects.get(pk=1)
+    make_discrepancy(portfolio.account, order=make_order(portfolio), portfolio=portfolio)
+    few = _queries(client)
     for number in range(3):
         order = make_order(portfolio, amount=Decimal(number + 2))
         make_fill(order)

@@ -111,9 +111,7 @@ def test_a_state_that_is_not_known_is_not_mistaken_for_a_good_one() -> None:
 
 
 def test_a_strip_tells_its_runs_in_words() -> None:
-    runs = [SyncRun(status="succeeded"), SyncRun(status="failed"), SyncRun(status="succeeded")]
-
-    strip = run_strip(runs, 30)
+    strip = run_strip(["succeeded", "failed", "succeeded"], 30)
 
     assert 'aria-label="Last 3 runs: 2 Succeeded, 1 Failed"' in strip
     # One beside the other, the newest at the right end; what went wrong stands taller.
