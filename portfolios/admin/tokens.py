@@ -5,7 +5,9 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext_lazy as _
 
 from portfolios.models import ApiToken
@@ -35,14 +37,18 @@ class ApiTokenAdmin(admin.ModelAdmin[ApiToken]):
     actions = ("revoke",)
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
-        token, text = make_token(obj.name, form.cleaned_data["scopes"], request.user)
+        token, obj.text = make_token(obj.name, form.cleaned_data["scopes"], request.user)
         obj.pk = token.pk
         obj.refresh_from_db()
-        messages.warning(
-            request,
-            _("Copy the token of %(name)s now; it is never shown again: %(token)s")
-            % {"name": token.name, "token": text},
-        )
+
+    def response_add(
+        self, request: HttpRequest, obj: ApiToken, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Show the token in the answer itself: a message to the next page would travel in a cookie."""
+        made = {**self.admin_site.each_context(request), "token": obj, "title": _("New token")}
+        response = render(request, "admin/portfolios/apitoken/made.html", made)
+        patch_cache_control(response, no_store=True)
+        return response
 
     def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
         # Nothing of a token can be changed; the list needs the right for its action.

@@ -33,6 +33,9 @@ class ApiToken(models.Model):
     last_used_at = models.DateTimeField(_("last used"), null=True, editable=False)
     revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
 
+    # What it is, on the object that was just made; never stored.
+    text = ""
+
     class Meta:
         ordering = ["name"]
         verbose_name = _("API token")

@@ -31,6 +31,20 @@
     }
   });
 
+  // Whoever moves by keyboard stays where he is: what had the focus is found again by what it is and does.
+  const marks = (one) => [one.tagName, one.getAttribute("href"), one.getAttribute("name"), one.textContent].join("|");
+  let focused = null;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const active = document.activeElement;
+    focused = event.detail.target.contains(active) ? marks(active) : null;
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    if (focused === null || document.activeElement !== document.body) return;
+    const same = [...document.querySelectorAll("#live a, #live button, #live summary, #live [tabindex]")];
+    same.find((one) => marks(one) === focused)?.focus({ preventScroll: true });
+    focused = null;
+  });
+
   // The title comes with what is asked for again; the icon stands in the head, which is not.
   document.addEventListener("htmx:afterSettle", () => {
     const shown = document.querySelector("#live [data-icon]");

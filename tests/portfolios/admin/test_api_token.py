@@ -24,6 +24,14 @@ def test_a_token_is_shown_once_and_works(admin_client: Client) -> None:
     assert found[0] not in admin_client.get(URL).content.decode()
 
 
+def test_a_new_token_is_in_its_page_alone_and_that_is_not_kept(admin_client: Client) -> None:
+    answer = admin_client.post(f"{URL}add/", {"name": "bot", "scopes": ["read"]})
+
+    assert "pst_" in answer.content.decode()
+    assert "pst_" not in str(answer.cookies)
+    assert "no-store" in answer.headers["Cache-Control"]
+
+
 def test_a_token_without_a_scope_is_refused(admin_client: Client) -> None:
     page = admin_client.post(f"{URL}add/", {"name": "bot"}).content.decode()
 

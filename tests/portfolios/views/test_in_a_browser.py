@@ -76,6 +76,21 @@ def test_what_is_ticked_stays_so_while_the_page_keeps_itself_up_to_date(admin_pa
     expect(tick).to_be_checked()
 
 
+def test_what_has_the_focus_keeps_it_while_the_page_keeps_itself_up_to_date(
+    admin_page: Page,
+) -> None:
+    make_discrepancy()
+    admin_page.goto("/discrepancies/")
+    link = admin_page.locator("#live tbody a").first
+    link.focus()
+
+    with admin_page.expect_response("**/discrepancies/"):
+        admin_page.evaluate("htmx.trigger('#live', 'possync:refresh')")
+    admin_page.wait_for_function("document.activeElement !== document.body")
+
+    expect(admin_page.locator("#live tbody a").first).to_be_focused()
+
+
 def test_a_failure_is_followed_from_its_tile_to_its_cause(admin_page: Page) -> None:
     run = make_run(make_account(label="main"), status=SyncRun.Status.FAILED)
     incident = make_incident(run.account)
