@@ -51,7 +51,7 @@ class FactLegs:
         return list(orders.values())
 
     async def read_flows(self) -> None:
-        sources = self._flows.sources()
+        sources = self._flows.sources(also_seldom=self._request.has_differences)
         if not sources:
             await self._recorder.record(LegKind.FLOWS, ALL, self._no_flows)
         for done, source in enumerate(sources, start=1):

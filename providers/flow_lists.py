@@ -283,9 +283,43 @@ _TRANSACTIONS: Final[Mapping[str, FlowList]] = {
     ),
     "mexc": FlowList("", "startTime", "endTime", limit=1000, window_seconds=7 * _DAY),
 }
+# Binance tells of one way between two wallets at once.
+_OTHER_WALLETS: Final = ("UMFUTURE", "CMFUTURE", "MARGIN", "FUNDING", "OPTION", "PORTFOLIO_MARGIN")
+_TRANSFER: Final = FlowList(
+    "sapiGetAssetTransfer",
+    "startTime",
+    "endTime",
+    limit=100,
+    limit_param="size",
+    next_page=by_number("current"),
+    window_seconds=30 * _DAY,
+    rows_at="rows",
+)
+_SELDOM: Final[Mapping[str, Mapping[FlowSource, tuple[FlowList, ...]]]] = {
+    "binance": {
+        FlowSource.REWARDS: (
+            FlowList(
+                "sapiGetAssetAssetDividend",
+                "startTime",
+                "endTime",
+                limit=500,
+                window_seconds=30 * _DAY,
+                rows_at="rows",
+            ),
+        ),
+        FlowSource.TRANSFERS: tuple(
+            replace(_TRANSFER, always={"type": way})
+            for wallet in _OTHER_WALLETS
+            for way in (f"MAIN_{wallet}", f"{wallet}_MAIN")
+        ),
+    },
+}
 _LISTS: Final[Mapping[str, Mapping[FlowSource, tuple[FlowList, ...]]]] = {
     market: {FlowSource.LEDGER: lists} for market, lists in _LEDGERS.items()
 } | {
-    market: {source: (replace(listed, method=method),) for source, _, method in _OF_ANY_MARKET}
+    market: {
+        **{source: (replace(listed, method=method),) for source, _, method in _OF_ANY_MARKET},
+        **_SELDOM.get(market, {}),
+    }
     for market, listed in _TRANSACTIONS.items()
 }

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from providers.connection import Connection
-from providers.corrections.flows import ledger_row
+from providers.corrections.flows import movement_row
 from providers.errors import CapabilityMissing, NotServed, OperationalException, WriteRefused
 from providers.flow_lists import FlowList, dialect_of, flow_lists, is_before
 from providers.flows import flow_reports
 from providers.mapping import Raw
-from providers.paging import MAX_PAGES, Page, Params, cursor_in, read_list, rows_of
+from providers.paging import MAX_PAGES, Page, Params, cursor_in, nowhere, read_list, rows_of
 from providers.readings import Reading
 from providers.reports import FlowReport, FlowSource
 from providers.windows import SECOND, milliseconds, whole_second, windows
@@ -66,9 +66,16 @@ class FlowReads:
         self._market = connection.market
         self._dialect = dialect_of(connection.market)
 
-    def sources(self) -> tuple[FlowSource, ...]:
-        """List the sources that the market has, which together tell every movement once; empty if it has none."""
-        return tuple(flow_lists(self._market))
+    def sources(self, *, also_seldom: bool = False) -> tuple[FlowSource, ...]:
+        """List the sources that the market has, which together tell every movement once; empty if it has none.
+
+        Parameters
+        ----------
+        also_seldom : bool
+            Whether those that seldom tell anything are wanted, too.
+        """
+        found = flow_lists(self._market)
+        return tuple(source for source in found if also_seldom or not source.is_seldom)
 
     async def read(self, source: FlowSource, since: datetime, until: datetime) -> Reading:
         """Read every flow of the time from `since` to `until`, by the exchange's clock.
@@ -140,7 +147,8 @@ class FlowReads:
         window.pages += len(found.pages)
         window.rows += [row for row in found.rows if not _is_too_old(listed, row, window.since)]
         window.why_incomplete = window.why_incomplete or found.why_incomplete
-        window.is_too_long |= bool(found.why_incomplete) and len(found.pages) == MAX_PAGES
+        has_no_more = len(found.pages) == MAX_PAGES or listed.next_page is nowhere
+        window.is_too_long |= bool(found.why_incomplete) and has_no_more
 
     async def _page(self, listed: FlowList, window: _Window, params: Params) -> Any:
         asked: tuple[Any, ...] = (params,)
@@ -157,7 +165,7 @@ class FlowReads:
             return answer
         if listed.rows_at != ".":
             answer = answer.get(listed.rows_at) if isinstance(answer, Mapping) else None
-        return [ledger_row(self._dialect, row) for row in rows_of(answer)]
+        return [movement_row(self._dialect, window.source, row) for row in rows_of(answer)]
 
     def _missing(self, source: FlowSource, where: str = "", kind: str = "") -> CapabilityMissing:
         return CapabilityMissing(

@@ -62,6 +62,12 @@ _STATUSES_OF_MARKETS: Final[Mapping[tuple[str, FlowSource], Mapping[str, FlowSta
         "waiting_for_signature": FlowStatus.PENDING,
     },
 }
+_OF_TRANSACTIONS: Final = (FlowSource.DEPOSITS, FlowSource.WITHDRAWALS)
+# Lists of one kind.
+_KINDS: Final = {
+    FlowSource.REWARDS: FlowKind.REWARD,
+    FlowSource.TRANSFERS: FlowKind.TRANSFER,
+}
 _TAKEN_FOR: Final = frozenset({"deposit", "withdrawal"})
 # What exchanges call the time at which a movement was done; an update may come later.
 _DONE_AT: Final = ("completeTime", "successTime", "successAt", "completedAt", "completed_at")
@@ -93,7 +99,7 @@ def _is_told(market: str, source: FlowSource, raw: Raw) -> bool:
 
 def _flow_report(market: str, source: FlowSource, raw: Raw) -> FlowReport:
     refuse_unreadable(raw)
-    report = _ledger_report if source is FlowSource.LEDGER else _transaction_report
+    report = _transaction_report if source in _OF_TRANSACTIONS else _ledger_report
     flow = report(market, source, raw)
     if flow.external_id:
         return flow
@@ -128,7 +134,7 @@ def _transaction_report(market: str, source: FlowSource, raw: Raw) -> FlowReport
 
 
 def _ledger_report(market: str, source: FlowSource, raw: Raw) -> FlowReport:
-    """Tell a row of a ledger, which is written when a balance changes."""
+    """Tell a row of a ledger, or of a list of one kind, which is written when a balance changes."""
     info = _info(raw)
     change = signed_change(market, info, raw)
     if change is None:
@@ -140,12 +146,12 @@ def _ledger_report(market: str, source: FlowSource, raw: Raw) -> FlowReport:
     return FlowReport(
         source=source,
         external_id=_id(raw),
-        kind=ledger_kind(market, info, is_out=change < 0),
+        kind=_KINDS.get(source) or ledger_kind(market, info, is_out=change < 0),
         asset=asset,
         amount=_without_fees(change, asset, fees) if market in CHANGE_CONTAINS_FEE else change,
         status=status,
         fees=fees,
-        raw_kind=shown(movement_word(info)),
+        raw_kind=shown(raw.get("type") if source in _KINDS else movement_word(info)),
         raw_status=shown(raw.get("status")),
         occurred_at=occurred_at,
         settled_at=occurred_at if status is FlowStatus.DONE else None,

@@ -103,7 +103,7 @@ class OrderLegs:
             self._note_open(kind, symbol, await self._recorder.record(kind, symbol, read))
 
     async def read_left(self) -> None:
-        """Read the orders that left the lists, and those that are wanted for their fills."""
+        """Read the orders that left the lists or are doubted, and those that are wanted for their fills."""
         wanted = [order for order in self._known.values() if self._is_asked(order)]
         for done, order in enumerate(wanted, start=1):
             await self._read_order(order)
@@ -179,7 +179,7 @@ class OrderLegs:
             return False
         if not order.is_open:
             return order.wants_fills and self._key(order) not in self.reports
-        return self._has_left(order)
+        return order.is_doubted or self._has_left(order)
 
     def _has_left(self, order: KnownOrder) -> bool:
         """Whether the order is in none of the lists that could have it, all of them read whole."""

@@ -103,11 +103,20 @@ class FlowStatus(StrEnum):
 
 
 class FlowSource(StrEnum):
-    """The list that a flow was read from; its ids are unique within it."""
+    """The list that a flow was read from; its ids are unique within it.
+
+    `REWARDS` and `TRANSFERS` are lists that seldom tell anything: they are read while a balance differs.
+    """
 
     DEPOSITS = "deposits"
     WITHDRAWALS = "withdrawals"
     LEDGER = "ledger"
+    REWARDS = "rewards"
+    TRANSFERS = "transfers"
+
+    @property
+    def is_seldom(self) -> bool:
+        return self in (FlowSource.REWARDS, FlowSource.TRANSFERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +334,8 @@ class KnownOrder:
         Whether its fills are to be read whatever `filled` says.
     is_trigger : bool
         Whether it waits for a price before it enters the book: some markets list such orders apart.
+    is_doubted : bool
+        Whether it is read by itself although a list shows it open: what is in use is not what the orders lock.
     """
 
     external_id: str
@@ -335,6 +346,7 @@ class KnownOrder:
     is_open: bool = True
     wants_fills: bool = False
     is_trigger: bool = False
+    is_doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +383,8 @@ class SnapshotRequest:
         Seconds for the whole snapshot, without those waited for a rate budget.
     patience : float
         Seconds that may be waited for rate budgets on top of that.
+    has_differences : bool
+        Whether a balance differs: a full read then reads the lists that seldom tell anything, too.
     key_name : str
         Names the key, for the budget that all who use it share; empty if it has none of its own.
     """
@@ -392,6 +406,7 @@ class SnapshotRequest:
     known_order_ids: frozenset[str] = frozenset()
     deadline: float = 60.0
     patience: float = 30.0
+    has_differences: bool = False
     key_name: str = ""
 
 

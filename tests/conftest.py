@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 import sys
+import time
 from collections.abc import Generator, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,7 @@ from django.test import Client
 from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
+from portfolios.services import host_clocks
 from providers.sandbox.books import Instrument, Permission
 from providers.sandbox.engine import Engine
 from providers.sandbox.server import SandboxServer
@@ -91,6 +93,14 @@ def flush_past_the_append_only_triggers() -> Iterator[None]:
     """Let Django empty the tables between transactional tests, though the ledger's rows refuse to be deleted."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SQLite.ops_class, "execute_sql_flush", _flush_without_triggers)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def time_that_passes_by_the_wall_clock() -> Iterator[None]:
+    """Let a test that moves the wall clock move the other one, which nobody can set, with it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host_clocks, "uptime", lambda: time.time())
         yield
 
 

@@ -11,7 +11,7 @@ from portfolios.models.ledger import LedgerEntry
 from portfolios.models.order import ClaimRule, Fill, Order, OrderVersion
 from portfolios.models.portfolio import Portfolio, PortfolioSnapshot, Position
 from portfolios.models.resilience import CircuitBreaker, RateBudget
-from portfolios.models.sync import LegContent, StoredLeg, SyncRun, WorkerBeat
+from portfolios.models.sync import HostClock, LegContent, StoredLeg, SyncRun, WorkerBeat
 from portfolios.models.token import ApiToken
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "ExchangeAccount",
     "Fill",
     "Flow",
+    "HostClock",
     "Incident",
     "JudgedContent",
     "JudgedSnapshot",

@@ -130,6 +130,8 @@ class ExchangeAccount(models.Model):
     # When fills and flows were last read whole, and when a look last saw something move.
     full_read_at = models.DateTimeField(null=True, editable=False)
     moved_at = models.DateTimeField(null=True, editable=False)
+    # When the lists that seldom tell anything, if the market has any, were last read whole.
+    seldom_read_at = models.DateTimeField(null=True, editable=False)
     # Runs in a row whose key the exchange rejected, spread over time: after some, only a person tries it again.
     rejections = models.PositiveSmallIntegerField(default=0, editable=False)
     rejected_at = models.DateTimeField(null=True, editable=False)

@@ -56,7 +56,8 @@ class Order(models.Model):
     fills_wanted = models.PositiveSmallIntegerField(default=0, editable=False)
     # The row as its book gave it: an equal one may be imported again, another one is refused.
     book_values = models.JSONField(default=dict, editable=False)
-    # Since when the exchange, asked for this order, has not known it, and the looks that proved its absence.
+    # Since when the exchange, asked for this order, has not known it, and the looks that proved its absence: the last
+    # of them by a clock that nobody sets.
     missing_since = models.DateTimeField(null=True, editable=False)
     strikes = models.PositiveSmallIntegerField(default=0, editable=False)
     last_strike_at = models.DateTimeField(null=True, editable=False)

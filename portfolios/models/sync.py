@@ -9,6 +9,23 @@ from portfolios.models.account import ExchangeAccount
 from portfolios.models.choices import leg_kinds, leg_statuses
 
 
+class HostClock(models.Model):
+    """When one boot of a host began, by its wall clock as it was when the boot was first seen.
+
+    With the time since then, which nobody can set, it tells whether that clock was set meanwhile.
+    """
+
+    boot = models.CharField(max_length=64, unique=True)
+    began_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("host clock")
+        verbose_name_plural = _("host clocks")
+
+    def __str__(self) -> str:
+        return self.boot
+
+
 class SyncRun(models.Model):
     """One attempt to sync one account.
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from providers.reports import Leg, LegKind, LegStatus, OrderReport
 
+NO_TIME: Final = timedelta(0)
 _PROOF: Final = 3
 _NOT_FOUND: Final = "not_found"
 
@@ -28,6 +29,8 @@ class Absence:
     ----------
     strikes : int
         Looks that found it nowhere, with nothing left out.
+    last_strike_at : datetime or None
+        By a clock that only goes on as time passes.
     missing_since : datetime or None
         When the exchange first denied it; None if it has not, or has shown it since.
     """
@@ -47,11 +50,18 @@ class Look:
         Whether every place where the order could be was looked through, or cannot be asked on that market.
     looked_at : datetime
         By our clock.
+    clock_offset : timedelta
+        By how much the exchange's clock was ahead of ours then.
     """
 
     is_denied: bool
     is_whole: bool
     looked_at: datetime
+    clock_offset: timedelta = NO_TIME
+
+    def since(self, moment: datetime) -> timedelta:
+        """Tell how long before the look `moment` was, which is by the exchange's clock."""
+        return self.looked_at + self.clock_offset - moment
 
 
 def looks_at(
@@ -92,7 +102,10 @@ def looks_at(
         and _is_searched(of_order.get(LegKind.ENDED_ORDERS))
         and _is_searched(of_order.get(LegKind.FILLS))
     )
-    return Look(is_denied=True, is_whole=is_whole, looked_at=denial.responded_at)
+    offset = timedelta(seconds=denial.clock_offset)
+    return Look(
+        is_denied=True, is_whole=is_whole, looked_at=denial.responded_at, clock_offset=offset
+    )
 
 
 def _shows(leg: Leg, subject: str) -> bool:
@@ -125,7 +138,12 @@ def _is_complete(leg: Leg) -> bool:
 
 
 def next_absence(
-    absence: Absence, look: Look, grace: timedelta, *, age: timedelta | None = None
+    absence: Absence,
+    look: Look,
+    grace: timedelta,
+    *,
+    age: timedelta | None = None,
+    was_set: timedelta = NO_TIME,
 ) -> Absence:
     """Count one look.
 
@@ -133,6 +151,8 @@ def next_absence(
 
     Parameters
     ----------
+    was_set : timedelta
+        By how much our clock was set forward since it was first read: so much has not passed.
     age : timedelta or None
         Since the order was sent. Younger than `grace`, the exchange may not know it yet and nothing is counted.
     """
@@ -141,10 +161,13 @@ def next_absence(
     if age is not None and age < grace:
         return absence
     missing_since = absence.missing_since or look.looked_at
-    last = absence.last_strike_at
-    if not look.is_whole or (last is not None and look.looked_at - last < grace):
+    last, now = absence.last_strike_at, look.looked_at - was_set
+    if not look.is_whole or (last is not None and NO_TIME <= now - last < grace):
         return Absence(absence.strikes, last, missing_since)
-    return Absence(min(absence.strikes + 1, _PROOF), look.looked_at, missing_since)
+    # Another host's clock, or that of another boot, may be behind: what has passed since then is not known.
+    is_behind = last is not None and now < last
+    strikes = absence.strikes if is_behind else min(absence.strikes + 1, _PROOF)
+    return Absence(strikes, now, missing_since)
 
 
 def conclusion(  # noqa: PLR0913 - every clock of one judgement

@@ -165,3 +165,27 @@ def settled_baseline(
     if not fitting or any(corrections[k] != corrections[fitting[0]] for k in fitting):
         return None
     return fitting[0]
+
+
+def leading_baseline(
+    residuals: Mapping[str, Decimal], corrections: Sequence[Mapping[str, Decimal]]
+) -> int | None:
+    """Find which of `corrections` explains all that any other one does, and more; None if none is ahead of all.
+
+    For when no look proved one: what moved without a record hides some assets of a trade, not all of them. What differs
+    then is what moved, and not the trade on top of it.
+
+    Parameters
+    ----------
+    residuals, corrections
+        As of `settled_baseline`.
+    """
+    agreed = [
+        {asset for asset, residual in residuals.items() if residual == correction.get(asset, ZERO)}
+        for correction in corrections
+    ]
+    most = max(range(len(corrections)), key=lambda k: len(agreed[k]), default=None)
+    if most is None:
+        return None
+    others = (k for k in range(len(corrections)) if corrections[k] != corrections[most])
+    return most if all(agreed[k] < agreed[most] for k in others) else None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
 from portfolios.amounts import difference, plain
 from portfolios.reconciliation.execution import fees_by_asset
+from portfolios.reconciliation.orders import REUSED_AFTER
 from providers.mapping import has_made_id
 from providers.reports import FeeReport, FillReport
 
@@ -39,6 +41,17 @@ def fill_conflict(stored: FillReport, told: FillReport) -> str:
         if was and now and was != now:
             return f"{name} {was} is told as {now}"
     return ""
+
+
+def is_another_fill(stored: FillReport, told: FillReport) -> bool:
+    """Whether `told`, of the same id, is a later execution: an exchange that was reset counts from the first on again.
+
+    The time alone does not say it.
+    """
+    if stored.executed_at is None or told.executed_at is None:
+        return False
+    is_later = told.executed_at - stored.executed_at > REUSED_AFTER
+    return is_later and bool(fill_conflict(stored, replace(told, fees=stored.fees)))
 
 
 def late_fees(stored: FillReport, told: FillReport) -> tuple[FeeReport, ...]:

@@ -233,6 +233,10 @@ _READS: Final = (
     ),
     _Read(_("Its clock"), ("fetchTime",), _("The time of its answers is used instead.")),
 )
+_AT_BINANCE: Final = _(
+    "Rewards and transfers between wallets, while a balance differs. What is converted or goes into earn shows as a "
+    "difference."
+)
 _BY_SYMBOL: Final = _("For one symbol at a time: of those that the books and balances name.")
 
 
@@ -241,15 +245,16 @@ def abilities(market_id: str) -> list[Ability]:
     if not catalogue.is_market(market_id):
         return []
     market = catalogue.market(market_id)
-    is_by_symbol = {
-        "fetchOpenOrders": market.open_orders_need_symbol,
-        "fetchMyTrades": market.fills_need_symbol,
+    notes = {
+        "fetchOpenOrders": _BY_SYMBOL if market.open_orders_need_symbol else "",
+        "fetchMyTrades": _BY_SYMBOL if market.fills_need_symbol else "",
+        "fetchLedger": _AT_BINANCE if market.id == "binance" else "",
     }
     rows = [
         Ability(
             read.word,
             sum(market.capabilities[name] for name in read.names) >= read.needed,
-            note=_BY_SYMBOL if is_by_symbol.get(read.names[0]) else "",
+            note=notes.get(read.names[0], ""),
             without=read.without,
         )
         for read in _READS

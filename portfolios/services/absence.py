@@ -14,6 +14,7 @@ from portfolios.models import Discrepancy, ExchangeAccount, Order, StoredLeg
 from portfolios.models.choices import Severity
 from portfolios.models.order import OPEN_STATUSES
 from portfolios.reconciliation.absence import (
+    NO_TIME,
     Absence,
     Conclusion,
     conclusion,
@@ -25,6 +26,7 @@ from portfolios.reconciliation.execution import lock
 from portfolios.services.accounts import grace, lag
 from portfolios.services.claims import unacked_match
 from portfolios.services.discrepancies import Finding, Findings
+from portfolios.services.host_clocks import clock_was_set
 from portfolios.services.ledger import order_facts
 from portfolios.services.order_reads import denied_orders, names_of
 from portfolios.services.quarantine import Believed
@@ -53,8 +55,10 @@ def climb_ladder(
     """Count what this snapshot says of each open order that the exchange denies; how many lapsed by themselves."""
     _judge_those_found(account, findings)
     lapsed = 0
-    for order in _doubtful_orders(account, read):
-        concluded = _look_for(order, read, seen_at)
+    doubtful = _doubtful_orders(account, read)
+    was_set = clock_was_set() if doubtful else NO_TIME
+    for order in doubtful:
+        concluded = _look_for(order, read, seen_at, was_set)
         if concluded is None:
             is_unacked = not order.external_id
         elif _lapses(order, read, concluded):
@@ -113,7 +117,9 @@ def _judge_those_found(account: ExchangeAccount, findings: Findings) -> None:
             findings.judged.add(discrepancy.key)
 
 
-def _look_for(order: Order, read: Believed, seen_at: datetime) -> Conclusion | None:
+def _look_for(
+    order: Order, read: Believed, seen_at: datetime, was_set: timedelta
+) -> Conclusion | None:
     """Count one look at an order; None if the exchange does not deny it."""
     name = order.external_id or order.client_order_id
     look = looks_at(
@@ -128,13 +134,13 @@ def _look_for(order: Order, read: Believed, seen_at: datetime) -> Conclusion | N
         return None
     before = Absence(order.strikes, order.last_strike_at, order.missing_since)
     # The exchange may not know yet what was only just sent.
-    age = look.looked_at - (order.created_at or order.joined_at)
-    after = next_absence(before, look, grace(order.account), age=age)
+    age = look.since(order.created_at) if order.created_at else look.looked_at - order.joined_at
+    after = next_absence(before, look, grace(order.account), age=age, was_set=was_set)
     if after != before:
         for name in ABSENCE_FIELDS:
             setattr(order, name, getattr(after, name))
         order.save(update_fields=ABSENCE_FIELDS)
-    return None if after.missing_since is None else _conclusion(order, after, seen_at)
+    return None if after.missing_since is None else _conclusion(order, after, seen_at, age)
 
 
 def _legs_of(name: str, symbol: str, legs: Sequence[Leg]) -> Sequence[Leg]:
@@ -162,13 +168,13 @@ def _lapse(order: Order, findings: Findings) -> None:
     findings.judged.add(_key(order))
 
 
-def _conclusion(order: Order, absence: Absence, seen_at: datetime) -> Conclusion:
+def _conclusion(order: Order, absence: Absence, seen_at: datetime, age: timedelta) -> Conclusion:
     account = order.account
     return conclusion(
         absence,
         last_known_at=_last_known_at(order, absence),
         now=seen_at,
-        age=seen_at - (order.created_at or order.joined_at),
+        age=age,
         grace=grace(account),
         lag=lag(account),
         retention=_retention(order),

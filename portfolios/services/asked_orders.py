@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount, Portfolio
 from portfolios.models.order import OPEN_STATUSES, TRIGGER_TYPES
 from portfolios.services.fills import orphan_key
-from providers.reports import KnownOrder
+from providers.mapping import base_and_quote
+from providers.reports import KnownOrder, OrderSide
 
 ZERO = Decimal(0)
 # What an exchange is asked about an order by.
 ASKED_BY: Final = (
     *("external_id", "symbol", "filled", "client_order_id"),
-    *("created_at", "status", "fills_wanted", "type", "pk"),
+    *("created_at", "status", "fills_wanted", "type", "side", "pk"),
 )
 # For so long after its fill was first seen an order is asked for.
 ORPHANS_ASKED_FOR: Final = timedelta(days=1)
+# So many looks at an amount in use that is not what the orders lock have the newest of these read by themselves.
+_DOUBTED_FOR: Final = 3
+_MOST_DOUBTED: Final = 10
 
 
 def known_orders(account: ExchangeAccount) -> tuple[KnownOrder, ...]:
@@ -32,6 +37,8 @@ def known_orders(account: ExchangeAccount) -> tuple[KnownOrder, ...]:
     # Each by its index: of both in one question an account's orders would all be looked through.
     wanted = rows.filter(fills_wanted__gt=0).order_by().values(*ASKED_BY)
     asked = rows.filter(status__in=OPEN_STATUSES).order_by().values(*ASKED_BY).union(wanted)
+    found = list(asked.order_by("created_at", "pk"))
+    doubted = _doubted(account, found)
     known = tuple(
         KnownOrder(
             external_id=row["external_id"],
@@ -42,10 +49,36 @@ def known_orders(account: ExchangeAccount) -> tuple[KnownOrder, ...]:
             is_open=row["status"] in OPEN_STATUSES,
             wants_fills=row["fills_wanted"] > 0,
             is_trigger=row["type"] in TRIGGER_TYPES,
+            is_doubted=row["pk"] in doubted,
         )
-        for row in asked.order_by("created_at", "pk")
+        for row in found
     )
     return (*known, *_orders_of_orphans(account))
+
+
+def _doubted(account: ExchangeAccount, rows: Sequence[Mapping[str, Any]]) -> set[int]:
+    """Find the newest open orders that lock an asset of which, since a few looks, another amount is in use.
+
+    A list may still show what has ended. What is in use may also be about to leave: then no order tells why.
+    """
+    if account.quiet_run_id is not None:
+        return set()
+    suspected = account.discrepancies.filter(
+        code=Discrepancy.Code.BALANCE_LOCK_MISMATCH,
+        state=Discrepancy.State.SUSPECTED,
+        times_seen__lte=_DOUBTED_FOR,
+    )
+    assets = set(suspected.values_list("asset", flat=True))
+    if not assets:
+        return set()
+    open_rows = [row for row in rows if row["external_id"] and row["status"] in OPEN_STATUSES]
+    locking = [row["pk"] for row in open_rows if _locked_asset(row) in assets]
+    return set(locking[-_MOST_DOUBTED:])
+
+
+def _locked_asset(row: Mapping[str, Any]) -> str:
+    base, quote = base_and_quote(row["symbol"])
+    return quote if row["side"] == OrderSide.BUY else base
 
 
 def _orders_of_orphans(account: ExchangeAccount) -> list[KnownOrder]:

@@ -23,6 +23,7 @@ from portfolios.reconciliation.baselines import (
     are_booked,
     baseline_corrections,
     baseline_interval,
+    leading_baseline,
     settled_baseline,
 )
 from portfolios.reconciliation.flows import flow_effect
@@ -48,7 +49,7 @@ Cause = LedgerEntry.Cause
 _Part = tuple[bool, str]
 # What a fill has moved: what was traded, or a fee, signed by asset.
 _Moved = tuple[Fill, bool, Mapping[str, Decimal]]
-# A baseline that no look up to then has proved, nor the first one after it, is taken as it is.
+# A baseline that no look up to then has proved is taken as the first one after it fits best, or else as it is.
 PROVED_WITHIN: Final = timedelta(days=1)
 # More of them take a worker's time and memory, while nobody else can write to the account.
 _MOST_MIXTURES: Final = 10_000
@@ -80,7 +81,8 @@ def settle_baseline(account: ExchangeAccount, legs: Sequence[Leg], run: SyncRun)
     """Prove which trades about its time the baseline contains, by the first later look that leaves no doubt.
 
     The baseline was a read like any other: it may have been behind, or have been answered after a trade that the books
-    took as later. What is corrected is exactly such a trade, and only if that makes every asset agree.
+    took as later. What is corrected is exactly such a trade, and only if that makes every asset agree; after a day also
+    if some other movement without a record hides one of its assets.
     """
     if account.baseline_settled_at is not None or account.baseline_booked_at is None:
         return
@@ -93,12 +95,17 @@ def settle_baseline(account: ExchangeAccount, legs: Sequence[Leg], run: SyncRun)
     if leg is None:
         return
     is_due = now - account.baseline_booked_at > PROVED_WITHIN
-    if _is_proved_by(account, leg, window, run) or is_due:
+    if _is_proved_by(account, leg, window, run, is_due=is_due) or is_due:
         _settle(account, now)
 
 
-def _is_proved_by(account: ExchangeAccount, leg: Leg, window: Window, run: SyncRun) -> bool:
-    """Whether `leg` leaves no doubt of what the baseline contains; what it was wrong by is booked then."""
+def _is_proved_by(
+    account: ExchangeAccount, leg: Leg, window: Window, run: SyncRun, *, is_due: bool
+) -> bool:
+    """Whether `leg` leaves no doubt of what the baseline contains; what it was wrong by is booked then.
+
+    Once it is due, something else may differ too.
+    """
     corrections = _corrections(account, window)
     uncertain = {asset for correction in corrections for asset in correction}
     # What else does not agree has nothing to do with them.
@@ -108,6 +115,8 @@ def _is_proved_by(account: ExchangeAccount, leg: Leg, window: Window, run: SyncR
         if asset in uncertain
     }
     proved = settled_baseline(residuals, corrections)
+    if proved is None and is_due:
+        proved = leading_baseline(residuals, corrections)
     if proved is None:
         return False
     entries = {
@@ -303,7 +312,7 @@ def _late_withdrawals(account: ExchangeAccount, window: Window) -> list[Trade]:
 
 
 def _fills(account: ExchangeAccount, window: Window) -> list[Trade]:
-    """List the fills about the time of the baseline, each fee apart: it may have been told and booked later.
+    """List the fills about the time of the baseline, each fee apart that was booked later than what was traded.
 
     Orders are read before balances: what was filled in between is held by the baseline, and booked after it.
     """
@@ -318,14 +327,19 @@ def _fills(account: ExchangeAccount, window: Window) -> list[Trade]:
         for number, amounts in enumerate(parts_of_fill(fill))
     ]
     booked = _booked_since_baseline(account, moved)
-    trades = []
+    # By fill, and whether the baseline is taken to hold it.
+    parts: defaultdict[tuple[Fill, bool], list[tuple[str, Decimal]]] = defaultdict(list)
     for number, (fill, _, amounts) in enumerate(moved):
         at = fill.executed_at or window.low
         is_in = at <= (account.baseline_at or at)
         if fill.order_id is not None:
             is_in = number not in booked
         if at <= window.high:
-            trades.append(Trade(at, amounts, is_in))
+            parts[fill, is_in] += amounts.items()
+    trades = [
+        Trade(fill.executed_at or window.low, sums_by(amounts), is_in)
+        for (fill, is_in), amounts in parts.items()
+    ]
     return trades[::-1]
 
 

@@ -13,15 +13,20 @@ from portfolios.models.choices import Severity
 from portfolios.reconciliation.flows import UNSETTLED
 from portfolios.services.accounts import lag
 from portfolios.services.discrepancies import Finding, Findings
-from portfolios.services.fills import denied_fills, half_told_since
+from portfolios.services.fills import TOLD_LATE, denied_fills, half_told_since
 from providers import catalogue
-from providers.reports import Cursor, FlowSource, Leg, LegKind, LegStatus
+from providers.reports import Cursor, FlowKind, FlowSource, FlowStatus, Leg, LegKind, LegStatus
 
+# Lists that seldom tell anything are read no further back: some go no further.
+SELDOM_SINCE: Final = timedelta(days=90)
+SELDOM: Final = [source for source in FlowSource if source.is_seldom]
 CURSOR_KINDS: Final = (LegKind.ACCOUNT_FILLS, LegKind.FLOWS)
 # What an exchange lists late is found by reading so much again, and a clock's error on top.
 LEAST_OVERLAP: Final = timedelta(minutes=5)
 # So long a deposit or withdrawal may be on its way.
 LONGEST_WAY: Final = timedelta(days=14)
+# By so much at most an exchange is behind with all that it tells.
+SHOWN_LATE: Final = timedelta(hours=1)
 # For so many looks a new difference makes the lists be read again from when all agreed.
 LOOKS_BACK: Final = 3
 BALANCE_CODES: Final = (Discrepancy.Code.BALANCE_SHORT, Discrepancy.Code.BALANCE_SURPLUS)
@@ -39,21 +44,20 @@ def overlap(account: ExchangeAccount) -> timedelta:
 def cursors(account: ExchangeAccount, now: datetime) -> tuple[Cursor, ...]:
     """Tell a provider how far the lists were read, set back to what is still to be completed.
 
-    That are fills whose fee or order was not told yet, or that are told no more, movements that were on their way, and
-    what a new difference may be of.
+    That are fills whose fee or order was not told yet, or that are told no more, movements that were on their way or
+    left without a fee, and what a new difference may be of.
     """
     doubted = list(account.discrepancies.filter(_DOUBTED).values_list("code", "key"))
     keys = [key for code, key in doubted if code == DENIED]
     told = [fill.executed_at for fill in denied_fills(account, keys, now)]
     fills_since = min(filter(None, [*told, half_told_since(account, now)]), default=now)
-    pending = account.flows.filter(status__in=UNSETTLED, occurred_at__isnull=False)
-    pending_since = pending.order_by("occurred_at").values_list("occurred_at", flat=True).first()
     # A list may have left out what would explain a new difference.
     is_new = len(doubted) > len(keys)
-    agreed_at = (is_new and (account.verified_at or account.baseline_at)) or now
+    agreed_at = (is_new and _agreed_at(account)) or now
+    flows_since = _half_told_flows_since(account, now) or now
     back = {
         LegKind.ACCOUNT_FILLS: min(fills_since, agreed_at),
-        LegKind.FLOWS: min(pending_since or now, agreed_at),
+        LegKind.FLOWS: min(flows_since, agreed_at),
     }
     read = {(cursor.kind, cursor.subject): cursor for cursor in account.cursors.all()}
     return (
@@ -66,7 +70,26 @@ def cursors(account: ExchangeAccount, now: datetime) -> tuple[Cursor, ...]:
             for (kind, subject), cursor in sorted(read.items())
         ),
         *_first_of_flows(account, set(read)),
+        *_of_seldom_flows(account, flows_since, now),
     )
+
+
+def _agreed_at(account: ExchangeAccount) -> datetime | None:
+    """Tell when all agreed last, for sure: balances and lists may have been shown as they were, all of them."""
+    if account.verified_at is None or account.baseline_at is None:
+        return account.baseline_at
+    return max(account.verified_at - SHOWN_LATE, account.baseline_at)
+
+
+def _half_told_flows_since(account: ExchangeAccount, now: datetime) -> datetime | None:
+    """Tell when the first movement began that has not ended, or the first withdrawal that left lately without a fee."""
+    left = Q(kind=FlowKind.WITHDRAWAL, status=FlowStatus.DONE, fees=[])
+    is_recent = Q(settled_at__gt=now - TOLD_LATE) | Q(
+        settled_at=None, occurred_at__gt=now - TOLD_LATE
+    )
+    half_told = account.flows.filter(Q(status__in=UNSETTLED) | left & is_recent)
+    times = half_told.filter(occurred_at__isnull=False).order_by("occurred_at")
+    return times.values_list("occurred_at", flat=True).first()
 
 
 def _first_of_flows(account: ExchangeAccount, read: set[tuple[str, str]]) -> list[Cursor]:
@@ -76,13 +99,28 @@ def _first_of_flows(account: ExchangeAccount, read: set[tuple[str, str]]) -> lis
     return [
         Cursor(LegKind.FLOWS, source, account.baseline_at - LONGEST_WAY)
         for source in FlowSource
-        if (LegKind.FLOWS, source) not in read
+        if not source.is_seldom and (LegKind.FLOWS, source) not in read
     ]
+
+
+def _of_seldom_flows(
+    account: ExchangeAccount, flows_since: datetime, now: datetime
+) -> list[Cursor]:
+    """Let lists that are read only while something differs begin when all agreed last."""
+    agreed_at = _agreed_at(account) or now
+    since = max(min(flows_since, agreed_at), now - SELDOM_SINCE)
+    return [Cursor(LegKind.FLOWS, source, since) for source in SELDOM]
 
 
 def advance_cursors(account: ExchangeAccount, legs: Iterable[Leg], findings: Findings) -> None:
     """Move each cursor as far as its list was read without a gap; tell of what no read can tell any more."""
-    read = [leg for leg in legs if leg.kind in CURSOR_KINDS and leg.status is LegStatus.OBSERVED]
+    read = [
+        leg
+        for leg in legs
+        if leg.kind in CURSOR_KINDS
+        and leg.status is LegStatus.OBSERVED
+        and leg.subject not in SELDOM
+    ]
     if not read:
         return
     moved: dict[tuple[str, str], ReadCursor] = {}

@@ -26,7 +26,7 @@ from portfolios.services.openings import sync_unallocated
 from portfolios.services.order_reads import OrderReads, order_reads, with_orphans
 from portfolios.services.orders import OrdersOutcome, has_frozen_orders, sync_orders
 from portfolios.services.quarantine import believed
-from portfolios.services.reused_ids import set_reused_apart
+from portfolios.services.reused_ids import set_reused_apart, with_own_fill_ids
 from providers.errors import OpeningRefused
 from providers.redaction import leg_error
 from providers.reports import Leg, LegKind, LegStatus
@@ -69,6 +69,7 @@ def apply_snapshot(run: SyncRun, legs: Sequence[Leg]) -> Outcome:
         If another worker has taken the account over; nothing is written then.
     """
     account = runs.lock_account(run)
+    legs = with_own_fill_ids(account, legs)
     outcome = Outcome()
     portfolios = list(account.portfolios.filter(mode=Portfolio.Mode.LIVE))
     _apply_orders(account, portfolios, legs, run, outcome)

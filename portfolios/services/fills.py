@@ -18,7 +18,8 @@ from portfolios.services.discrepancies import Finding, Findings
 from portfolios.services.ledger import book_fill, fill_report, take_back_fill
 from providers.reports import FeeReport, FillReport, Leg, LegKind
 
-# For so long a fill without a fee, or without its order, is looked at again: some exchanges tell them later.
+# For so long a fill without a fee, or without its order, is looked at again, and a withdrawal without a fee: some
+# exchanges tell them later.
 TOLD_LATE: Final = timedelta(days=1)
 
 

@@ -28,6 +28,7 @@ from portfolios.services.baselines import settle_baseline
 from portfolios.services.breakers import note_answer, note_failure
 from portfolios.services.budgets import held_until, hold_all
 from portfolios.services.credentials import note_credential_state
+from portfolios.services.cursors import SELDOM
 from portfolios.services.effects import balance_legs
 from portfolios.services.facts import Outcome, apply_snapshot
 from portfolios.services.incidents import record_incident
@@ -260,7 +261,7 @@ def _judge(account: ExchangeAccount, run: SyncRun, snapshot: Snapshot, outcome: 
 
 
 def _note_depth(account: ExchangeAccount, snapshot: Snapshot, *, is_moved: bool) -> None:
-    """Note when the account was read fully, and when it was seen to move: the next depth depends on it."""
+    """Note when the account was read fully, and when it was seen to move: what is read next depends on it."""
     if snapshot.depth is Depth.FULL and all(map(_is_read_list, snapshot.legs)):
         lists = [leg.requested_at for leg in snapshot.legs if leg.kind in LISTS_OF_FACTS]
         # The earliest: what happened after it is not told by that list.
@@ -272,7 +273,10 @@ def _note_depth(account: ExchangeAccount, snapshot: Snapshot, *, is_moved: bool)
         account.moved_at = max(
             (leg.requested_at for leg in balance_legs(snapshot.legs)), default=timezone.now()
         )
-    account.save(update_fields=["full_read_at", "moved_at"])
+    seldom = [leg for leg in snapshot.legs if leg.kind is LegKind.FLOWS and leg.subject in SELDOM]
+    if seldom and all(map(_is_read_list, seldom)):
+        account.seldom_read_at = min(leg.requested_at for leg in seldom)
+    account.save(update_fields=["full_read_at", "moved_at", "seldom_read_at"])
 
 
 def _is_read_list(leg: Leg) -> bool:

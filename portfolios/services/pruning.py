@@ -80,7 +80,12 @@ BOUNDS: Final[Mapping[str | Promise, tuple[str, ...]]] = {
     _("does not grow with time: one row for each thing that it tells of"): (
         *("portfolios.Position", "portfolios.AssetBalance", "portfolios.Discrepancy"),
         *("portfolios.Incident", "portfolios.ReadCursor", "portfolios.Quarantine"),
-        *("portfolios.WorkerBeat", "contenttypes.ContentType", "auth.Permission"),
+        *(
+            "portfolios.HostClock",
+            "portfolios.WorkerBeat",
+            "contenttypes.ContentType",
+            "auth.Permission",
+        ),
         "django_q.Schedule",
     ),
     _("does not grow with time: what people set up"): (

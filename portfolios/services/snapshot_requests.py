@@ -7,21 +7,25 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models import Max, Prefetch, prefetch_related_objects
 from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount, Position
 from portfolios.models.choices import Verdict
 from portfolios.models.order import OPEN_STATUSES
+from portfolios.reconciliation.flows import UNSETTLED
 from portfolios.services.accounts import lag
 from portfolios.services.asked_orders import known_orders
 from portfolios.services.credentials import key_name, opened_credentials
-from portfolios.services.cursors import cursors, overlap
+from portfolios.services.cursors import BALANCE_CODES, SELDOM, cursors, overlap
 from portfolios.services.judged_contents import Read, reads_of
+from portfolios.services.snapshots import waits_since
 from providers.reports import BalanceReport, Depth, SnapshotRequest
 
 # At least so often fills and flows are read although nothing seems to have moved.
 FULL_READ_EVERY: Final = timedelta(hours=1)
+# What waits longer to be judged waits for lists that could not be read.
+JUDGED_LATE: Final = timedelta(minutes=15)
 # Ended orders whose fills may still turn up in the part of a list that is read again.
 RECENT: Final = timedelta(days=2)
 
@@ -60,6 +64,7 @@ def snapshot_request(account: ExchangeAccount) -> SnapshotRequest:
         deadline=settings.POSSYNC_SYNC_DEADLINE,
         # As much again: with the booking after it, all this ends before the queue ends the task.
         patience=settings.POSSYNC_SYNC_DEADLINE,
+        has_differences=_has_differences(account, now),
         key_name=key_name(account),
     )
 
@@ -94,6 +99,30 @@ def _is_unsettled(account: ExchangeAccount) -> bool:
         ),
     )
     return None in newest or doubted.exists() or mismatched.exists()
+
+
+def _has_differences(account: ExchangeAccount, now: datetime) -> bool:
+    """Whether lists that seldom tell anything may tell why a balance differs, and were not read for it yet.
+
+    They are until a little after the newest difference was seen, and then hourly. What happened at the time of the
+    baseline may differ as well until that is settled.
+    """
+    if account.quiet_run_id is not None:
+        return False
+    waiting_since = waits_since(account)
+    if waiting_since is not None and now - waiting_since > JUDGED_LATE:
+        return True  # what is judged so late is judged several times at once
+    differing = account.discrepancies.filter(code__in=BALANCE_CODES, state__in=Discrepancy.LIVE)
+    newest = differing.aggregate(newest=Max("first_seen"))["newest"]
+    pending = account.flows.filter(source__in=SELDOM, status__in=UNSETTLED)
+    is_settled = account.baseline_settled_at is not None
+    if newest is None and is_settled and not pending.exists():
+        return False
+    read_at = account.seldom_read_at
+    if read_at is None or now - read_at >= FULL_READ_EVERY:
+        return True
+    moments = (newest, None if is_settled else account.baseline_booked_at)
+    return any(read_at < moment + overlap(account) for moment in moments if moment is not None)
 
 
 def _assets(account: ExchangeAccount) -> tuple[str, ...]:

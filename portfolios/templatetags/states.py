@@ -141,6 +141,8 @@ WORDS = {
     "deposits": gettext_lazy("deposits"),
     "withdrawals": gettext_lazy("withdrawals"),
     "ledger": gettext_lazy("ledger"),
+    "rewards": gettext_lazy("rewards"),
+    "transfers": gettext_lazy("transfers between wallets"),
     "deposit": gettext_lazy("Deposit"),
     "withdrawal": gettext_lazy("Withdrawal"),
     "transfer": gettext_lazy("Transfer"),

@@ -9,6 +9,7 @@ from typing import Any, Final
 from providers.corrections.rows import negated, text
 from providers.errors import UnexpectedReport
 from providers.mapping import EXACT, UNREADABLE, Raw, exact
+from providers.reports import FlowSource
 
 # Their ledgers tell the whole change of a balance, whatever of it is a fee. Of the others kraken and
 # bitstamp document that the fee comes on top; bitvavo's list of withdrawals shows it.
@@ -38,11 +39,11 @@ def is_of_spot_wallet(market: str, raw: Raw) -> bool:
     return True
 
 
-def ledger_row(market: str, raw: Any) -> Raw:
+def movement_row(market: str, source: FlowSource, raw: Any) -> Raw:
     """Tell a raw row in ccxt's names where ccxt itself cannot."""
     told = {"id": "", "currency": None, "timestamp": None, "status": None, "info": raw}
     try:
-        return {**told, **_ROWS[market](raw)}
+        return {**told, **_ROWS[market, source](raw)}
     except Exception as e:  # one row that cannot be read must not cost the others
         return {**told, UNREADABLE: f"{type(e).__name__} in its parser"}
 
@@ -116,9 +117,41 @@ def _coinbase_change(raw: Raw) -> Any:
     return text(amount, "amount") if isinstance(amount, Mapping) else None
 
 
-_ROWS: Final[Mapping[str, Callable[[Raw], Raw]]] = {
-    "bitstamp": _bitstamp_row,
-    "okx": _okx_row,
+def _binance_reward(raw: Raw) -> Raw:
+    return {
+        "id": text(raw, "id") or "",
+        "currency": _binance_asset(raw),
+        "timestamp": text(raw, "divTime"),
+        "amount": text(raw, "amount"),
+        "direction": {"1": "in", None: "in"}.get(text(raw, "direction")),
+        "type": text(raw, "enInfo"),
+    }
+
+
+def _binance_transfer(raw: Raw) -> Raw:
+    way, status = text(raw, "type") or "", text(raw, "status") or ""
+    directions = (way.startswith("MAIN_") and "out", way.endswith("_MAIN") and "in")
+    return {
+        "id": text(raw, "tranId") or "",
+        "currency": _binance_asset(raw),
+        "timestamp": text(raw, "timestamp"),
+        "amount": text(raw, "amount"),
+        "direction": next(filter(None, directions), None),
+        "status": "ok" if status == "CONFIRMED" else status or "unknown",
+        "type": way,
+    }
+
+
+def _binance_asset(raw: Raw) -> str | None:
+    asset = text(raw, "asset")
+    return {"YOYO": "YOYOW"}.get(asset or "", asset)  # as ccxt names it in balances
+
+
+_ROWS: Final[Mapping[tuple[str, FlowSource], Callable[[Raw], Raw]]] = {
+    ("binance", FlowSource.REWARDS): _binance_reward,
+    ("binance", FlowSource.TRANSFERS): _binance_transfer,
+    ("bitstamp", FlowSource.LEDGER): _bitstamp_row,
+    ("okx", FlowSource.LEDGER): _okx_row,
 }
 
 _CHANGES: Final[Mapping[str, Callable[[Raw], Any]]] = {

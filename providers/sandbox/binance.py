@@ -35,6 +35,8 @@ from providers.sandbox.books import (
     Balance,
     FeeRate,
     Instrument,
+    Movement,
+    MovementKind,
     Order,
     OrderRequest,
 )
@@ -55,6 +57,7 @@ from providers.sandbox.views import View
 JSON = Any
 DAY: Final = timedelta(days=1)
 NINETY_DAYS: Final = timedelta(days=90)
+HALF_A_YEAR: Final = timedelta(days=180)
 KEY_HEADER: Final = "X-MBX-APIKEY"
 TAKER_FEE: Final = FeeRate(Decimal("0.001"))
 
@@ -225,6 +228,27 @@ class Binance:
         ]
         return _page(rows, call)
 
+    def dividends(self, call: Call) -> JSON:
+        found = [
+            payloads.dividend_row(x)
+            for x in self._movements(call)
+            if x.kind in (MovementKind.STAKING, MovementKind.AIRDROP)
+        ]
+        limit = min(call.integer("limit") or 20, 500)
+        return {"rows": found[:limit], "total": len(found)}
+
+    def transfers(self, call: Call) -> JSON:
+        """Tell those of one way between two wallets, page by page."""
+        way = call.text("type")
+        found = [
+            payloads.transfer_row(x)
+            for x in self._movements(call)
+            if x.kind is MovementKind.TRANSFER and payloads.transfer_way(x) == way
+        ]
+        size = min(call.integer("size") or 10, 100)
+        first = ((call.integer("current") or 1) - 1) * size
+        return {"total": len(found), "rows": found[first : first + size]}
+
     # Orders and trades
 
     def open_orders(self, call: Call) -> JSON:
@@ -283,6 +307,13 @@ class Binance:
         return payloads.canceled_order_row(canceled, f"web_cancel_{found.id}")
 
     # Inside
+
+    def _movements(self, call: Call) -> list[Movement]:
+        """List the movements of the time that is asked for, the latest first."""
+        first, last = call.latest_window(HALF_A_YEAR)
+        with self.engine.lock:
+            listed = [*self._view(call).flow_books().movements]
+        return [x for x in reversed(listed) if first <= milliseconds(x.at) <= last]
 
     def _instrument(self, market_id: str) -> Instrument:
         for instrument in self.engine.instruments():

@@ -47,6 +47,8 @@ ENDPOINTS: Final = (
     Endpoint("GET", "/sapi/v1/account/apiRestrictions", "api_restrictions", READ),
     Endpoint("GET", "/sapi/v1/capital/deposit/hisrec", "deposits", READ),
     Endpoint("GET", "/sapi/v1/capital/withdraw/history", "withdrawals", READ),
+    Endpoint("GET", "/sapi/v1/asset/assetDividend", "dividends", READ, weight=10),
+    Endpoint("GET", "/sapi/v1/asset/transfer", "transfers", READ),
     Endpoint("GET", "/sapi/v1/capital/config/getall", "coins", READ, weight=10),
     # Asked for by a client that loads the markets with its default options. Spot is all there is.
     Endpoint("GET", "/sapi/v1/margin/allPairs", "no_pairs", READ),

@@ -19,6 +19,8 @@ from providers.sandbox.books import (
     DepositStatus,
     Fill,
     Instrument,
+    Movement,
+    MovementKind,
     Order,
     Permission,
     Withdrawal,
@@ -49,6 +51,9 @@ WITHDRAWAL_STATUSES: Final = {
     WithdrawalStatus.COMPLETED: 6,
     WithdrawalStatus.FAILED: 5,
 }
+# What is not among them, such as earn, no list of transfers tells of.
+WALLETS: Final = {"funding": "FUNDING", "margin": "MARGIN", "futures": "UMFUTURE"}
+REWARDS: Final = {MovementKind.STAKING: "Staking rewards", MovementKind.AIRDROP: "Airdrop"}
 WORDS_OF_TIME: Final = "%Y-%m-%d %H:%M:%S"
 
 
@@ -323,3 +328,34 @@ def withdrawal_row(withdrawal: Withdrawal) -> Payload:
     if withdrawal.completed_at is not None:
         row["completeTime"] = withdrawal.completed_at.strftime(WORDS_OF_TIME)
     return row
+
+
+def dividend_row(movement: Movement) -> Payload:
+    return {
+        "id": int(movement.id),
+        "amount": number(movement.amount),
+        "asset": movement.asset,
+        "divTime": milliseconds(movement.at),
+        "enInfo": REWARDS[movement.kind],
+        "tranId": int(movement.ref),
+        "direction": 1,
+    }
+
+
+def transfer_way(movement: Movement) -> str:
+    """Name the two wallets, the one that was moved from first; empty if Binance has no such transfer."""
+    wallet = WALLETS.get(movement.wallet)
+    if wallet is None:
+        return ""
+    return f"MAIN_{wallet}" if movement.amount < 0 else f"{wallet}_MAIN"
+
+
+def transfer_row(movement: Movement) -> Payload:
+    return {
+        "timestamp": milliseconds(movement.at),
+        "asset": movement.asset,
+        "amount": number(movement.amount.copy_abs()),
+        "type": transfer_way(movement),
+        "status": "CONFIRMED",
+        "tranId": int(movement.ref),
+    }

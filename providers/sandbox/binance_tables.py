@@ -40,6 +40,8 @@ TABLES: Final = {
     "/api/v3/order": replace(_ORDERS, listing=Listing.ORDER, is_single=True),
     "/api/v3/allOrders": _ORDERS,
     "/api/v3/myTrades": _FILLS,
+    "/sapi/v1/asset/assetDividend": replace(_FLOWS, place=("rows",), status=""),
+    "/sapi/v1/asset/transfer": replace(_FLOWS, place=("rows",), id="tranId"),
     "/sapi/v1/capital/deposit/hisrec": _FLOWS,
     "/sapi/v1/capital/withdraw/history": _FLOWS,
 }

@@ -56,7 +56,15 @@ TIMES_OF_RUNS = frozenset(
     {
         *("stage", "progress_done", "progress_total", "uuid"),
         *("baseline_at", "baseline_booked_at", "baseline_settled_at", "verified_at"),
-        *("full_read_at", "moved_at", "next_sync_at", "at", "taken_at", "confirmed_at"),
+        *(
+            "full_read_at",
+            "seldom_read_at",
+            "moved_at",
+            "next_sync_at",
+            "at",
+            "taken_at",
+            "confirmed_at",
+        ),
         *("window_low", "window_high", "seen_at", "settled_at"),
         *("lease_expires_at", "queued_at", "started_at", "finished_at", "covered_until"),
         *("applying_at", "judging_at", "disturbed_at"),

@@ -42,7 +42,7 @@ from tests.processes.databases import databases  # noqa: E402
 # What changes something, or makes it last.
 WRITES = re.compile(r"(INSERT|UPDATE|DELETE|RELEASE)\b")
 AGED: dict[type[Model], tuple[str, ...]] = {
-    ExchangeAccount: ("baseline_at", "full_read_at", "moved_at"),
+    ExchangeAccount: ("baseline_at", "full_read_at", "seldom_read_at", "moved_at"),
     Order: ("joined_at",),
     ReadCursor: ("covered_until",),
 }

@@ -1,7 +1,7 @@
 """What markets answer where they are asked for flows, as documented, and the reports that have to come of it.
 
 Each `payloads/flows/<market>.json` is written by hand, as in `market_payloads`. Beside every raw row of ``deposits``,
-``withdrawals`` or ``ledger`` is its report with what is unknown left out, or null if it is none of ours to tell.
+``withdrawals``, ``ledger`` and so on is its report with what is unknown left out, or null if it is none of ours.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from providers import catalogue
 from providers.budgets import Pacing
 from providers.ccxt_client import HardenedExchange, make_exchange
 from providers.connection import Connector, Memory
-from providers.corrections.flows import ledger_row
+from providers.corrections.flows import movement_row
 from providers.credentials import Credentials
 from providers.flow_lists import flow_lists
 from providers.flow_reads import FlowReads
@@ -87,7 +87,7 @@ class FlowPayloads:
         exchange = self._exchange
         (listed, *_) = flow_lists(catalogue.market(self.market))[source]
         if listed.rows_at:
-            rows = [ledger_row(self.market, raw)]
+            rows = [movement_row(self.market, source, raw)]
         elif source is FlowSource.LEDGER:
             rows = exchange.parse_ledger([raw])
         else:

@@ -421,6 +421,36 @@ def test_a_withdrawal_goes_out_with_its_fee_on_top(engine: Engine) -> None:
     assert all((row.settled_at is not None) is (row.status is FlowStatus.DONE) for row in rows)
 
 
+def test_rewards_and_both_ways_of_transfers_have_lists_of_their_own(engine: Engine) -> None:
+    engine.reward(KEY, "BNB", "0.25")
+    engine.transfer(KEY, "BTC", "0.3", target="funding")
+    engine.transfer(KEY, "BTC", "0.1", source="funding", target="spot")
+
+    with SandboxServer(engine) as server:
+        rewards = practice(server, "binance", FlowSource.REWARDS)
+        transfers = practice(server, "binance", FlowSource.TRANSFERS)
+
+    assert [facts(row) for row in rewards] == [(FlowKind.REWARD, "BNB", D("0.25"), FlowStatus.DONE)]
+    assert {facts(row) for row in transfers} == {
+        (FlowKind.TRANSFER, "BTC", D("-0.3"), FlowStatus.DONE),
+        (FlowKind.TRANSFER, "BTC", D("0.1"), FlowStatus.DONE),
+    }
+
+
+def test_a_time_of_more_rewards_than_one_page_holds_is_read_in_parts(engine: Engine) -> None:
+    hands = [NOON]
+    engine.clock = lambda: hands[0]
+    for number in range(1, 502):
+        hands[0] += timedelta(minutes=1)
+        engine.reward(KEY, "BNB", number)
+    hands[0] = NOON
+
+    with SandboxServer(engine) as server:
+        rows = practice(server, "binance", FlowSource.REWARDS)
+
+    assert sorted(row.amount for row in rows) == [*map(D, range(1, 502))]
+
+
 def test_a_ledger_tells_everything_but_trades(engine: Engine) -> None:
     engine.deposit(KEY, "USDT", "90000")
     engine.fill_order(engine.buy(KEY, "BTC/USDT", "0.5", "80000").id)

@@ -144,6 +144,19 @@ def test_an_order_that_was_filled_further_has_the_rest_read(
     assert (moved.depth, settled.depth) == (Depth.FULL, Depth.CHEAP)
 
 
+def test_an_open_order_that_is_doubted_costs_one_request_more(
+    provider: CCXTPortfolioProvider, exchange: SandboxServer
+) -> None:
+    doubted, other = buy(exchange, 2)
+    orders = (*known(doubted, is_doubted=True), *known(other))
+    before = look(provider, exchange, *orders)
+
+    snapshot = sync(provider, exchange, *orders, last_balances=before)
+
+    assert snapshot.http_requests == 3
+    assert leg_of(snapshot, LegKind.ORDER).subject == doubted.id
+
+
 def test_a_failed_read_shows_no_movement(
     provider: CCXTPortfolioProvider, exchange: SandboxServer
 ) -> None:
@@ -169,6 +182,19 @@ def test_a_full_look_at_binance_costs_two_its_symbols_and_its_flows(
     flows = sum(leg.pages for leg in legs_of(snapshot, LegKind.FLOWS))
     assert flows == 2
     assert snapshot.http_requests == 2 + 2 + flows
+
+
+def test_while_a_balance_differs_binance_is_asked_for_rewards_and_transfers_too(
+    provider: CCXTPortfolioProvider, exchange: SandboxServer
+) -> None:
+    before = look(provider, exchange)
+
+    snapshot = sync(
+        provider, exchange, depth=Depth.FULL, last_balances=before, has_differences=True
+    )
+
+    pages = {leg.subject: leg.pages for leg in legs_of(snapshot, LegKind.FLOWS)}
+    assert pages == {"deposits": 1, "withdrawals": 1, "rewards": 1, "transfers": 12}
 
 
 def test_facts_are_read_after_the_balances_that_they_explain(

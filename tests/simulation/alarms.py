@@ -121,17 +121,11 @@ def _assets_left_out(place: Place, leg: StoredLeg) -> set[str]:
         return set().union(*moved)
     done = Counter(
         (asset, moved)
-        for (asset, moved, _), is_done, at in movements_of(place)
-        if is_done and begins <= at <= ends and _is_listed(leg.subject, moved)
+        for (asset, moved, _), is_done, at in movements_of(place, FlowSource(leg.subject))
+        if is_done and begins <= at <= ends
     )
     listed = Counter((row["asset"], amount(row["amount"])) for row in rows)
     return {asset for asset, _ in done - listed}
-
-
-def _is_listed(source: str, moved: Decimal) -> bool:
-    """Whether the list of a source tells what came, what went, or both."""
-    ways = {FlowSource.DEPOSITS: moved > 0, FlowSource.WITHDRAWALS: moved < 0}
-    return ways.get(FlowSource(source), True)
 
 
 def _has_drifted(place: Place, row: Discrepancy) -> bool:

@@ -13,6 +13,8 @@ from unittest.mock import patch
 
 import time_machine
 
+from portfolios.services import host_clocks
+
 T = TypeVar("T")
 
 BEGINNING: Final = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -39,6 +41,7 @@ class VirtualClock:
         with (
             time_machine.travel(self._host_time(), tick=False) as traveller,
             patch.object(time, "monotonic", self.monotonic),
+            patch.object(host_clocks, "uptime", self.monotonic),
         ):
             self._traveller = traveller
             yield

@@ -87,23 +87,19 @@ class Movements:
         place.engine.fail_withdrawal(KEY, chosen.id)
         return f"withdrawal {chosen.id} failed"
 
-    # Of the following only a ledger tells, which Binance has not.
-
     def _reward(self, place: Place) -> str:
-        if place.market != "kraken":
-            return ""
         kind = self._rng.choice((MovementKind.STAKING, MovementKind.AIRDROP))
         reward = place.engine.reward(KEY, "ADA", self._small() / 100, kind)
         return f"{kind} {reward.amount} ADA ({reward.id})"
 
     def _transfer(self, place: Place) -> str:
-        if place.market != "kraken":
-            return ""
-        moved = place.engine.transfer(KEY, CASH, self._small(), target="earn")
+        # Of what goes into earn no list of Binance's tells.
+        wallet = "earn" if place.market == "kraken" else "funding"
+        moved = place.engine.transfer(KEY, CASH, self._small(), target=wallet)
         return f"transfer {moved.amount} {CASH} ({moved.id})"
 
     def _convert(self, place: Place) -> str:
-        if place.market != "kraken":
+        if place.market != "kraken":  # only a ledger tells of them
             return ""
         sold, bought = (CASH, self._small()), ("ADA", self._small())
         place.engine.convert(KEY, sold, bought)

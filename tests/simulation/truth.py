@@ -22,9 +22,9 @@ from portfolios.models import (
     Position,
 )
 from portfolios.services.verification import verify_books
-from providers.reports import OrderSide, OrderStatus
+from providers.reports import FlowSource, OrderSide, OrderStatus
 from providers.sandbox import books
-from providers.sandbox.books import DepositStatus, WithdrawalStatus
+from providers.sandbox.books import DepositStatus, MovementKind, WithdrawalStatus
 from tests.simulation.place import CASH, FEE_COIN, KEY, Place
 
 ZERO: Final = Decimal(0)
@@ -181,16 +181,28 @@ def _movement(flow: Flow) -> Movement:
     return flow.asset, flow.amount, fee
 
 
-def movements_of(place: Place) -> Iterator[tuple[Movement, bool, datetime]]:
-    """List what came and went, whether it is done, and when it began."""
-    for deposit in place.engine.deposits(KEY):
-        is_done = deposit.status is DepositStatus.CREDITED
-        yield (deposit.asset, deposit.amount, ZERO), is_done, deposit.listed_at
-    for sent in place.engine.withdrawals(KEY):
-        is_done = sent.status is WithdrawalStatus.COMPLETED
-        yield (sent.asset, -sent.amount, sent.fee), is_done, sent.requested_at
+def list_of(place: Place, kind: MovementKind) -> FlowSource:
+    """Name the list that tells of movements that are no deposits and no withdrawals."""
+    if place.market == "kraken":
+        return FlowSource.LEDGER
+    return FlowSource.TRANSFERS if kind is MovementKind.TRANSFER else FlowSource.REWARDS
+
+
+def movements_of(
+    place: Place, source: FlowSource | None = None
+) -> Iterator[tuple[Movement, bool, datetime]]:
+    """List what came and went, whether it is done, and when it began; all of it, or what one list tells."""
+    if source in (None, FlowSource.DEPOSITS, FlowSource.LEDGER):
+        for deposit in place.engine.deposits(KEY):
+            is_done = deposit.status is DepositStatus.CREDITED
+            yield (deposit.asset, deposit.amount, ZERO), is_done, deposit.listed_at
+    if source in (None, FlowSource.WITHDRAWALS, FlowSource.LEDGER):
+        for sent in place.engine.withdrawals(KEY):
+            is_done = sent.status is WithdrawalStatus.COMPLETED
+            yield (sent.asset, -sent.amount, sent.fee), is_done, sent.requested_at
     for moved in place.engine.movements(KEY):
-        yield (moved.asset, moved.amount, ZERO), True, moved.at
+        if source in (None, list_of(place, moved.kind)):
+            yield (moved.asset, moved.amount, ZERO), True, moved.at
 
 
 def _unequal_totals(place: Place, account: ExchangeAccount) -> Iterator[str]:

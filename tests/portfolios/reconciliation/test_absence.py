@@ -232,6 +232,33 @@ def test_a_look_that_is_not_whole_is_no_strike_but_tells_since_when_it_is_missin
     assert absence(at(0, whole=False), at(30)) == Absence(1, NOON + GRACE, NOON)
 
 
+def test_what_a_clock_was_set_forward_by_has_not_passed() -> None:
+    first = next_absence(Absence(), at(0), GRACE)
+
+    assert next_absence(first, at(3605), GRACE, was_set=HOUR).strikes == 1
+    assert next_absence(first, at(3630), GRACE, was_set=HOUR).strikes == 2
+
+
+def test_a_clock_that_was_set_back_lengthens_the_grace_by_nothing() -> None:
+    first = next_absence(Absence(), at(0), GRACE)
+
+    assert next_absence(first, at(-3570), GRACE, was_set=-HOUR).strikes == 2
+
+
+def test_where_another_hosts_clock_is_behind_the_grace_begins_anew() -> None:
+    behind = next_absence(next_absence(Absence(), at(0), GRACE), at(-3600), GRACE)
+
+    assert behind == Absence(1, NOON - HOUR, NOON)
+    assert next_absence(behind, at(-3570), GRACE).strikes == 2
+
+
+def test_how_old_an_order_is_is_told_by_the_clock_that_dated_it() -> None:
+    seen = look(OPEN, replace(DENIED, clock_offset=-60.0), ENDED, FILLS)
+
+    assert seen is not None
+    assert seen.since(NOON) == seen.looked_at - NOON - 60 * SECOND
+
+
 # O06
 def test_an_order_that_is_seen_again_starts_anew() -> None:
     assert absence(at(0), at(30), at(60, denied=False)) == Absence()

@@ -12,6 +12,7 @@ from portfolios.reconciliation.baselines import (
     are_booked,
     baseline_corrections,
     baseline_interval,
+    leading_baseline,
     settled_baseline,
 )
 from portfolios.reconciliation.verdicts import Effect
@@ -174,3 +175,25 @@ def test_residuals_of_computed_amounts_fit_within_the_tolerance() -> None:
 
     assert settled_baseline(residuals, CHAIN, {"USDT": D("0.01")}) == 2
     assert settled_baseline(residuals, CHAIN, {"USDT": D("0.009")}) is None
+
+
+@pytest.mark.parametrize(
+    ("residuals", "k"),
+    [
+        ({"BTC": "-2", "USDT": "209", "BNB": "0"}, 2),
+        ({"BTC": "1", "USDT": "7"}, 0),
+        # Each explains one asset, or none explains any.
+        ({"BTC": "-2", "USDT": "0"}, None),
+        ({"BTC": "7", "USDT": "7"}, None),
+        ({"BNB": "0"}, None),
+        ({}, None),
+    ],
+)
+def test_what_explains_more_of_what_differs_than_all_else_is_ahead(
+    residuals: dict[str, str], k: int | None
+) -> None:
+    assert leading_baseline({a: D(r) for a, r in residuals.items()}, CHAIN) == k
+
+
+def test_where_too_much_is_possible_nothing_is_ahead() -> None:
+    assert leading_baseline({"BTC": D(0)}, []) is None

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from portfolios.reconciliation.fills import fill_conflict, late_fees, overfill
+from portfolios.reconciliation.fills import fill_conflict, is_another_fill, late_fees, overfill
 from providers.reports import FeeReport, FillReport, OrderSide
 
 D = Decimal
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
 STORED = FillReport(
     external_id="7",
     order_external_id="1",
@@ -29,6 +30,23 @@ BNB, EUR = FeeReport("BNB", D("0.1")), FeeReport("EUR", D(2))
 
 def test_the_same_fact_in_other_digits_is_no_conflict() -> None:
     assert fill_conflict(STORED, replace(STORED, price=D("100.00"), amount=D("0.50"))) == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"executed_at": NOON + 2 * DAY, "price": D(101)}, True),
+        ({"executed_at": NOON + 2 * DAY, "order_external_id": "2"}, True),
+        ({"executed_at": NOON + 2 * DAY, "fees": (BNB,)}, False),
+        ({"executed_at": NOON + DAY, "price": D(101)}, False),
+        ({"executed_at": NOON - 2 * DAY, "price": D(101)}, False),
+        ({"executed_at": None, "price": D(101)}, False),
+    ],
+)
+def test_another_execution_much_later_may_have_the_same_id(
+    told: dict[str, Any], expected: bool
+) -> None:
+    assert is_another_fill(STORED, replace(STORED, **told)) is expected
 
 
 # F03

@@ -8,11 +8,13 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+import pytest
 from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount
 from portfolios.models.choices import Verdict
 from portfolios.services.effects import expected_totals
+from portfolios.services.snapshot_requests import snapshot_request
 from providers.reports import (
     BalanceReport,
     FillReport,
@@ -21,7 +23,7 @@ from providers.reports import (
     Leg,
     OrderStatus,
 )
-from tests.desk import Desk
+from tests.desk import KEY, Desk
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -105,6 +107,59 @@ def test_b04_what_came_without_a_record_is_a_surplus_and_no_deposit(
     assert differing(account) == [("BALANCE_SURPLUS", "EUR", D(300), State.OPEN)]
     assert not account.ledger_entries.filter(cause="deposit").exists()
     assert expected_totals(account) == {"EUR": D(100)}
+
+
+def test_b10_over_http_a_reward_is_booked_before_anybody_is_told_of_it(trader: Desk) -> None:
+    ExchangeAccount.objects.update(baseline_settled_at=timezone.now())
+    trader.engine.reward(KEY, "BNB", "0.25")
+
+    trader.sync()
+    first = differing(trader.account)
+    trader.sync()
+
+    assert first == [("BALANCE_SURPLUS", "BNB", D("0.25"), State.SUSPECTED)]
+    assert differing(trader.account) == []
+    assert trader.position("BNB", None).amount == D("0.25")
+    assert trader.account.flows.get(source=FlowSource.REWARDS).kind == FlowKind.REWARD
+    assert trader.account.seldom_read_at is not None
+
+
+def test_b17_over_http_what_moves_to_another_wallet_and_back_is_booked(trader: Desk) -> None:
+    for source, target, amount in (("spot", "funding", "40"), ("funding", "spot", "15")):
+        trader.engine.transfer(KEY, "EUR", amount, source=source, target=target)
+        trader.sync()
+        trader.sync()
+
+    moved = trader.account.flows.filter(kind=FlowKind.TRANSFER).order_by("pk")
+    assert list(moved.values_list("amount", flat=True)) == [D(-40), D(15)]
+    assert differing(trader.account) == []
+
+
+@pytest.mark.parametrize(
+    ("minutes_ago", "seen", "is_wanted"),
+    [(None, 0, True), (6, 8, True), (6, 20, False), (61, 90, True)],
+)
+def test_lists_that_seldom_tell_anything_are_read_for_each_difference_and_hourly(
+    account: ExchangeAccount, minutes_ago: int | None, seen: int, *, is_wanted: bool
+) -> None:
+    for _look in range(2):
+        look(account, open_orders(), balances(EUR="400"))
+    now = timezone.now()
+    account.discrepancies.update(first_seen=now - timedelta(minutes=seen))
+    account.baseline_settled_at = now
+    if minutes_ago is not None:
+        account.seldom_read_at = now - timedelta(minutes=minutes_ago)
+
+    assert snapshot_request(account).has_differences is is_wanted
+
+
+def test_where_nothing_differs_they_are_read_for_the_baseline_only(trader: Desk) -> None:
+    asked = [snapshot_request(trader.account).has_differences]
+    trader.deposit("EUR", "1")
+    trader.sync()
+    asked.append(snapshot_request(trader.account).has_differences)
+
+    assert asked == [True, False]
 
 
 def test_b06_an_order_that_was_canceled_between_two_reads_leaves_no_difference(

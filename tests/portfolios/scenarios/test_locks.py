@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
 
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 
 from portfolios.models import AssetBalance, Discrepancy, DiscrepancyEvent, ExchangeAccount, Order
+from portfolios.services.asked_orders import known_orders
 from portfolios.services.book import import_book
 from providers.reports import BalanceReport, Leg
+from providers.sandbox.books import Order as ExchangeOrder
+from providers.sandbox.faults import DistortionKind, Fault
+from tests.builders import make_discrepancy
 from tests.desk import KEY, Desk
 from tests.portfolios.services.reads import (
     balances,
@@ -23,6 +29,7 @@ from tests.portfolios.services.reads import (
 )
 
 D = Decimal
+Code, State = Discrepancy.Code, Discrepancy.State
 
 
 def of_eur(free: str, used: str, total: str) -> Leg:
@@ -85,6 +92,46 @@ def test_b13_swapped_numbers_keep_their_total_and_are_told_as_swapped(
     assert (found.code, found.book, found.exchange) == ("BALANCE_LOCK_MISMATCH", D(20), D(80))
     assert found.cause == "free and used look swapped"
     assert (eur(account).verdict, eur(account).used_verdict) == ("VERIFIED", "DIFFERS")
+
+
+def listed_as_before(trader: Desk) -> ExchangeOrder:
+    """Let an order of ten minutes ago be canceled now, and the list of open orders be five minutes old."""
+    trader.engine.clock = lambda: timezone.now() - timedelta(minutes=10)
+    order = trader.buy("10", "2")
+    trader.engine.clock = timezone.now
+    trader.sync()
+    trader.engine.cancel_order(order.id)
+    stale = Fault(DistortionKind.STALE_PAGE, path="openOrders", age=timedelta(minutes=5))
+    trader.server.faults.append(stale)
+    return order
+
+
+def test_an_order_that_a_stale_list_shows_open_is_read_by_itself_where_its_lock_is_gone(
+    trader: Desk,
+) -> None:
+    trader.engine.history.memory = timedelta(minutes=15)
+    order = listed_as_before(trader)
+
+    trader.sync()
+    assert differences(trader.account) == {"BALANCE_LOCK_MISMATCH": "SUSPECTED"}
+    trader.sync()
+
+    assert trader.order(order).status == "canceled"
+    assert "BALANCE_LOCK_MISMATCH" not in differences(trader.account)
+
+
+def test_a_lock_that_nothing_explains_has_no_order_read_for_long(trader: Desk) -> None:
+    trader.buy("10", "2")
+    trader.sync()
+    discrepancy = make_discrepancy(
+        trader.account, code=Code.BALANCE_LOCK_MISMATCH, state=State.SUSPECTED, asset="EUR"
+    )
+    doubted = []
+    for times_seen in (3, 4):
+        Discrepancy.objects.filter(pk=discrepancy.pk).update(times_seen=times_seen)
+        doubted.append([order.is_doubted for order in known_orders(trader.account)])
+
+    assert doubted == [[True], [False]]
 
 
 def test_what_a_withdrawal_from_before_the_books_began_locks_is_never_open(desk: Desk) -> None:

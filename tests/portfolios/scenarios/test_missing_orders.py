@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+import time_machine
 from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount, Order, Position
+from portfolios.services import host_clocks
 from portfolios.services.lapses import accept_lapse
 from providers.reports import BalanceReport, Leg, LegKind, OrderStatus
 from providers.sandbox.faults import DistortionKind, Fault
@@ -155,6 +158,19 @@ def test_o08_looks_less_than_a_grace_apart_prove_nothing_more(
     denied(account)
 
     denied(account, apart)
+
+    assert the_order().strikes == 1
+
+
+def test_o08_a_clock_that_is_set_forward_proves_nothing_sooner(
+    account: ExchangeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denied(account)
+    now = time.time()
+    monkeypatch.setattr(host_clocks, "uptime", lambda: now)
+
+    with time_machine.travel(timezone.now() + timedelta(hours=1)):
+        denied(account)
 
     assert the_order().strikes == 1
 

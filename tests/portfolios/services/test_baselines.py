@@ -147,6 +147,33 @@ def test_the_first_look_that_can_tell_proves_the_baseline_even_after_days(
     assert outcome(account) == HELD
 
 
+def see_drifted(account: ExchangeAccount, eur: str, ada: str) -> None:
+    """Look when the fill of the baseline's time is told and the balances are other ones, and once more after a day."""
+    told = fill(0.1)
+    ended = make_order_report(status=OrderStatus.CLOSED, raw_status="FILLED", filled=D(10))
+    legs = [open_orders(), balances(EUR=eur, ADA=ada), account_fills(told), flows_leg()]
+    look(account, *later([*legs, order_leg(ended), fills_leg(told)], 60))
+    ExchangeAccount.objects.update(baseline_booked_at=timezone.now() - timedelta(days=2))
+    account.refresh_from_db()
+    look(account, *later(legs, 120))
+
+
+def test_what_moved_without_a_record_hides_no_trade_that_the_baseline_contains(
+    account: ExchangeAccount,
+) -> None:
+    see_drifted(account, "93", "10")
+
+    assert outcome(account) == HELD | {"agreed": False}
+
+
+def test_what_moved_in_both_assets_of_a_trade_proves_nothing_of_the_baseline(
+    account: ExchangeAccount,
+) -> None:
+    see_drifted(account, "93", "11")
+
+    assert outcome(account)["expected"] == {"EUR": D(60), "ADA": D(20)}
+
+
 def test_a_fill_from_long_after_the_baseline_corrects_nothing(account: ExchangeAccount) -> None:
     see(account, fill(30))
 

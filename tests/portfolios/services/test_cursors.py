@@ -12,8 +12,16 @@ from django.utils import timezone
 from portfolios.models import Discrepancy, ExchangeAccount, Flow, ReadCursor
 from portfolios.services import facts
 from portfolios.services.cursors import cursors, overlap
-from providers.reports import FeeReport, FillReport, FlowSource, FlowStatus, Leg, LegKind
-from tests.builders import make_account
+from providers.reports import (
+    FeeReport,
+    FillReport,
+    FlowKind,
+    FlowSource,
+    FlowStatus,
+    Leg,
+    LegKind,
+)
+from tests.builders import make_account, make_discrepancy
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -133,6 +141,43 @@ def test_a_movement_on_its_way_is_asked_for_again_until_it_ends(account: Exchang
     read(account, done, EUR="125")
 
     assert asked_from(account, LegKind.FLOWS) == done.until
+
+
+@pytest.mark.parametrize(
+    ("hours_ago", "fee", "is_asked_for"), [(1, None, True), (1, "0.5", False), (25, None, False)]
+)
+def test_a_withdrawal_without_its_fee_is_asked_for_again_for_a_day(
+    account: ExchangeAccount, hours_ago: int, fee: str | None, *, is_asked_for: bool
+) -> None:
+    left_at = timezone.now() - hours_ago * HOUR
+    gone = make_flow_report(
+        "-25",
+        kind=FlowKind.WITHDRAWAL,
+        fees=() if fee is None else (FeeReport("EUR", D(fee)),),
+        occurred_at=left_at - timedelta(minutes=5),
+        settled_at=left_at,
+    )
+    leg = flows_leg(gone)
+
+    read(account, leg)
+
+    expected = gone.occurred_at if is_asked_for else leg.until
+    assert asked_from(account, LegKind.FLOWS) == expected
+
+
+@pytest.mark.parametrize(("hours_ago", "expected"), [(3, 1), (0.5, 0.5)])
+def test_a_new_difference_has_lists_read_from_before_all_agreed_but_not_before_the_baseline(
+    account: ExchangeAccount, hours_ago: float, expected: float
+) -> None:
+    read(account, flows_leg())
+    agreed_at = account.verified_at
+    assert agreed_at is not None
+    ExchangeAccount.objects.update(baseline_at=agreed_at - hours_ago * HOUR)
+    ReadCursor.objects.update(covered_until=timezone.now())
+    make_discrepancy(account, times_seen=1)
+    account.refresh_from_db()
+
+    assert asked_from(account, LegKind.FLOWS) == agreed_at - expected * HOUR
 
 
 def bought(number: int, executed_at: datetime, fee: str | None) -> FillReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount, Fill, Order, Position
+from portfolios.services.effects import expected_totals
 from portfolios.services.verification import verify_books
 from providers.reports import FillReport, OrderReport, OrderStatus
 from tests.portfolios.services.reads import (
@@ -83,6 +85,23 @@ def test_a_list_that_tells_the_fills_of_both_contradicts_nothing(
     assert Fill.objects.get(external_id="f-1").order == Order.objects.order_by("pk")[0]
     assert not Discrepancy.objects.filter(code__startswith="FILL_").exists()
     assert Order.objects.count() == 2
+
+
+def test_a_fill_of_an_exchange_that_was_reset_counts_beside_the_one_whose_id_it_has(
+    account: ExchangeAccount,
+) -> None:
+    again = new()
+    again = replace(again, external_id=OLD.external_id)
+    for _look in range(3):
+        see_second(account, again)
+
+    first, second = Order.objects.order_by("pk")
+    fills = [(fill.order, fill.amount) for fill in Fill.objects.order_by("pk")]
+    assert fills == [(first, D(10)), (second, D(4))]
+    assert Fill.objects.get(order=second).external_id == f"f-1 ({again.executed_at:%Y-%m-%d})"
+    assert expected_totals(account) == {"EUR": D(72), "ADA": D(14)}
+    assert not Discrepancy.objects.filter(code__startswith="FILL_").exists()
+    assert verify_books([]).difference is None
 
 
 def test_the_same_id_of_another_symbol_is_no_second_order_of_it() -> None:

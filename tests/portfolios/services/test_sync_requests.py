@@ -6,8 +6,9 @@ from collections import Counter
 from urllib.parse import parse_qs
 
 import pytest
+from django.utils import timezone
 
-from portfolios.models import LegContent, Order
+from portfolios.models import ExchangeAccount, LegContent, Order
 from tests.desk import Desk
 from tests.portfolios.services.reads import everything_stored
 
@@ -59,8 +60,14 @@ def test_f38_the_requests_of_a_run_are_counted(fifty: Desk) -> None:
     assert fifty.sync().http_requests == 2
 
 
+def begin(desk: Desk) -> None:
+    """Take the baseline, and take it as proved."""
+    desk.sync()
+    ExchangeAccount.objects.update(baseline_settled_at=timezone.now())
+
+
 def test_f38_every_order_that_left_costs_one_read_and_its_fills_one_more(fifty: Desk) -> None:
-    fifty.sync()
+    begin(fifty)
     filled, canceled, part = Order.objects.all()[:3]
     fifty.engine.fill_order(filled.external_id)
     fifty.engine.cancel_order(canceled.external_id)
@@ -74,13 +81,25 @@ def test_f38_every_order_that_left_costs_one_read_and_its_fills_one_more(fifty: 
 def test_a_movement_costs_one_full_read_and_the_next_sync_is_two_requests_again(
     fifty: Desk,
 ) -> None:
-    fifty.sync()
+    begin(fifty)
     fifty.deposit("EUR", "1")
 
     asked = Counter(requests_of_a_sync(fifty))
 
     assert asked == Counter([BALANCES, OPEN_ORDERS, *FULL_READ])
     assert sorted(requests_of_a_sync(fifty)) == [BALANCES, OPEN_ORDERS]
+
+
+def test_the_first_full_read_asks_for_what_else_may_have_happened_at_the_baselines_time(
+    fifty: Desk,
+) -> None:
+    fifty.sync()
+    fifty.deposit("EUR", "1")
+
+    asked = Counter(requests_of_a_sync(fifty)) - Counter([BALANCES, OPEN_ORDERS, *FULL_READ])
+
+    # Rewards, and both ways between the spot wallet and six others.
+    assert asked == {"GET /sapi/v1/asset/assetDividend": 1, "GET /sapi/v1/asset/transfer": 12}
 
 
 def test_a_full_read_asks_for_the_fills_of_every_symbol_that_the_account_can_hold(

@@ -1,4 +1,4 @@
-"""Deposits and withdrawals, in Binance's words."""
+"""Deposits, withdrawals, rewards and transfers, in Binance's words."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from providers.sandbox.books import MovementKind
 from providers.sandbox.engine import Engine
 from providers.sandbox.server import SandboxServer
 from tests.providers.sandbox.exchange import KEY, Clock, ask, milliseconds, send
@@ -15,6 +16,8 @@ from tests.providers.sandbox.exchange import KEY, Clock, ask, milliseconds, send
 D = Decimal
 DEPOSITS = "/sapi/v1/capital/deposit/hisrec"
 WITHDRAWALS = "/sapi/v1/capital/withdraw/history"
+DIVIDENDS = "/sapi/v1/asset/assetDividend"
+TRANSFERS = "/sapi/v1/asset/transfer"
 DAY = timedelta(days=1)
 
 
@@ -98,3 +101,32 @@ def test_what_moves_between_wallets_is_in_neither_list(
 
     assert deposits(server) == before
     assert send(server, WITHDRAWALS) == []
+
+
+def test_rewards_are_listed_the_latest_first(server: SandboxServer, engine: Engine) -> None:
+    engine.reward(KEY, "BNB", "0.1")
+    engine.reward(KEY, "ETH", "0.2", MovementKind.AIRDROP)
+    engine.convert(KEY, ("BNB", "1"), ("ETH", "0.3"))
+
+    answer = send(server, DIVIDENDS, limit=1)
+
+    assert answer["total"] == 2
+    assert [(x["asset"], x["enInfo"]) for x in answer["rows"]] == [("ETH", "Airdrop")]
+
+
+@pytest.mark.parametrize(
+    ("way", "expected"), [("MAIN_FUNDING", ["1", "2"]), ("FUNDING_MAIN", ["0.5"])]
+)
+def test_transfers_are_listed_by_their_way_and_page_by_page(
+    server: SandboxServer, engine: Engine, way: str, expected: list[str]
+) -> None:
+    for amount in ("2", "1"):
+        engine.transfer(KEY, "BNB", amount, target="funding")
+    engine.transfer(KEY, "BNB", "0.5", source="funding", target="spot")
+    engine.transfer(KEY, "BNB", "0.1", target="earn")
+
+    pages = [send(server, TRANSFERS, type=way, size=1, current=n) for n in range(1, 4)]
+
+    rows = [row for page in pages for row in page["rows"]]
+    assert [D(row["amount"]) for row in rows] == [D(amount) for amount in expected]
+    assert pages[0]["total"] == len(expected)
