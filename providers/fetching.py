@@ -6,8 +6,9 @@ import asyncio
 import queue
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -44,10 +45,22 @@ def fetch_snapshots(
     idle_after : float or None
         Seconds without news after which None is told, for callers that have to do something meanwhile.
     """
+    batches = fetch_batches(jobs, concurrency=concurrency, idle_after=idle_after)
+    with closing(batches):
+        for events in batches:
+            yield from events
+            if not events:
+                yield None
+
+
+def fetch_batches(
+    jobs: Iterable[Job], *, concurrency: int = 20, idle_after: float | None = None
+) -> Generator[list[Progress | Snapshot], None, None]:
+    """As `fetch_snapshots`, but tell at once all that happened since the caller last looked; empty if nothing did."""
     run = _Run(tuple(jobs), concurrency)
     run.start()
     try:
-        yield from run.events(idle_after)
+        yield from run.batches(idle_after)
     finally:
         run.stop()
 
@@ -87,18 +100,26 @@ class _Run:
     def start(self) -> None:
         self._thread.start()
 
-    def events(self, idle_after: float | None) -> Generator[Progress | Snapshot | None, None, None]:
-        while True:
-            try:
-                event = self._events.get(timeout=idle_after)
-            except queue.Empty:
-                yield None
-                continue
-            if isinstance(event, _Finished):
-                if event.error is not None:
-                    raise event.error
-                return
-            yield event
+    def batches(self, idle_after: float | None) -> Generator[list[Progress | Snapshot], None, None]:
+        end: _Finished | None = None
+        while end is None:
+            told: list[Progress | Snapshot] = []
+            for event in self._waiting(idle_after):
+                if isinstance(event, _Finished):
+                    end = event
+                else:
+                    told.append(event)
+            if told or end is None:
+                yield told
+        if end.error is not None:
+            raise end.error
+
+    def _waiting(self, idle_after: float | None) -> Iterator[Progress | Snapshot | _Finished]:
+        """Wait for one event, and give it and those that came meanwhile."""
+        with suppress(queue.Empty):
+            yield self._events.get(timeout=idle_after)
+            while True:
+                yield self._events.get_nowait()
 
     def stop(self) -> None:
         with self._lock:

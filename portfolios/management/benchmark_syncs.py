@@ -10,18 +10,15 @@ import gc
 import hashlib
 import hmac
 import json
-import multiprocessing
-import resource
+import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.queues import Queue
-from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 import aiohttp
-from django.db import connection, connections
+from django.db import connection
 from django.utils.module_loading import import_string
 
 from portfolios.management.benchmark_exchange import (
@@ -31,6 +28,7 @@ from portfolios.management.benchmark_exchange import (
     key_of,
     practice_exchange,
 )
+from portfolios.management.own_database import run_manage
 from portfolios.models import ExchangeAccount, SyncRun
 from portfolios.services.book import import_book
 from portfolios.services.portfolio_sync import execute_runs
@@ -41,11 +39,13 @@ from portfolios.services.runs import open_run
 READS: Final = ("/api/v3/openOrders", "/api/v3/account")
 # As many as a task holds.
 AT_ONCE: Final = 20
-WORKERS: Final = 4
 # Looks after which an account that nothing happens to is settled.
 _UNTIL_QUIET: Final = 8
 _MS: Final = 1000
-_MB: Final = 1024
+# The accounts that are synced together, whose names begin so.
+MANY: Final = "many"
+# Has the command measure memory where nothing but a worker's work was done.
+MEMORY: Final = ("bench", "--on-this-database", "--memory", "--json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,9 @@ def measure(
             for url, latency in zip(urls, latencies, strict=True)
         ]
         # Answers that come at once leave nothing to hide behind.
-        many = _opened(urls[0], "many", orders[0], max(sizes))
+        many = _opened(urls[0], MANY, orders[0], max(sizes))
         told["accounts"] = [_many(many[:size], repeats) for size in sorted(sizes)]
-        told["memory"] = _memory(many)
+        told |= json.loads(run_manage(MEMORY, os.environ))
         told["against_ccxt"] = _against_ccxt(urls[0], many, orders[0], repeats)
     return told
 
@@ -114,11 +114,11 @@ def _opened(url: str, name: str, orders: int, accounts: int) -> list[ExchangeAcc
         waiting = list(restless.filter(quiet_run=None).order_by("pk"))
         if not waiting:
             return opened
-        _synced(waiting)
+        synced(waiting)
     raise BenchFailed(f"{len(waiting)} accounts of {orders} orders do not come to rest.")
 
 
-def _synced(accounts: Sequence[ExchangeAccount]) -> Cost:
+def synced(accounts: Sequence[ExchangeAccount]) -> Cost:
     ids = [open_run(account, SyncRun.Trigger.SCHEDULE)[0].pk for account in accounts]
     cost = _cost(lambda: _execute(ids))
     runs = SyncRun.objects.filter(pk__in=ids)
@@ -143,7 +143,7 @@ def _one_account(url: str, latency: int, orders: int, repeats: int) -> dict[str,
     accounts = _opened(url, f"one {orders} {latency}", orders, 1)
     syncs, floors = [], []
     for _ in range(repeats):
-        syncs.append(_synced(accounts))
+        syncs.append(synced(accounts))
         floors.append(_cost(lambda: asyncio.run(_floor(url, key_of(orders)))))
     wall, floor = median(x.wall for x in syncs), median(x.wall for x in floors)
     return {
@@ -168,7 +168,7 @@ async def _floor(url: str, key: str) -> None:
 
 
 def _many(accounts: Sequence[ExchangeAccount], repeats: int) -> dict[str, Any]:
-    costs = [_synced(accounts) for _ in range(repeats)]
+    costs = [synced(accounts) for _ in range(repeats)]
     wall, cpu = median(x.wall for x in costs), median(x.cpu for x in costs)
     return {
         "accounts": len(accounts),
@@ -187,7 +187,7 @@ def _against_ccxt(
     loaded = asyncio.run(_loaded(url, keys[0]))
     ours, bare = [], []
     for _ in range(repeats):
-        ours.append(_synced(some))
+        ours.append(synced(some))
         bare.append(_cost(lambda: asyncio.run(_bare(url, keys, loaded))))
     wall, bare_wall = median(x.wall for x in ours), median(x.wall for x in bare)
     return {
@@ -243,58 +243,3 @@ async def _read(url: str, key: str, loaded: Any) -> None:
         await client.fetch_balance()
     finally:
         await client.close()
-
-
-def _memory(accounts: Sequence[ExchangeAccount]) -> dict[str, Any]:
-    """Tell the most that this process held, and what forks of it add: those share what is loaded before."""
-    before = _peak()
-    _synced(accounts)
-    one, all_of_them = (_forked(accounts, count) for count in (1, WORKERS))
-    beyond = None if one is None or all_of_them is None else round(all_of_them - one, 1)
-    return {
-        "worker_mb": round(_peak(), 1),
-        "growth_mb": round(_peak() - before, 1),
-        "workers": WORKERS,
-        "beyond_one_mb": beyond,
-    }
-
-
-def _peak() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MB
-
-
-def _forked(accounts: Sequence[ExchangeAccount], count: int) -> float | None:
-    """Sync in `count` forks at the same time; the memory that this process and they hold together, in MB."""
-    connections.close_all()  # a fork must not share them
-    fork = multiprocessing.get_context("fork")
-    told, go = fork.Queue(), fork.Event()
-    shares = [accounts[start::count][:AT_ONCE] for start in range(count)]
-    workers = [fork.Process(target=_work, args=(share, told, go)) for share in shares]
-    for worker in workers:
-        worker.start()
-    try:
-        held = [told.get(timeout=120) for _ in workers]
-        # Only now that all are there: what is shared counts by the number of those who share it.
-        return _together([worker.pid for worker in workers]) if all(held) else None
-    finally:
-        go.set()
-        for worker in workers:
-            worker.join()
-
-
-def _work(accounts: Sequence[ExchangeAccount], told: Queue[bool], go: Any) -> None:
-    try:
-        if accounts:
-            _synced(accounts)
-    finally:
-        told.put(Path("/proc/self/smaps_rollup").exists())
-        go.wait(120)
-
-
-def _together(pids: Iterable[int | None]) -> float:
-    held = 0
-    for pid in ("self", *pids):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                held += int(line.split()[1])
-    return held / _MB

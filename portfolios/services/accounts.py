@@ -195,11 +195,16 @@ def schedule_next(account: ExchangeAccount, now: datetime, *, stay_away: float =
     stay_away : float
         Seconds from `now` for which the exchange asked not to be read; more than a day is taken as a day.
     """
+    set_next(account, now, stay_away=stay_away)
+    account.save(update_fields=["next_sync_at", "stay_away_until"])
+
+
+def set_next(account: ExchangeAccount, now: datetime, *, stay_away: float = 0) -> None:
+    """As `schedule_next`, for a caller that saves the account."""
     slot = next_due(schedule_of(account), account.next_sync_at or now, now)
     asked = now + min(timedelta(days=1), _seconds(stay_away))
     account.next_sync_at = max(slot, asked)
     account.stay_away_until = asked if stay_away > 0 else None
-    account.save(update_fields=["next_sync_at", "stay_away_until"])
 
 
 def _seconds(value: float) -> timedelta:

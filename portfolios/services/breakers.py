@@ -41,7 +41,12 @@ def place_of(account: ExchangeAccount) -> str:
 
 def note_answer(account: ExchangeAccount) -> None:
     """Close the circuits of an account that was read."""
-    for breaker in _rows(account):
+    note_answers([account])
+
+
+def note_answers(accounts: Sequence[ExchangeAccount]) -> None:
+    """Close the circuits of accounts that were read."""
+    for breaker in _rows(*accounts):
         breaker.delete()
 
 
@@ -113,9 +118,11 @@ def _may_probe(breaker: CircuitBreaker, now: datetime) -> bool:
     return circuit(breaker.retry_at, now) is Circuit.HALF_OPEN and not is_probed
 
 
-def _rows(account: ExchangeAccount) -> list[CircuitBreaker]:
-    own_or_shared = Q(account=account) | Q(place=place_of(account))
-    return list(CircuitBreaker.objects.select_for_update(of=("self",)).filter(own_or_shared))
+def _rows(*accounts: ExchangeAccount) -> list[CircuitBreaker]:
+    own_or_shared = Q(account__in=accounts) | Q(place__in={place_of(each) for each in accounts})
+    rows = CircuitBreaker.objects.select_for_update(of=("self",)).filter(own_or_shared)
+    # In one order, whoever locks them.
+    return list(rows.order_by("pk"))
 
 
 def _count(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,11 @@ def opened_credentials(account: ExchangeAccount) -> Credentials:
     CredentialUnreadable
         If a stored secret cannot be opened. Nothing is sent to the exchange then.
     """
-    credential = MarketCredential.objects.filter(account=account).first()
+    return opened(account, MarketCredential.objects.filter(account=account).first())
+
+
+def opened(account: ExchangeAccount, credential: MarketCredential | None) -> Credentials:
+    """As `opened_credentials`, of a credential that the caller has just looked up."""
     if credential is None or not credential.sealed:
         return environment_credentials(account.market)
     credential.account = account
@@ -176,17 +181,41 @@ def key_name(account: ExchangeAccount) -> str:
     return f"{place} key of the environment" if environment_credentials(account.market) else ""
 
 
-def accounts_of_the_key(account: ExchangeAccount) -> QuerySet[ExchangeAccount]:
-    """Find the accounts that use the same key as `account`, itself included."""
-    site = ExchangeAccount.objects.filter(
-        market=account.market, endpoint=account.endpoint, sandbox=account.sandbox
-    )
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What accounts that use the same key have in common.
+
+    Attributes
+    ----------
+    account : int or None
+        Id of an account that is not known to have a key, and so shares it with nobody.
+    """
+
+    market: str
+    endpoint: str
+    sandbox: bool
+    fingerprint: str = ""
+    account: int | None = None
+
+
+def key_of(account: ExchangeAccount) -> Key:
+    site = (account.market, account.endpoint, account.sandbox)
     credential = getattr(account, "credential", None)
     if credential is not None and credential.fingerprint:
-        return site.filter(credential__fingerprint=credential.fingerprint)
-    if not environment_credentials(account.market):
-        return site.filter(pk=account.pk)
-    return site.filter(Q(credential=None) | Q(credential__fingerprint=""))
+        return Key(*site, credential.fingerprint)
+    return Key(*site, account=None if environment_credentials(account.market) else account.pk)
+
+
+def accounts_of_the_keys(keys: Iterable[Key]) -> QuerySet[ExchangeAccount]:
+    """Find all accounts that use one of `keys`, and maybe some more."""
+    known = set(keys)
+    of_the_environment = {x.market for x in known if not x.fingerprint and x.account is None}
+    has_none = Q(credential=None) | Q(credential__fingerprint="")
+    return ExchangeAccount.objects.filter(
+        Q(credential__fingerprint__in={x.fingerprint for x in known} - {""})
+        | Q(pk__in={x.account for x in known} - {None})
+        | Q(has_none, market__in=of_the_environment)
+    )
 
 
 def _sealed_texts(credential: MarketCredential) -> list[tuple[str, str]]:
@@ -223,6 +252,12 @@ def note_credential_state(
     MarketCredential.objects.filter(account=account).update(
         state=state, state_detail=detail[:500], tested_at=timezone.now(), **learned
     )
+
+
+def note_accepted(accounts: Iterable[ExchangeAccount]) -> None:
+    """Note that the exchanges took the credentials of `accounts` in a sync."""
+    rows = MarketCredential.objects.filter(account__in=accounts)
+    rows.update(state=State.ACCEPTED, state_detail="", tested_at=timezone.now())
 
 
 def missing_names(market: str, present: set[str]) -> list[str]:

@@ -26,9 +26,9 @@ def store_legs(run: SyncRun, legs: Iterable[Leg]) -> None:
     )
 
 
-def store_known_legs(run: SyncRun, legs: Iterable[tuple[Leg, int | None]]) -> None:
+def store_known_legs(legs: Iterable[tuple[SyncRun, Leg, int | None]]) -> None:
     """Store legs whose rows are stored already, each with the content that they are in."""
-    StoredLeg.objects.bulk_create(_stored_leg(run, leg, content) for leg, content in legs)
+    StoredLeg.objects.bulk_create(_stored_leg(run, leg, content) for run, leg, content in legs)
 
 
 def leg_digest(leg: Leg) -> str:

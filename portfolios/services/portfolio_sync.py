@@ -28,7 +28,6 @@ from portfolios.services.baselines import settle_baseline
 from portfolios.services.breakers import note_answer, note_failure
 from portfolios.services.budgets import held_until, hold_all
 from portfolios.services.credentials import note_credential_state
-from portfolios.services.cursors import SELDOM
 from portfolios.services.effects import balance_legs
 from portfolios.services.facts import Outcome, apply_snapshot
 from portfolios.services.incidents import record_incident
@@ -36,14 +35,12 @@ from portfolios.services.integrity import check_integrity
 from portfolios.services.legs import store_legs
 from portfolios.services.portfolio_snapshots import take_snapshots
 from portfolios.services.providers import provider_lookup
-from portfolios.services.snapshot_requests import look_up_together, snapshot_request
+from portfolios.services.snapshot_requests import look_up_together, note_depth, snapshot_request
 from providers.base import PortfolioProvider
 from providers.errors import CredentialUnreadable, RateLimited
-from providers.fetching import fetch_snapshots, longest_read
+from providers.fetching import fetch_batches, longest_read
 from providers.redaction import leg_error, secrets_in_use
 from providers.reports import (
-    THE_REST,
-    Depth,
     Leg,
     LegError,
     LegKind,
@@ -60,8 +57,6 @@ SECONDS_A_ROW = 0.1
 SHOWN_EVERY = 0.3
 # Without a key that can be opened, nothing was asked of the exchange.
 NOT_THE_EXCHANGES_WORD = ("CredentialMissing", "CredentialUnreadable")
-# A skipped leg of this name stands for all symbols that were not asked for.
-LISTS_OF_FACTS = (LegKind.ACCOUNT_FILLS, LegKind.FLOWS)
 Status = SyncRun.Status
 Stage = SyncRun.Stage
 
@@ -80,12 +75,9 @@ def execute_runs(run_ids: Iterable[int], *, within: float = math.inf) -> None:
     """
     left, began = list(run_ids), time.monotonic()
     while left:
-        claimed: dict[int, SyncRun] = {}
-        for run_id in left:
-            run = runs.claim_run(run_id, [run.account_id for run in claimed.values()])
-            if run is not None:
-                claimed[run_id] = run
-        _execute(claimed.values())
+        claimed = {run.pk: run for run in runs.claim_runs(left)}
+        if claimed:
+            _execute(claimed.values())
         left = [run_id for run_id in left if run_id not in claimed]
         passed = time.monotonic() - began
         if not claimed or passed + longest_read(settings.POSSYNC_SYNC_DEADLINE) > within:
@@ -102,8 +94,8 @@ def _execute(claimed: Collection[SyncRun]) -> None:
             if job is not None:
                 jobs.append(job)
                 waiting[run.account.label] = run
-        with closing(fetch_snapshots(jobs, idle_after=_renewal_seconds())) as events:
-            _Fetching(waiting).follow(events)
+        with closing(fetch_batches(jobs, idle_after=_renewal_seconds())) as batches:
+            _Fetching(waiting).follow(batches)
 
 
 def _look_up(claimed: Iterable[SyncRun]) -> None:
@@ -122,22 +114,26 @@ class _Fetching:
         # Nobody looks at what is over at once.
         self._shown = dict.fromkeys(waiting, time.monotonic())
 
-    def follow(self, events: Iterable[Progress | Snapshot | None]) -> None:
-        for event in events:
-            try:
+    def follow(self, batches: Iterable[Sequence[Progress | Snapshot]]) -> None:
+        for events in batches:
+            with _logged("leases_not_renewed"):
                 self._hold(_renewal_seconds())
-                self._take(event)
-            except Exception:  # a run that could not be written is healed later; the others go on
-                log.exception("event_lost")
+            for event in events:
+                if isinstance(event, Progress):
+                    with _logged("event_lost"):
+                        self._show(event)
+            snapshots = [event for event in events if isinstance(event, Snapshot)]
+            self._finish([(self._waiting.pop(x.request.account), x) for x in snapshots])
 
-    def _take(self, event: Progress | Snapshot | None) -> None:
-        if isinstance(event, Progress):
-            self._show(event)
-        elif isinstance(event, Snapshot):
-            rows = sum(len(leg.rows) for leg in event.legs)
-            # Nobody renews while a large account is booked.
-            self._hold(_renewal_seconds() + rows * SECONDS_A_ROW)
-            finish_run(self._waiting.pop(event.request.account), event)
+    def _finish(self, reads: Sequence[tuple[SyncRun, Snapshot]]) -> None:
+        confirmed = _confirmed(reads)
+        for run, snapshot in reads:
+            if confirmed is None or run.pk not in confirmed:
+                with _logged("event_lost"):  # a run that could not be written is healed later
+                    rows = sum(len(leg.rows) for leg in snapshot.legs)
+                    # Nobody renews while a large account is booked.
+                    self._hold(_renewal_seconds() + rows * SECONDS_A_ROW)
+                    finish_run(run, snapshot, may_be_quiet=confirmed is None)
 
     def _hold(self, seconds: float) -> None:
         """Make sure that all leases last for `seconds` yet."""
@@ -154,6 +150,24 @@ class _Fetching:
             self._shown[event.account] = now
             run = self._waiting[event.account]
             runs.show_progress(run, Stage.FETCHING, event.done, event.total, of=event.stage)
+
+
+def _confirmed(reads: Sequence[tuple[SyncRun, Snapshot]]) -> set[int] | None:
+    """Close at once what can be; the ids of those runs, or None if one of them keeps all from it."""
+    try:
+        return confirm_runs(reads)
+    except Exception:  # whichever run it is, it fails by itself when it is closed alone
+        log.exception("closed_apart")
+        return None
+
+
+@contextmanager
+def _logged(event: str) -> Iterator[None]:
+    """Keep what goes wrong with some runs from the others."""
+    try:
+        yield
+    except Exception:
+        log.exception(event)
 
 
 def _renewal_seconds() -> float:
@@ -197,17 +211,36 @@ def _is_offline(account: ExchangeAccount) -> bool:
     return modes == {Portfolio.Mode.BACKTEST}
 
 
-def finish_run(run: SyncRun, snapshot: Snapshot) -> None:
+def confirm_runs(reads: Iterable[tuple[SyncRun, Snapshot]]) -> set[int]:
+    """Close those of the runs that read what the last ones read, all in one transaction; their ids."""
+    told = [(run, snapshot) for run, snapshot in reads if snapshot.error is None]
+    for run, snapshot in told:
+        _note_requests(run, snapshot)
+    return quiet_runs.confirm(told)
+
+
+def finish_run(run: SyncRun, snapshot: Snapshot, *, may_be_quiet: bool = True) -> None:
     """Store, apply and judge what was read, and close the run.
 
     Nothing is written, and no error raised, if the account was taken from this run meanwhile.
+
+    Parameters
+    ----------
+    may_be_quiet : bool
+        Whether it is not known yet that something is to be done.
     """
-    run.http_requests, run.waited_seconds = snapshot.http_requests, snapshot.waited_seconds
+    if may_be_quiet and confirm_runs([(run, snapshot)]):
+        return
+    _note_requests(run, snapshot)
     with _unless_taken_over(run):
         if snapshot.error is None:
             _bring_up_to_date(run, snapshot)
         else:
             _fail(run, snapshot.error, "sync.fetch", was_asked=True)
+
+
+def _note_requests(run: SyncRun, snapshot: Snapshot) -> None:
+    run.http_requests, run.waited_seconds = snapshot.http_requests, snapshot.waited_seconds
 
 
 @contextmanager
@@ -221,7 +254,7 @@ def _unless_taken_over(run: SyncRun) -> Iterator[None]:
 def _bring_up_to_date(run: SyncRun, snapshot: Snapshot) -> None:
     legs = snapshot.legs
     try:
-        if quiet_runs.confirm(run, snapshot) or not _may_be_booked(run, legs):
+        if not _may_be_booked(run, legs):
             return
         runs.show_progress(run, Stage.APPLYING)
         outcome = apply_snapshot(run, legs)
@@ -253,42 +286,11 @@ def _judge_and_close(run: SyncRun, snapshot: Snapshot, outcome: Outcome) -> None
 
 
 def _judge(account: ExchangeAccount, run: SyncRun, snapshot: Snapshot, outcome: Outcome) -> None:
-    _note_depth(account, snapshot, is_moved=outcome.is_moved)
+    note_depth(account, snapshot, is_moved=outcome.is_moved)
     settle_baseline(account, outcome.legs, run)
     now = timezone.now()
     judge_account(account, outcome.legs, now, outcome.findings, run, is_moved=outcome.is_moved)
     attribute_open(account, now)
-
-
-def _note_depth(account: ExchangeAccount, snapshot: Snapshot, *, is_moved: bool) -> None:
-    """Note when the account was read fully, and when it was seen to move: what is read next depends on it."""
-    if snapshot.depth is Depth.FULL and all(map(_is_read_list, snapshot.legs)):
-        lists = [leg.requested_at for leg in snapshot.legs if leg.kind in LISTS_OF_FACTS]
-        # The earliest: what happened after it is not told by that list.
-        account.full_read_at = min(lists, default=timezone.now())
-    request = snapshot.request
-    was_deepened = request.depth is Depth.CHEAP and snapshot.depth is Depth.FULL
-    # The first look takes everything as it is: nothing has moved since.
-    if request.facts_since is not None and (is_moved or was_deepened):
-        account.moved_at = max(
-            (leg.requested_at for leg in balance_legs(snapshot.legs)), default=timezone.now()
-        )
-    seldom = [leg for leg in snapshot.legs if leg.kind is LegKind.FLOWS and leg.subject in SELDOM]
-    if seldom and all(map(_is_read_list, seldom)):
-        account.seldom_read_at = min(leg.requested_at for leg in seldom)
-    account.save(update_fields=["full_read_at", "moved_at", "seldom_read_at"])
-
-
-def _is_read_list(leg: Leg) -> bool:
-    """Whether nothing of a list is left that waiting could tell; what is no list is none that could."""
-    if leg.kind not in LISTS_OF_FACTS or leg.status is LegStatus.UNSUPPORTED:
-        return True
-    # A key that may not read it never will: what differs is told, rather than suspected for ever.
-    if leg.error is not None and leg.error.category == "permission":
-        return True
-    # Symbols that nobody asked for are a gap of the coverage, and told as that.
-    is_left_out = leg.status is LegStatus.SKIPPED and leg.subject == THE_REST
-    return is_left_out or (leg.status is LegStatus.OBSERVED and leg.complete)
 
 
 def _close(run: SyncRun, snapshot: Snapshot, outcome: Outcome) -> None:

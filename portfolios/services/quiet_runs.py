@@ -1,27 +1,28 @@
 """Runs that read what the last one read, of an account on which nothing was left to be done: nothing is done again.
 
 The last run is remembered as quiet if everything was settled, agreed and moved nothing. As long as the next ones read
-the same and nobody changes the account's books or rules in between, all that they could find was found: such a run is
-stored with references to what is there, in as many statements as the account has wallets, not assets or orders.
+the same and nobody changes the account's books or rules in between, all that they could find was found: such runs are
+stored together, with references to what is there, in as many statements for many accounts as for one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.signals import post_delete, post_save
 from django.utils import timezone
 
 from portfolios.models import (
+    AssetBalance,
     AssetRule,
     ClaimRule,
     Discrepancy,
     ExchangeAccount,
     JudgedSnapshot,
-    MarketCredential,
     Portfolio,
     PortfolioSnapshot,
     StoredLeg,
@@ -29,9 +30,9 @@ from portfolios.models import (
 )
 from portfolios.models.order import OPEN_STATUSES
 from portfolios.services import runs
-from portfolios.services.accounts import disturb, forget_rejections
-from portfolios.services.breakers import note_answer
-from portfolios.services.credentials import note_credential_state
+from portfolios.services.accounts import disturb, set_next
+from portfolios.services.breakers import note_answers
+from portfolios.services.credentials import note_accepted
 from portfolios.services.legs import leg_digest, store_known_legs
 from portfolios.services.snapshots import new_snapshot
 from providers.reports import Depth, Leg, LegKind, LegStatus, OrderReport, Snapshot
@@ -49,6 +50,19 @@ _SETTINGS: Final = frozenset(
 )
 _Key = tuple[str, str]
 _Standing = dict[_Key, str]
+_Contents = dict[_Key, int | None]
+_StoredRow = tuple[str, str, str | None, int | None]
+
+
+@dataclass(slots=True)
+class _Look:
+    """What a run read, and of its account's quiet run how it was judged and in which contents the same is stored."""
+
+    run: SyncRun
+    snapshot: Snapshot
+    standing: _Standing
+    last: JudgedSnapshot | None = None
+    contents: _Contents | None = None
 
 
 def is_quiet(account: ExchangeAccount, run: SyncRun, legs: Sequence[Leg]) -> bool:
@@ -87,32 +101,47 @@ def _is_anything_left(account: ExchangeAccount) -> bool:
     )
 
 
-def confirm(run: SyncRun, snapshot: Snapshot) -> bool:
-    """Store `run` as one that changed nothing, if that is so; whether it is.
+def confirm(reads: Iterable[tuple[SyncRun, Snapshot]]) -> set[int]:
+    """Store those of the runs that changed nothing, in as many statements for one as for many; their ids.
 
-    Raises
-    ------
-    LeaseLost
-        If the account was taken from this run since; nothing is written then.
+    Nothing is written of a run whose account was taken from it since.
     """
-    standing = _standing(snapshot)
-    if run.account.quiet_run_id is None or standing is None:
-        return False
+    looks = [
+        _Look(run, snapshot, standing)
+        for run, snapshot in reads
+        if run.account.quiet_run_id is not None and (standing := _standing(snapshot)) is not None
+    ]
+    if not looks:
+        return set()
     with transaction.atomic():
-        account = run.account = runs.lock_account(run)
-        of_run = JudgedSnapshot.objects.filter(run=account.quiet_run_id).select_related("run")
-        last = of_run.first()
-        contents = _same_contents(account, standing)
-        if last is None or contents is None:
-            return False
-        # The first run of a day proves all that is stored of the account.
-        if last.run.queued_at.date() != run.queued_at.date():
-            return False
-        legs = [(leg, contents.get((leg.kind, leg.subject))) for leg in snapshot.legs]
-        store_known_legs(run, legs)
-        _judge_as_before(run, last, snapshot.legs)
-        _close_as_before(run, account, _orders_in(snapshot.legs))
-    return True
+        accounts = runs.lock_accounts(look.run for look in looks)
+        ours = [look for look in looks if look.run.pk in accounts]
+        for look in ours:
+            look.run.account = accounts[look.run.pk]
+        confirmed = _unchanged(ours)
+        if confirmed:
+            _store(confirmed)
+    return {look.run.pk for look in confirmed}
+
+
+def _unchanged(looks: Sequence[_Look]) -> list[_Look]:
+    """Choose those that read what the quiet run of their account had read; each learns what was stored then."""
+    quiet = {look.run.account.quiet_run_id for look in looks} - {None}
+    of_runs = JudgedSnapshot.objects.filter(run__in=quiet).select_related("run")
+    last = {snapshot.run_id: snapshot for snapshot in of_runs}
+    stored = _stored(quiet)
+    for look in looks:
+        run_id = look.run.account.quiet_run_id or 0
+        look.last = last.get(run_id)
+        look.contents = _same_contents(stored.get(run_id, []), look.standing)
+    # The first run of a day proves all that is stored of the account.
+    return [
+        look
+        for look in looks
+        if look.last is not None
+        and look.contents is not None
+        and look.last.run.queued_at.date() == look.run.queued_at.date()
+    ]
 
 
 def _orders_in(legs: Iterable[Leg]) -> int:
@@ -130,42 +159,100 @@ def _standing(snapshot: Snapshot) -> _Standing | None:
     return {(leg.kind, leg.subject): leg_digest(leg) for leg in read}
 
 
-def _same_contents(account: ExchangeAccount, standing: _Standing) -> dict[_Key, int | None] | None:
-    """Give what the quiet run had read, by kind and subject, if it is the same; None if not."""
+def _stored(run_ids: Iterable[int | None]) -> dict[int, list[_StoredRow]]:
+    """Give kind, subject, digest and content of what was read whole, by run."""
     whole = StoredLeg.objects.filter(
-        run=account.quiet_run_id, kind__in=_STANDING, status=LegStatus.OBSERVED, complete=True
+        run__in=run_ids, kind__in=_STANDING, status=LegStatus.OBSERVED, complete=True
     )
-    rows = list(whole.order_by().values_list("kind", "subject", "content__digest", "content"))
+    rows: dict[int, list[_StoredRow]] = {}
+    told = whole.order_by().values_list("run", "kind", "subject", "content__digest", "content")
+    for run_id, kind, subject, digest, content in told:
+        rows.setdefault(run_id, []).append((kind, subject, digest, content))
+    return rows
+
+
+def _same_contents(rows: Iterable[_StoredRow], standing: _Standing) -> _Contents | None:
+    """Give what the quiet run had read, by kind and subject, if it is the same; None if not."""
     before = {(kind, subject): digest or "" for kind, subject, digest, _content in rows}
     if before != standing:
         return None
     return {(kind, subject): content for kind, subject, _digest, content in rows}
 
 
-def _judge_as_before(run: SyncRun, last: JudgedSnapshot, legs: Iterable[Leg]) -> None:
-    account = run.account
-    snapshot = new_snapshot(account, legs, run)
-    if snapshot is None:
-        return
-    snapshot.content_id, snapshot.last_entry = last.content_id, last.last_entry
-    snapshot.settled_at, snapshot.settled_by = timezone.now(), run
-    snapshot.save()
-    account.balances.update(observed_at=snapshot.seen_at, newest_at=snapshot.seen_at)
-    account.verified_at = snapshot.seen_at
-    account.save(update_fields=["verified_at"])
-
-
-def _close_as_before(run: SyncRun, account: ExchangeAccount, orders: int) -> None:
-    of_account = PortfolioSnapshot.objects.filter(portfolio__account=account)
-    of_account.filter(last_run=account.quiet_run_id).update(
-        last_run=run, confirmed_at=timezone.now()
+def _store(looks: Sequence[_Look]) -> None:
+    store_known_legs(
+        (look.run, leg, (look.contents or {}).get((leg.kind, leg.subject)))
+        for look in looks
+        for leg in look.snapshot.legs
     )
-    note_credential_state(account, MarketCredential.State.ACCEPTED)
-    forget_rejections(account)
-    note_answer(account)
-    run.balances_read = True
-    run.orders_checked = orders
-    runs.close_run(run, SyncRun.Status.SUCCEEDED, is_quiet=True)
+    before = [look.run.account.quiet_run_id for look in looks]
+    _judge_as_before(looks)
+    for look in looks:
+        look.run.balances_read = True
+        look.run.orders_checked = _orders_in(look.snapshot.legs)
+    _close([look.run for look in looks])
+    accounts = [look.run.account for look in looks]
+    _show_as_before(accounts, before)
+    note_accepted(accounts)
+    note_answers(accounts)
+
+
+def _close(quiet: Sequence[SyncRun]) -> None:
+    """End runs that have found what the last ones found, and say when their accounts are due again.
+
+    The caller holds `lock_accounts` of them. Written is what the runs and their accounts say of themselves, too.
+    """
+    now = timezone.now()
+    ended: dict[str, Any] = {
+        "status": SyncRun.Status.SUCCEEDED,
+        "stage": SyncRun.Stage.DONE,
+        "message": "",
+        "finished_at": now,
+    }
+    freed: dict[str, Any] = {
+        "lease_expires_at": None,
+        "rejections": 0,
+        "rejected_at": None,
+        "stay_away_until": None,
+    }
+    for run in quiet:
+        runs.set_values(run, ended)
+        runs.set_values(run.account, freed)
+        run.account.quiet_run = run
+        set_next(run.account, now)
+    rows = SyncRun.objects.filter(pk__in=[run.pk for run in quiet])
+    rows.update(**ended)
+    of_each = ("http_requests", "waited_seconds", "orders_checked", "balances_read")
+    SyncRun.objects.bulk_update(quiet, of_each)
+    accounts = [run.account for run in quiet]
+    ExchangeAccount.objects.filter(pk__in=[account.pk for account in accounts]).update(**freed)
+    ExchangeAccount.objects.bulk_update(accounts, ("verified_at", "quiet_run", "next_sync_at"))
+
+
+def _judge_as_before(looks: Iterable[_Look]) -> None:
+    snapshots, now = [], timezone.now()
+    for look in looks:
+        account, last = look.run.account, look.last
+        snapshot = new_snapshot(account, look.snapshot.legs, look.run)
+        if snapshot is None or last is None:
+            continue
+        snapshot.content_id, snapshot.last_entry = last.content_id, last.last_entry
+        snapshot.settled_at, snapshot.settled_by = now, look.run
+        account.verified_at = snapshot.seen_at
+        snapshots.append(snapshot)
+    JudgedSnapshot.objects.bulk_create(snapshots)
+
+
+def _show_as_before(accounts: Sequence[ExchangeAccount], quiet: Sequence[int | None]) -> None:
+    """Date what is shown of `accounts` by their new quiet runs; `quiet` are the ones before."""
+    newest = ExchangeAccount.objects.filter(pk=OuterRef("account"))
+    seen_at = Subquery(newest.values("verified_at"))
+    balances = AssetBalance.objects.filter(account__in=accounts)
+    balances.update(observed_at=seen_at, newest_at=seen_at)
+    confirming = ExchangeAccount.objects.filter(portfolios=OuterRef("portfolio"))
+    PortfolioSnapshot.objects.filter(
+        portfolio__account__in=accounts, last_run__in=set(quiet) - {None}
+    ).update(last_run=Subquery(confirming.values("quiet_run")), confirmed_at=timezone.now())
 
 
 def _disturb_account_of(sender: type[Any], instance: Any, **_kwargs: Any) -> None:

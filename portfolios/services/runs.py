@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,14 +11,14 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portfolios.models import ExchangeAccount, SyncRun
 from portfolios.services.accounts import schedule_next
 from portfolios.services.breakers import set_aside, set_aside_ids
-from portfolios.services.credentials import accounts_of_the_key
+from portfolios.services.credentials import accounts_of_the_keys, key_of
 from portfolios.services.incidents import record_incident
 from providers.reports import LegError
 
@@ -30,8 +30,6 @@ _BEGINS_AT: Final = {
     SyncRun.Stage.JUDGING: "judging_at",
 }
 OPEN_STATUSES = (Status.QUEUED, Status.RUNNING)
-# Accounts of one key that are held at the same time: if none gets an answer, they still end before their task must.
-MOST_OF_A_KEY = 1
 
 
 class LeaseLost(Exception):
@@ -72,9 +70,8 @@ def open_runs(
     found = {run.account_id: run for run in there}
     wanted = [
         SyncRun(account_id=account, trigger=trigger, requested_by_id=asker)
-        for account in sorted(
-            accounts
-        )  # in one order, whoever opens them, so that nobody waits in a circle
+        # In one order, whoever opens them, so that nobody waits in a circle.
+        for account in sorted(accounts)
         if account not in found
     ]
     if not wanted:
@@ -84,35 +81,63 @@ def open_runs(
     return [(run, run.account_id not in found) for run in there.all()]
 
 
+def claim_run(run_id: int) -> SyncRun | None:
+    """Take the run and its account's lease; None if it is not waiting, or an account with the same key is held."""
+    return next(iter(claim_runs([run_id])), None)
+
+
 @transaction.atomic
-def claim_run(run_id: int, ours: Collection[int] = ()) -> SyncRun | None:
-    """Take the run and its account's lease; None if it is not waiting, or an account with the same key is held.
+def claim_runs(run_ids: Sequence[int]) -> list[SyncRun]:
+    """Take those of the runs that wait, and their accounts' leases, in as many statements for one as for many.
 
-    The attempt is counted here, before any work: one that kills its worker counts as well.
-
-    Parameters
-    ----------
-    ours : collection of int
-        Ids of accounts that this worker holds. Those of one key are read one after the other, so they are few.
+    Left out is one whose account is held, or another account with the same key: those are read one after the other.
+    The attempts are counted here, before any work: one that kills its worker counts as well.
     """
     now = timezone.now()
-    account, others = _locked_accounts_of_the_key_of(ExchangeAccount.objects.filter(runs=run_id))
-    # Read only now: until the account was locked, another worker may have claimed and even closed it.
-    run = SyncRun.objects.filter(pk=run_id, status=Status.QUEUED).first()
-    if account is None or run is None or _is_held(account, now):
-        return None
-    own = sum(other.pk in ours for other in others)
-    if own + 1 > MOST_OF_A_KEY or sum(_is_held(other, now) for other in others) > own:
-        return None
-    account.lease_fence += 1
-    account.lease_expires_at = now + _lease()
-    account.save(update_fields=["lease_fence", "lease_expires_at"])
-    run.account, run.fence = account, account.lease_fence
-    run.attempts += 1
-    run.status, run.stage, run.started_at = Status.RUNNING, SyncRun.Stage.FETCHING, now
-    run.progress_done = run.progress_total = 0
-    run.save()
-    return run
+    accounts = _locked_accounts_of_the_keys_of(ExchangeAccount.objects.filter(runs__in=run_ids))
+    # Read only now: until the accounts were locked, another worker may have claimed and even closed one.
+    rows = SyncRun.objects.filter(pk__in=run_ids, status=Status.QUEUED)
+    waiting = {run.pk: run for run in rows}
+    held = {key_of(account) for account in accounts.values() if _is_held(account, now)}
+    claimed: list[SyncRun] = []
+    for run in filter(None, map(waiting.get, dict.fromkeys(run_ids))):
+        account = accounts.get(run.account_id)
+        if account is not None and key_of(account) not in held:
+            held.add(key_of(account))
+            run.account = account
+            claimed.append(run)
+    if claimed:
+        _take(claimed, now)
+    return claimed
+
+
+def _take(claimed: Sequence[SyncRun], now: datetime) -> None:
+    """Write what `claim_runs` has chosen; the caller has locked the accounts."""
+    leased: dict[str, Any] = {"lease_expires_at": now + _lease()}
+    begun: dict[str, Any] = {
+        "status": Status.RUNNING,
+        "stage": SyncRun.Stage.FETCHING,
+        "started_at": now,
+        "progress_done": 0,
+        "progress_total": 0,
+    }
+    for run in claimed:
+        run.account.lease_fence += 1
+        run.fence = run.account.lease_fence
+        run.attempts += 1
+        set_values(run.account, leased)
+        set_values(run, begun)
+    accounts = ExchangeAccount.objects.filter(pk__in=[run.account_id for run in claimed])
+    accounts.update(lease_fence=F("lease_fence") + 1, **leased)
+    fence = ExchangeAccount.objects.filter(pk=OuterRef("account")).values("lease_fence")
+    SyncRun.objects.filter(pk__in=[run.pk for run in claimed]).update(
+        attempts=F("attempts") + 1, fence=Subquery(fence), **begun
+    )
+
+
+def set_values(row: Model, values: Mapping[str, Any]) -> None:
+    for name, value in values.items():
+        setattr(row, name, value)
 
 
 @contextmanager
@@ -136,8 +161,10 @@ def key_held(account_id: int, seconds: float) -> Iterator[bool]:
 @transaction.atomic
 def _hold_key_of(account_id: int, seconds: float) -> int | None:
     now = timezone.now()
-    account, others = _locked_accounts_of_the_key_of(ExchangeAccount.objects.filter(pk=account_id))
-    if account is None or any(_is_held(each, now) for each in (account, *others)):
+    accounts = _locked_accounts_of_the_keys_of(ExchangeAccount.objects.filter(pk=account_id))
+    account = accounts.get(account_id)
+    held = {key_of(each) for each in accounts.values() if _is_held(each, now)}
+    if account is None or key_of(account) in held:
         return None
     account.lease_fence += 1
     account.lease_expires_at = now + _lease() + timedelta(seconds=seconds)
@@ -148,9 +175,10 @@ def _hold_key_of(account_id: int, seconds: float) -> int | None:
 def waiting_for_the_key_of(account_id: int) -> list[int]:
     """Ids of the runs that nobody has begun, of the accounts that use this one's key."""
     account = ExchangeAccount.objects.select_related("credential").get(pk=account_id)
-    waiting = SyncRun.objects.filter(
-        account__in=accounts_of_the_key(account).values("pk"), status=Status.QUEUED
-    )
+    key = key_of(account)
+    accounts = accounts_of_the_keys([key]).select_related("credential")
+    of_the_key = [each.pk for each in accounts if key_of(each) == key]
+    waiting = SyncRun.objects.filter(account__in=of_the_key, status=Status.QUEUED)
     return list(waiting.order_by("pk").values_list("pk", flat=True))
 
 
@@ -163,10 +191,10 @@ def renew_leases(runs: Iterable[SyncRun], *, beyond: float = 0) -> None:
         Seconds on top of a lease, for work during which nobody renews it.
     """
     expires_at = timezone.now() + _lease() + timedelta(seconds=beyond)
-    for run in runs:
-        ExchangeAccount.objects.filter(
-            pk=run.account_id, lease_fence=run.fence or 0, lease_expires_at__isnull=False
-        ).update(lease_expires_at=expires_at)
+    ours = SyncRun.objects.filter(account=OuterRef("pk"), fence=OuterRef("lease_fence"))
+    ExchangeAccount.objects.filter(
+        Exists(ours.filter(pk__in=[run.pk for run in runs])), lease_expires_at__isnull=False
+    ).update(lease_expires_at=expires_at)
 
 
 def lock_account(run: SyncRun) -> ExchangeAccount:
@@ -181,6 +209,22 @@ def lock_account(run: SyncRun) -> ExchangeAccount:
     if account.lease_fence != run.fence or account.lease_expires_at is None:
         raise LeaseLost(f"{account}: run {run.pk} was taken over")
     return account
+
+
+def lock_accounts(runs: Iterable[SyncRun]) -> dict[int, ExchangeAccount]:
+    """Lock the accounts of `runs` for the transaction that writes to them; those of the runs that are still theirs.
+
+    Gives accounts by the id of their run.
+    """
+    fences = {run.account_id: run for run in runs}
+    accounts = ExchangeAccount.objects.filter(pk__in=list(fences), lease_expires_at__isnull=False)
+    # In one order, whoever locks them.
+    locked = accounts.select_for_update().order_by("pk")
+    return {
+        fences[account.pk].pk: account
+        for account in locked
+        if account.lease_fence == fences[account.pk].fence
+    }
 
 
 def show_progress(
@@ -308,17 +352,20 @@ def _locked_account_of(run_id: int) -> ExchangeAccount | None:
     return accounts.filter(runs=run_id).first()
 
 
-def _locked_accounts_of_the_key_of(
-    one: QuerySet[ExchangeAccount],
-) -> tuple[ExchangeAccount | None, list[ExchangeAccount]]:
-    """Lock an account and the others that use its key: two requests at a time would take each other's nonce."""
-    account = one.select_related("credential").first()
-    if account is None:
-        return None, []
+def _locked_accounts_of_the_keys_of(
+    asked: QuerySet[ExchangeAccount],
+) -> dict[int, ExchangeAccount]:
+    """Lock accounts and the others that use their keys; by id, each with its credential.
+
+    Two requests of one key at a time would take each other's nonce. One that got another key just now is left out.
+    """
+    keys = {account.pk: key_of(account) for account in asked.select_related("credential")}
+    if not keys:
+        return {}
+    accounts = accounts_of_the_keys(keys.values()).select_related("credential")
     # In one order, whoever locks them.
-    accounts = accounts_of_the_key(account).select_related("credential")
-    locked = {x.pk: x for x in accounts.select_for_update(of=("self",)).order_by("pk")}
-    return locked.pop(account.pk, None), list(locked.values())
+    locked = accounts.select_for_update(of=("self",)).order_by("pk")
+    return {x.pk: x for x in locked if keys.get(x.pk, key_of(x)) == key_of(x)}
 
 
 def _is_held(account: ExchangeAccount, now: datetime) -> bool:

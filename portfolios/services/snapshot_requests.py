@@ -16,11 +16,21 @@ from portfolios.models.order import OPEN_STATUSES
 from portfolios.reconciliation.flows import UNSETTLED
 from portfolios.services.accounts import lag
 from portfolios.services.asked_orders import known_orders
-from portfolios.services.credentials import key_name, opened_credentials
+from portfolios.services.credentials import key_name, opened
 from portfolios.services.cursors import BALANCE_CODES, SELDOM, cursors, overlap
+from portfolios.services.effects import balance_legs
 from portfolios.services.judged_contents import Read, reads_of
 from portfolios.services.snapshots import waits_since
-from providers.reports import BalanceReport, Depth, SnapshotRequest
+from providers.reports import (
+    THE_REST,
+    BalanceReport,
+    Depth,
+    Leg,
+    LegKind,
+    LegStatus,
+    Snapshot,
+    SnapshotRequest,
+)
 
 # At least so often fills and flows are read although nothing seems to have moved.
 FULL_READ_EVERY: Final = timedelta(hours=1)
@@ -28,6 +38,7 @@ FULL_READ_EVERY: Final = timedelta(hours=1)
 JUDGED_LATE: Final = timedelta(minutes=15)
 # Ended orders whose fills may still turn up in the part of a list that is read again.
 RECENT: Final = timedelta(days=2)
+LISTS_OF_FACTS: Final = (LegKind.ACCOUNT_FILLS, LegKind.FLOWS)
 
 
 def look_up_together(accounts: Sequence[ExchangeAccount]) -> None:
@@ -48,7 +59,7 @@ def snapshot_request(account: ExchangeAccount) -> SnapshotRequest:
     return SnapshotRequest(
         account=account.label,
         market=account.market,
-        credentials=opened_credentials(account),
+        credentials=opened(account, getattr(account, "credential", None)),
         endpoint=account.endpoint,
         sandbox=account.sandbox,
         wallets=tuple(account.wallets),
@@ -123,6 +134,37 @@ def _has_differences(account: ExchangeAccount, now: datetime) -> bool:
         return True
     moments = (newest, None if is_settled else account.baseline_booked_at)
     return any(read_at < moment + overlap(account) for moment in moments if moment is not None)
+
+
+def note_depth(account: ExchangeAccount, snapshot: Snapshot, *, is_moved: bool) -> None:
+    """Note when the account was read fully, and when it was seen to move: what is read next depends on it."""
+    if snapshot.depth is Depth.FULL and all(map(_is_read_list, snapshot.legs)):
+        lists = [leg.requested_at for leg in snapshot.legs if leg.kind in LISTS_OF_FACTS]
+        # The earliest: what happened after it is not told by that list.
+        account.full_read_at = min(lists, default=timezone.now())
+    request = snapshot.request
+    was_deepened = request.depth is Depth.CHEAP and snapshot.depth is Depth.FULL
+    # The first look takes everything as it is: nothing has moved since.
+    if request.facts_since is not None and (is_moved or was_deepened):
+        account.moved_at = max(
+            (leg.requested_at for leg in balance_legs(snapshot.legs)), default=timezone.now()
+        )
+    seldom = [leg for leg in snapshot.legs if leg.kind is LegKind.FLOWS and leg.subject in SELDOM]
+    if seldom and all(map(_is_read_list, seldom)):
+        account.seldom_read_at = min(leg.requested_at for leg in seldom)
+    account.save(update_fields=["full_read_at", "moved_at", "seldom_read_at"])
+
+
+def _is_read_list(leg: Leg) -> bool:
+    """Whether nothing of a list is left that waiting could tell; what is no list is none that could."""
+    if leg.kind not in LISTS_OF_FACTS or leg.status is LegStatus.UNSUPPORTED:
+        return True
+    # A key that may not read it never will: what differs is told, rather than suspected for ever.
+    if leg.error is not None and leg.error.category == "permission":
+        return True
+    # Symbols that nobody asked for are a gap of the coverage, and told as that.
+    is_left_out = leg.status is LegStatus.SKIPPED and leg.subject == THE_REST
+    return is_left_out or (leg.status is LegStatus.OBSERVED and leg.complete)
 
 
 def _assets(account: ExchangeAccount) -> tuple[str, ...]:

@@ -5,11 +5,15 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.translation import gettext as _
 
-from portfolios.management import benchmark_pages, benchmark_syncs
+from portfolios.management import (
+    benchmark_memory,
+    benchmark_paged,
+    benchmark_pages,
+    benchmark_syncs,
+)
 from portfolios.management.benchmark import ORDERS, fetch_accounts, judging_seconds
 from portfolios.management.benchmark_exchange import ASSETS, BenchFailed, practice_exchange
 from portfolios.management.own_database import own_database, run_manage
@@ -57,6 +61,12 @@ class Command(BaseCommand):
             "--repeats", type=int, default=5, help=_("of each the median is told (%(default)s)")
         )
         parser.add_argument(
+            "--paged",
+            type=int,
+            default=20_000,
+            help=_("open orders of an account that are told in pages (%(default)s)"),
+        )
+        parser.add_argument(
             "--pages", action="store_true", help=_("measure the pages on a large database instead")
         )
         parser.add_argument(
@@ -65,6 +75,8 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help=_("write JSON"))
         # What the command calls itself with, on the database that it has made.
         parser.add_argument("--on-this-database", action="store_true", help=_("for the command"))
+        parser.add_argument("--memory", action="store_true", help=_("for the command"))
+        parser.add_argument("--large", action="store_true", help=_("for the command"))
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["accounts"] < max(SHARES):
@@ -83,14 +95,23 @@ def _measured(options: Mapping[str, Any]) -> dict[str, Any]:
     try:
         judging = {} if options["pages"] else _judging(options["accounts"])
         with own_database() as environment:
+            # Apart: what it takes to migrate is more than a worker ever holds.
+            run_manage(["migrate", "--verbosity", "0"], environment)
             measured: dict[str, Any] = json.loads(run_manage(words, environment))
+            if not options["pages"]:
+                words = ["bench", "--on-this-database", "--json", "--large"]
+                words += ["--paged", str(options["paged"])]
+                measured |= json.loads(run_manage(words, environment))
     except (BenchFailed, subprocess.CalledProcessError) as e:
         raise CommandError(_("Nothing could be measured: %(e)s") % {"e": e}) from None
     return judging | measured
 
 
 def _measured_here(options: Mapping[str, Any]) -> dict[str, Any]:
-    call_command("migrate", verbosity=0)
+    if options["memory"]:
+        return {"memory": benchmark_memory.measure()}
+    if options["large"]:
+        return {"paged": benchmark_paged.measure(options["paged"])}
     if ExchangeAccount.objects.exists():
         raise CommandError(_("There are accounts in this database; nothing was done."))
     if options["pages"]:

@@ -23,6 +23,8 @@ SHORT = [
     "0",
     "--repeats",
     "1",
+    "--paged",
+    "600",
 ]
 
 
@@ -75,6 +77,11 @@ def test_a_worker_stays_small(measured: Any) -> None:
 
     assert 50 < memory["worker_mb"] < 250
     assert memory["growth_mb"] < 20
+
+
+def test_a_large_account_is_read_page_after_page(measured: Any) -> None:
+    assert measured["paged"]["orders"] == 600
+    assert measured["paged"]["requests"] == 2 + 1
 
 
 def test_it_leaves_nothing_behind_but_the_installation_s_key(

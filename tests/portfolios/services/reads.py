@@ -17,9 +17,9 @@ from portfolios.services.discrepancies import Findings
 from portfolios.services.fills import fill_rows
 from portfolios.services.order_batch import OrderBatch
 from portfolios.services.orders import Told, apply_facts
-from portfolios.services.portfolio_sync import LISTS_OF_FACTS, finish_run
+from portfolios.services.portfolio_sync import finish_run
 from portfolios.services.runs import claim_run, open_run
-from portfolios.services.snapshot_requests import snapshot_request
+from portfolios.services.snapshot_requests import LISTS_OF_FACTS, snapshot_request
 from providers.ccxt_provider import CCXTPortfolioProvider
 from providers.reports import (
     BalanceReport,

@@ -166,10 +166,10 @@ def test_a_run_that_cannot_be_written_keeps_no_other_from_its_end(
     desk.engine.add_account(OTHER["apiKey"], OTHER["secret"])
     other = Desk(desk.server, label="other", credential=OTHER)
 
-    def break_off(run: SyncRun, snapshot: Snapshot) -> None:
+    def break_off(run: SyncRun, snapshot: Snapshot, *, may_be_quiet: bool) -> None:
         if run.account.label == "desk":
             raise DatabaseError("the disk is full")
-        finish_run(run, snapshot)
+        finish_run(run, snapshot, may_be_quiet=may_be_quiet)
 
     monkeypatch.setattr(portfolio_sync, "finish_run", break_off)
     execute_runs([open_run(x.account, SyncRun.Trigger.CLI)[0].pk for x in (desk, other)])
