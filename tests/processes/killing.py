@@ -34,7 +34,7 @@ from portfolios.models import ExchangeAccount, Order, ReadCursor, SyncRun  # noq
 from portfolios.services import portfolio_sync  # noqa: E402
 from portfolios.services.manual_sync import sync_now  # noqa: E402
 from portfolios.services.runs import heal_abandoned_runs  # noqa: E402
-from providers.fetching import Job, fetch_snapshots  # noqa: E402
+from providers.fetching import Job, fetch_batches  # noqa: E402
 from providers.reports import Progress, Snapshot  # noqa: E402
 from tests.processes.books import Books, books, covered, everything_left  # noqa: E402
 from tests.processes.databases import databases  # noqa: E402
@@ -193,15 +193,15 @@ class Investigation:
 
     def _kill_after_reading(self) -> None:
         self._database.copy("read")
-        with suppress(AllKilled), patch.object(portfolio_sync, "fetch_snapshots", self._read_once):
+        with suppress(AllKilled), patch.object(portfolio_sync, "fetch_batches", self._read_once):
             self._executioner.writes = 0
             sync()
             self._survive()
         self._database.drop("read")
 
-    def _read_once(self, jobs: Iterable[Job], **_: Any) -> Iterator[Progress | Snapshot | None]:
+    def _read_once(self, jobs: Iterable[Job], **_: Any) -> Iterator[list[Progress | Snapshot]]:
         """Read for all forks; each of them goes on alone until it is killed."""
-        told = list(fetch_snapshots(jobs))
+        told = list(fetch_batches(jobs))
         self._before_reading = self._executioner.writes
         for fatal in self._points:
             if fatal <= self._before_reading:
@@ -210,7 +210,7 @@ class Investigation:
             if self._forked(fatal, written=self._before_reading):
                 yield from told
                 return
-            with patch.object(portfolio_sync, "fetch_snapshots", fetch_snapshots):
+            with patch.object(portfolio_sync, "fetch_batches", fetch_batches):
                 self._examine(fatal)
         raise AllKilled
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from itertools import count
 from typing import Any, Final
 from unittest.mock import patch
@@ -157,6 +158,15 @@ def surplus_is_a_deposit() -> AbstractContextManager[Any]:
     return patch.object(portfolio_sync, "judge_account", judge_and_book)
 
 
+def amounts_are_floats() -> AbstractContextManager[Any]:
+    """Add amounts up as a machine's floating-point numbers."""
+
+    def float_sum(amounts: Iterable[Decimal]) -> Decimal:
+        return Decimal(repr(sum(map(float, amounts))))
+
+    return patch.object(journal, "exact_sum", float_sum)
+
+
 def withdrawal_fee_is_lost() -> AbstractContextManager[Any]:
     """Book what arrives outside, not what leaves the account."""
     told = ledger.flow_report
@@ -190,6 +200,7 @@ BUGS: Final[Mapping[str, Plant]] = {
         fill_counts_twice,
         fee_is_booked_again,
         surplus_is_a_deposit,
+        amounts_are_floats,
         withdrawal_fee_is_lost,
         ends_without_its_fills,
         late_worker_writes,

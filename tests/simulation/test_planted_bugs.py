@@ -12,14 +12,15 @@ from tests.simulation.sweep import play
 # An early one of the gate's histories that goes wrong with each bug; without a bug all of them are well.
 FIRST_FOUND = {
     "failed_read_is_absence": 0,
+    "amounts_are_floats": 0,
     "filled_is_added": 0,
     "fill_counts_twice": 0,
     "fee_is_booked_again": 0,
     "late_worker_writes": 0,
-    "withdrawal_fee_is_lost": 2,
+    "withdrawal_fee_is_lost": 1,
     "ends_without_its_fills": 3,
-    "list_is_believed": 3,
-    "surplus_is_a_deposit": 6,
+    "list_is_believed": 2,
+    "surplus_is_a_deposit": 2,
     "unknown_word_is_an_end": 8,
     "stale_report_reopens": 60,
 }
@@ -36,5 +37,5 @@ def test_a_planted_bug_is_found(plant: str, first: int, books_in_memory: None) -
 
 
 def test_there_are_at_least_twelve_planted_bugs_and_each_is_found() -> None:
-    assert len(BUGS) >= 12
+    assert len(FIRST_FOUND) >= 12
     assert {*FIRST_FOUND, *RARELY_FOUND} == set(BUGS)

@@ -57,7 +57,7 @@ class Worker:
             return InProcessTransport(exchanges, on_request)
 
         with (
-            patch.object(portfolio_sync, "fetch_snapshots", self._fetch),
+            patch.object(portfolio_sync, "fetch_batches", self._fetch),
             patch.object(portfolio_sync, "provider_lookup", lambda: self._lookup),
             patch.object(fetching, "_run_loop", self._run_loop),
             patch.object(connection, "Transport", transport),
@@ -66,12 +66,12 @@ class Worker:
 
     def _fetch(
         self, jobs: Iterable[Job], *, idle_after: float | None = None
-    ) -> Generator[Progress | Snapshot | None, None, None]:
+    ) -> Generator[list[Progress | Snapshot], None, None]:
         """Read everything in this thread, then tell it: without a thread there is no race."""
         reading = fetching._Run(tuple(jobs), 20)
         reading._work()
         self._after_reading()
-        yield from reading.events(idle_after)
+        yield from reading.batches(idle_after)
 
     def _run_loop(self, main: Coroutine[Any, Any, Any], *, threads: int) -> Any:
         return run_virtually(self._clock, main)
