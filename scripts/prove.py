@@ -39,6 +39,7 @@ def prove(histories: int) -> list[str]:
         "causes": (PYTHON, "-m", "tests.simulation.attribution"),
         "kills": (*PYTEST, "--timeout", "3600", "tests/processes/test_kill.py"),
         "faults": (*PYTEST, "--timeout", "3600", *FAULTS),
+        "bench": (*PYTEST, "--timeout", "3600", "tests/portfolios/commands/test_bench.py"),
         "laws": (*PYTEST, "--timeout", "3600", *_property_tests()),
     }
     on_postgres = {

@@ -72,7 +72,8 @@ def test_what_a_dead_service_left_behind_is_ended() -> None:
         child = int(supervisor.line("child").split()[-1])
         supervisor.line("Starting it again")
 
-        assert wait_until_gone({child}, 0) == set()
+        # Long before its own end; that it was killed a busy machine may tell a moment later.
+        assert wait_until_gone({child}, 5) == set()
 
 
 def test_stopping_signals_the_service_itself_and_not_its_children() -> None:

@@ -13,7 +13,7 @@ from portfolios.services.portfolio_snapshots import position_row, take_snapshots
 from tests.builders import make_account, make_portfolio, make_position, make_run
 
 D = Decimal
-LATER = datetime(2026, 11, 23, tzinfo=UTC)
+LATER = datetime(2100, 11, 23, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
 
 
