@@ -185,7 +185,7 @@ def every_pair() -> Iterator[tuple[Case, ...]]:
 PAIRS = tuple(every_pair())[::PART]
 quick = settings(
     # Each is several syncs, beside every pair that there is.
-    max_examples=max(CASES_OF_A_LAW // (100 * SLOTS), 2),
+    max_examples=max(CASES_OF_A_LAW // (50 * SLOTS), 2),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
