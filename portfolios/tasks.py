@@ -181,7 +181,12 @@ def _is_pruning_due(now: datetime) -> bool:
 
 @_contained
 def prune_old() -> None:
-    prune(timezone.now(), days=settings.POSSYNC_KEEP_DAYS)
+    # The last account that is begun in time ends before the queue ends the task.
+    prune(
+        timezone.now(),
+        days=settings.POSSYNC_KEEP_DAYS,
+        within=settings.Q_CLUSTER["timeout"] * 2 / 3,
+    )
 
 
 @_contained

@@ -105,6 +105,8 @@ def store_credential(
     given = Credentials(values)
     ring = key_ring()
     with transaction.atomic():
+        # First the account, then its credential, as a sync locks them: or each would wait for the other.
+        ExchangeAccount.objects.select_for_update().get(pk=account.pk)
         rows = MarketCredential.objects.select_for_update()
         credential, _is_new = rows.get_or_create(account=account)
         sealed = dict(_sealed_texts(credential)) if keep_others else {}

@@ -123,7 +123,9 @@ class _Fetching:
                     with _logged("event_lost"):
                         self._show(event)
             snapshots = [event for event in events if isinstance(event, Snapshot)]
-            self._finish([(self._waiting.pop(x.request.account), x) for x in snapshots])
+            # A user's own provider may tell of an account that nobody asked for.
+            named = ((self._waiting.get(told.request.account), told) for told in snapshots)
+            self._finish([(run, told) for run, told in named if run is not None])
 
     def _finish(self, reads: Sequence[tuple[SyncRun, Snapshot]]) -> None:
         confirmed = _confirmed(reads)
@@ -131,9 +133,10 @@ class _Fetching:
             if confirmed is None or run.pk not in confirmed:
                 with _logged("event_lost"):  # a run that could not be written is healed later
                     rows = sum(len(leg.rows) for leg in snapshot.legs)
-                    # Nobody renews while a large account is booked.
+                    # Nobody renews while a large account is booked: neither its lease, nor those of the next ones.
                     self._hold(_renewal_seconds() + rows * SECONDS_A_ROW)
                     finish_run(run, snapshot, may_be_quiet=confirmed is None)
+            self._waiting.pop(run.account.label, None)
 
     def _hold(self, seconds: float) -> None:
         """Make sure that all leases last for `seconds` yet."""
@@ -229,12 +232,10 @@ def finish_run(run: SyncRun, snapshot: Snapshot, *, may_be_quiet: bool = True) -
     may_be_quiet : bool
         Whether it is not known yet that something is to be done.
     """
-    if may_be_quiet and confirm_runs([(run, snapshot)]):
-        return
     _note_requests(run, snapshot)
     with _unless_taken_over(run):
         if snapshot.error is None:
-            _bring_up_to_date(run, snapshot)
+            _bring_up_to_date(run, snapshot, may_be_quiet=may_be_quiet)
         else:
             _fail(run, snapshot.error, "sync.fetch", was_asked=True)
 
@@ -251,9 +252,11 @@ def _unless_taken_over(run: SyncRun) -> Iterator[None]:
         log.warning("run_taken_over", account=run.account.label, run=run.pk)
 
 
-def _bring_up_to_date(run: SyncRun, snapshot: Snapshot) -> None:
+def _bring_up_to_date(run: SyncRun, snapshot: Snapshot, *, may_be_quiet: bool) -> None:
     legs = snapshot.legs
     try:
+        if may_be_quiet and confirm_runs([(run, snapshot)]):
+            return
         if not _may_be_booked(run, legs):
             return
         runs.show_progress(run, Stage.APPLYING)

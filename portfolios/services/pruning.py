@@ -9,10 +9,13 @@ table what keeps it from growing, or why it may grow.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import structlog
 from django.apps import apps
 from django.contrib.sessions.models import Session
 from django.db import models, transaction
@@ -39,6 +42,7 @@ from portfolios.services.runs import OPEN_STATUSES
 from portfolios.services.snapshots import MOST_WAITING
 from providers.reports import LegKind, LegStatus, OrderStatus
 
+log = structlog.get_logger(__name__)
 # Of each account, so many of the last runs and of the last settled looks stay however old they are.
 LOOKS_KEPT: Final = 50
 # So many of the last episodes of a difference, and of the last terms of an order that has ended.
@@ -97,23 +101,45 @@ BOUNDS: Final[Mapping[str | Promise, tuple[str, ...]]] = {
 }
 
 
-def prune(now: datetime, *, days: int, dry_run: bool = False) -> dict[str, int]:
+def prune(
+    now: datetime, *, days: int, dry_run: bool = False, within: float = math.inf
+) -> dict[str, int]:
     """Take away what is older than `days` and nobody needs; how many rows of each kind, in small transactions.
 
     Parameters
     ----------
     dry_run : bool
         Only count.
+    within : float
+        Seconds after which no further account is begun. Each time they come in another order, so none is always last.
     """
-    before = now - timedelta(days=days)
+    before, began = now - timedelta(days=days), time.monotonic()
     count: dict[str, int] = {}
-    for account in [*ExchangeAccount.objects.order_by("pk"), None]:
-        if account is not None and not dry_run:
-            _note_what_goes(account, before, now)
-        for name, rows in _superfluous(account, before) if account else _of_no_account(before, now):
-            gone = rows.count() if dry_run else _delete(account, rows)
-            count[name] = count.get(name, 0) + gone
+    for account in [*ExchangeAccount.objects.order_by("?"), None]:
+        if account is not None and time.monotonic() - began >= within:
+            continue
+        try:
+            _prune(account, before, now, count, dry_run=dry_run)
+        except (
+            Exception
+        ):  # one account that cannot be pruned lets the others grow no more than itself
+            log.exception("not_pruned", account=account and account.label)
     return count
+
+
+def _prune(
+    account: ExchangeAccount | None,
+    before: datetime,
+    now: datetime,
+    count: dict[str, int],
+    *,
+    dry_run: bool,
+) -> None:
+    if account is not None and not dry_run:
+        _note_what_goes(account, before, now)
+    for name, rows in _superfluous(account, before) if account else _of_no_account(before, now):
+        gone = rows.count() if dry_run else _delete(account, rows)
+        count[name] = count.get(name, 0) + gone
 
 
 def _of_no_account(before: datetime, now: datetime) -> Iterator[tuple[str, _Rows]]:

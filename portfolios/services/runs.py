@@ -11,7 +11,7 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, Model, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -190,11 +190,11 @@ def renew_leases(runs: Iterable[SyncRun], *, beyond: float = 0) -> None:
     beyond : float
         Seconds on top of a lease, for work during which nobody renews it.
     """
-    expires_at = timezone.now() + _lease() + timedelta(seconds=beyond)
-    ours = SyncRun.objects.filter(account=OuterRef("pk"), fence=OuterRef("lease_fence"))
-    ExchangeAccount.objects.filter(
-        Exists(ours.filter(pk__in=[run.pk for run in runs])), lease_expires_at__isnull=False
-    ).update(lease_expires_at=expires_at)
+    with transaction.atomic():
+        # One statement for all would lock them in any order, and wait in a circle with a worker that claims.
+        ours = [account.pk for account in lock_accounts(runs).values()]
+        expires_at = timezone.now() + _lease() + timedelta(seconds=beyond)
+        ExchangeAccount.objects.filter(pk__in=ours).update(lease_expires_at=expires_at)
 
 
 def lock_account(run: SyncRun) -> ExchangeAccount:

@@ -426,3 +426,33 @@ def test_a_look_is_not_compared_with_one_from_before_what_was_taken_away(
     found = [run_changes(run) for run in (baseline, first_kept, last)]
     assert [changes.is_comparable for changes in found] == [True, False, True]
     assert found[1].verdicts is None
+
+
+def test_pruning_ends_in_time_and_what_is_no_accounts_goes_all_the_same(
+    account: ExchangeAccount,
+) -> None:
+    make_read(account, "old")
+    for _ in range(3):
+        make_read(account, "new")
+    Session.objects.create(session_key="old", session_data="", expire_date=NOON)
+
+    assert pruned(within=0) == {"sessions": 1}
+    assert pruned()["runs"]
+
+
+def test_an_account_that_cannot_be_pruned_keeps_no_other_from_it(
+    account: ExchangeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = make_account()
+    for _ in range(4):
+        make_read(account)
+    note = pruning._note_what_goes
+
+    def break_off(one: ExchangeAccount, *times: Any) -> None:
+        if one == broken:
+            raise RuntimeError("a fault of ours")
+        note(one, *times)
+
+    monkeypatch.setattr(pruning, "_note_what_goes", break_off)
+
+    assert pruned()["runs"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,7 @@ from pytest_django.fixtures import Settings
 from portfolios.models import (
     AssetBalance,
     Discrepancy,
+    ExchangeAccount,
     Fill,
     Incident,
     LedgerEntry,
@@ -24,11 +26,12 @@ from portfolios.models import (
     Position,
     SyncRun,
 )
-from portfolios.services import portfolio_sync
+from portfolios.services import portfolio_sync, quiet_runs
 from portfolios.services.portfolio_sync import execute_runs, finish_run
 from portfolios.services.providers import provider_lookup, user_providers
 from portfolios.services.runs import open_run
-from providers.reports import Snapshot
+from providers.fetching import Job, fetch_batches
+from providers.reports import Progress, Snapshot
 from providers.sandbox.faults import Fault, FaultKind
 from providers.sandbox.server import SandboxServer
 from tests.desk import KEY, Desk
@@ -176,3 +179,56 @@ def test_a_run_that_cannot_be_written_keeps_no_other_from_its_end(
 
     assert desk.account.runs.get().status == Status.RUNNING
     assert other.account.runs.get().status == Status.SUCCEEDED
+
+
+def test_while_one_account_is_booked_those_read_with_it_are_held(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.engine.add_account(OTHER["apiKey"], OTHER["secret"])
+    other = Desk(desk.server, label="other", credential=OTHER)
+    held: list[timedelta] = []
+
+    def together(jobs: Iterable[Job], **how: Any) -> Iterator[list[Progress | Snapshot]]:
+        yield [event for events in fetch_batches(jobs, **how) for event in events]
+
+    def finish(run: SyncRun, snapshot: Snapshot, *, may_be_quiet: bool) -> None:
+        if not held:
+            leases = ExchangeAccount.objects.values_list("lease_expires_at", flat=True)
+            held.extend(lease - timezone.now() for lease in leases if lease is not None)
+        finish_run(run, snapshot, may_be_quiet=may_be_quiet)
+
+    for each in (desk, other):
+        each.deposit("EUR", "100")
+    monkeypatch.setattr(portfolio_sync, "fetch_batches", together)
+    monkeypatch.setattr(portfolio_sync, "SECONDS_A_ROW", 100)
+    monkeypatch.setattr(portfolio_sync, "finish_run", finish)
+    execute_runs([open_run(x.account, SyncRun.Trigger.CLI)[0].pk for x in (desk, other)])
+
+    assert len(held) == 2
+    assert min(held) > timedelta(seconds=100)
+
+
+def test_a_snapshot_of_an_account_that_nobody_asked_for_keeps_no_other_from_its_end(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_another(jobs: Iterable[Job], **how: Any) -> Iterator[list[Progress | Snapshot]]:
+        for events in fetch_batches(jobs, **how):
+            read = [event for event in events if isinstance(event, Snapshot)]
+            unasked = [replace(one, request=replace(one.request, account="?")) for one in read]
+            yield [*unasked, *events]
+
+    monkeypatch.setattr(portfolio_sync, "fetch_batches", with_another)
+
+    assert desk.sync().status == Status.SUCCEEDED
+
+
+def test_a_run_that_cannot_be_confirmed_fails_and_says_why(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_off(_reads: object) -> set[int]:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(quiet_runs, "confirm", break_off)
+
+    assert desk.sync().status == Status.FAILED
+    assert Incident.objects.get().operation == "sync.apply"
