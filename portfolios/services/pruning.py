@@ -120,9 +120,7 @@ def prune(
             continue
         try:
             _prune(account, before, now, count, dry_run=dry_run)
-        except (
-            Exception
-        ):  # one account that cannot be pruned lets the others grow no more than itself
+        except Exception:  # of one account, which keeps no other from its turn
             log.exception("not_pruned", account=account and account.label)
     return count
 
