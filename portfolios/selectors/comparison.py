@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from portfolios.amounts import amount, difference, exact_sum
@@ -178,9 +179,14 @@ def _comparison(
         after=right,
         figures=_figures(left, right),
         assets=_asset_changes(before, after, summed if is_whole else None),
-        entries=list(with_their_causes(booked).order_by("-pk")[:MAX_ENTRIES]),
+        entries=list(_in_full(booked).order_by("-pk")[:MAX_ENTRIES]),
         entry_count=len(summed) if is_whole else None,
     )
+
+
+def _in_full(booked: QuerySet[LedgerEntry]) -> QuerySet[LedgerEntry]:
+    """Read with each entry what the API tells of it beside what the page does."""
+    return with_their_causes(booked).select_related("account", "fill")
 
 
 def _figures(before: Valued, after: Valued) -> list[Change]:

@@ -69,6 +69,7 @@ from portfolios.selectors.rows import (
     verdict_row,
 )
 from portfolios.selectors.runs import runs_page
+from portfolios.selectors.standings import Standing
 from portfolios.selectors.verdicts import past_verdicts
 
 _ROWS_AT_ONCE: Final = 500
@@ -172,8 +173,14 @@ def _whole_table(name: str) -> Export:
     return Export(TABLES[name].word, rows, TABLES[name].row)
 
 
+def _listed_standings(query: Query, now: datetime) -> list[Standing]:
+    found: list[Standing] = accounts_page(query, now).listing.whole
+    account = query.get("account", "")
+    return [row for row in found if row.pk == int(account)] if is_key(account) else found
+
+
 def _listed_accounts(query: Query, now: datetime) -> list[ExchangeAccount]:
-    keys = [standing.pk for standing in accounts_page(query, now).listing.whole]
+    keys = [standing.pk for standing in _listed_standings(query, now)]
     found = ExchangeAccount.objects.in_bulk(keys)
     return [found[key] for key in keys if key in found]
 
@@ -211,7 +218,7 @@ def _of_everything() -> dict[str, Export]:
     whole = ("balances", "positions", "orders", "fills", "flows", "ledger")
     return {name: _whole_table(name) for name in whole} | {
         "accounts": Export(
-            _("Accounts"), lambda _o, q, now: standing_rows(accounts_page(q, now).listing.whole)
+            _("Accounts"), lambda _o, q, now: standing_rows(_listed_standings(q, now))
         ),
         "portfolios": Export(_("Portfolios"), _portfolios, portfolio_row),
         "schedules": Export(_("Schedules"), _schedules),

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from portfolios.models import (
     Discrepancy,
@@ -25,9 +27,11 @@ from tests.builders import (
     make_cursor,
     make_discrepancy,
     make_entry,
+    make_fill,
     make_incident,
     make_leg,
     make_occurrence,
+    make_order,
     make_portfolio,
     make_portfolio_snapshot,
     make_run,
@@ -182,3 +186,26 @@ def test_two_moments_are_compared_with_what_was_booked_between(
     assert asset["causes"] == [{"cause": "execution", "count": 1, "amount": "2"}]
     assert (asset["unexplained"], row["figures"]["net_size"]["before"]) == ("0", None)
     assert told("/comparison?portfolio=alpha")["assets"] == row["assets"]
+
+
+def test_many_entries_between_two_moments_are_asked_for_as_often_as_few(
+    told: Callable[[str], Any], portfolio: Portfolio, run: SyncRun
+) -> None:
+    for at in (NOON - HOUR, NOON + HOUR):
+        make_portfolio_snapshot(portfolio, run, taken_at=at)
+    told("/comparison?portfolio=alpha")  # notes that the token was used, once a minute
+    few = _queries_of_a_comparison(told, portfolio, entries=1)
+
+    assert _queries_of_a_comparison(told, portfolio, entries=5) == few
+
+
+def _queries_of_a_comparison(
+    told: Callable[[str], Any], portfolio: Portfolio, *, entries: int
+) -> int:
+    with time_machine.travel(NOON, tick=False):
+        for _ in range(entries):
+            order = make_order(portfolio)
+            make_entry(portfolio, asset="BTC", order=order, fill=make_fill(order))
+    with CaptureQueriesContext(connection) as asked:
+        told("/comparison?portfolio=alpha")
+    return len(asked)

@@ -244,6 +244,16 @@ def test_the_rows_of_one_account_are_exported_alone(client: Client) -> None:
     assert [row["account"] for row in rows] == ["wanted"]
 
 
+@pytest.mark.parametrize("name", ["accounts", "portfolios", "schedules"])
+def test_what_belongs_to_one_account_is_exported_alone(client: Client, name: str) -> None:
+    make_portfolio(make_account(label="other"), name="of other")
+    wanted = make_portfolio(make_account(label="wanted"), name="of wanted").account
+
+    [row] = rows_of(client, f"/export/{name}.csv?account={wanted.pk}")
+
+    assert "wanted" in row.values()
+
+
 @pytest.mark.parametrize(
     "text",
     [
