@@ -48,9 +48,9 @@ def book_order(
 ) -> Status[Row]:
     if not Portfolio.objects.filter(name=clean(name)).exists():
         raise HttpError(404, _("No portfolio has this name. Nothing was booked."))
-    given = sent.dict()
-    if given["price"] is None:
-        del given["price"]
+    # What is left out, or empty, is not told: it stays as it is stored.
+    told = sent.dict(exclude_unset=True)
+    given = {name: value for name, value in told.items() if value not in (None, "")}
     try:
         order, is_new = book_order_of_bot(token_of(request), name, client_order_id, given)
     except BookError as e:

@@ -30,6 +30,7 @@ from portfolios.selectors.listing import (
     search,
 )
 from portfolios.selectors.report import Row, time_text
+from portfolios.selectors.told import told
 
 Word = str | Promise
 # The columns that all four tables have in common.
@@ -234,11 +235,16 @@ def _shown(rows: Iterable[Mapping[str, Any]]) -> Iterator[AuditRow]:
             at=row["t_at"],
             actor=row["t_actor"] or "",
             what=_WORDS[row["t_source"]].get(row["t_what"], row["t_what"]),
-            about=row["t_about"] if row["t_about"] != account else "",
+            about=_about(row) if row["t_about"] != account else "",
             account=account,
             account_url=reverse("account", args=[row["t_account"]]) if account else "",
             detail=_detail(row),
         )
+
+
+def _about(row: Mapping[str, Any]) -> str:
+    """Name what it is about; of a decision it is a sentence of ours, of all else somebody's name."""
+    return told(row["t_about"]) if row["t_source"] == DECISION else str(row["t_about"])
 
 
 def _detail(row: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from portfolios.selectors.decisions import (
     shown_changes,
 )
 from portfolios.selectors.listing import is_key
+from portfolios.selectors.told import told
 from portfolios.services.decisions import (
     KINDS,
     ChangedMeanwhile,
@@ -126,7 +127,7 @@ def _decide(request: HttpRequest, proposal: Proposal, form: DecisionForm) -> Htt
         return _show(request, form, proposal.kind, e.changes)
     except DecisionRefused as e:
         return _show(request, form, proposal.kind, refused=str(e))
-    words = {"what": made.get_kind_display(), "subject": made.subject}
+    words = {"what": made.get_kind_display(), "subject": told(made.subject)}
     messages.success(request, _("Done: %(what)s (%(subject)s).") % words)
     return redirect_back(request, proposal.account.get_absolute_url())
 

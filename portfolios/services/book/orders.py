@@ -73,7 +73,7 @@ class _KnownOrders:
         }
         self._by_client_id: dict[tuple[int | None, str], Order] = {}
         # One that still waits for the exchange's id comes first, then the newest.
-        for order in sorted(found.values(), key=lambda row: (row.external_id, -row.pk)):
+        for order in sorted(found.values(), key=lambda row: (row.external_id != "", -row.pk)):
             self._by_client_id.setdefault((order.portfolio_id, order.client_order_id), order)
 
     @staticmethod

@@ -78,6 +78,28 @@ def test_an_order_whose_own_id_the_exchange_calls_otherwise_is_told(trader: Clie
     assert [answer.json()["portfolio"] for answer in answers] == ["alpha", "alpha"]
 
 
+def test_what_is_left_out_stays_as_it_was_told(trader: Client) -> None:
+    put(trader, external_id="77", type="stop_limit")
+
+    again = put(trader)
+
+    assert (again.status_code, again.json()["external_id"]) == (200, "77")
+
+
+def test_an_id_that_was_used_again_means_its_newest_order(trader: Client) -> None:
+    later = "2026-11-22T09:00:00Z"
+    put(trader, external_id="9")
+    Order.objects.update(status="closed")
+    put(trader, external_id="10", created_at=later)
+    refused = put(trader, external_id="11", created_at=later)
+
+    again = put(trader, created_at=later)
+
+    assert (again.status_code, again.json()["external_id"]) == (200, "10")
+    assert refused.status_code == 422  # the newest one is open
+    assert Order.objects.count() == 2
+
+
 def test_names_may_have_a_slash(bot: Bot) -> None:
     make_portfolio(make_account(label="desk/1"), name="btc/usdt")
     client = bot("read", "sync", "book")

@@ -191,3 +191,17 @@ def test_what_a_sync_stored_is_said_in_the_language_of_its_reader(client: Client
     client.post("/language/", {"language": CHINESE})
 
     assert "已解释: 充值在途中" in text_of(client.get(url))
+
+
+def test_what_was_decided_is_said_so_too(chinese: Client) -> None:
+    row = make_discrepancy(make_account(), asset="BTC")
+    url = f"/accounts/{row.account_id}/decisions/dismiss/"
+    page = html_of(chinese.get(url, {"discrepancy": row.pk}))
+    form = page[page.index("data-entering") :]
+    sent = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', form))
+
+    done = chinese.post(url, sent | {"reason": "seen"}, follow=True)
+
+    assert "Less at the exchange" not in text_of(done)
+    assert "交易所少于账本: BTC" in text_of(done)
+    assert "交易所少于账本: BTC" in text_of(chinese.get("/audit/"))
