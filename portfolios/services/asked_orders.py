@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount, Portfolio
 from portfolios.models.order import OPEN_STATUSES, TRIGGER_TYPES
+from portfolios.services.discrepancies import Live, live_of
 from portfolios.services.fills import orphan_key
 from providers.mapping import base_and_quote
 from providers.reports import KnownOrder, OrderSide
@@ -28,17 +29,22 @@ _DOUBTED_FOR: Final = 3
 _MOST_DOUBTED: Final = 10
 
 
-def known_orders(account: ExchangeAccount) -> tuple[KnownOrder, ...]:
+def known_orders(account: ExchangeAccount, live: Live | None = None) -> tuple[KnownOrder, ...]:
     """List the orders that a provider is asked about, oldest first: open ones, and those whose fills are wanted.
 
     A backtest has none at an exchange.
+
+    Parameters
+    ----------
+    live : dict or None
+        What `live_of` the account gives, if it is known.
     """
     rows = account.orders.exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
     # Each by its index: of both in one question an account's orders would all be looked through.
     wanted = rows.filter(fills_wanted__gt=0).order_by().values(*ASKED_BY)
     asked = rows.filter(status__in=OPEN_STATUSES).order_by().values(*ASKED_BY).union(wanted)
     found = list(asked.order_by("created_at", "pk"))
-    doubted = _doubted(account, found)
+    doubted = _doubted(live_of(account) if live is None else live, found)
     known = tuple(
         KnownOrder(
             external_id=row["external_id"],
@@ -56,19 +62,18 @@ def known_orders(account: ExchangeAccount) -> tuple[KnownOrder, ...]:
     return (*known, *_orders_of_orphans(account))
 
 
-def _doubted(account: ExchangeAccount, rows: Sequence[Mapping[str, Any]]) -> set[int]:
+def _doubted(live: Live, rows: Sequence[Mapping[str, Any]]) -> set[int]:
     """Find the newest open orders that lock an asset of which, since a few looks, another amount is in use.
 
     A list may still show what has ended. What is in use may also be about to leave: then no order tells why.
     """
-    if account.quiet_run_id is not None:
-        return set()
-    suspected = account.discrepancies.filter(
-        code=Discrepancy.Code.BALANCE_LOCK_MISMATCH,
-        state=Discrepancy.State.SUSPECTED,
-        times_seen__lte=_DOUBTED_FOR,
-    )
-    assets = set(suspected.values_list("asset", flat=True))
+    assets = {
+        row.asset
+        for row in live.values()
+        if row.code == Discrepancy.Code.BALANCE_LOCK_MISMATCH
+        and row.state == Discrepancy.State.SUSPECTED
+        and row.times_seen <= _DOUBTED_FOR
+    }
     if not assets:
         return set()
     open_rows = [row for row in rows if row["external_id"] and row["status"] in OPEN_STATUSES]

@@ -27,7 +27,6 @@ from portfolios.reconciliation.attribution import (
 from portfolios.reconciliation.balances import UNEXPLAINED
 from portfolios.reconciliation.verdicts import Interval, quantum_of
 from portfolios.services.candidates import (
-    BALANCE_CODES,
     STANDING,
     ZERO,
     Scope,
@@ -35,6 +34,7 @@ from portfolios.services.candidates import (
     movement_suspects,
     roundings,
 )
+from portfolios.services.discrepancies import BALANCE_CODES, Live, live_of
 from portfolios.services.order_candidates import order_suspects
 from providers.mapping import base_and_quote
 
@@ -51,22 +51,25 @@ Suspects = Mapping[str, Suspect]
 _NOTHING: Final[tuple[Attribution, Suspects]] = (Attribution(Outcome.UNEXPLAINED), {})
 
 
-def attribute_open(account: ExchangeAccount, now: datetime) -> None:
+def attribute_open(account: ExchangeAccount, now: datetime, live: Live | None = None) -> None:
     """Propose what may have caused the account's open balance discrepancies; writes only what has changed.
 
     Parameters
     ----------
     now : datetime
         When the account was judged.
+    live : dict or None
+        What `live_of` the account gives, if it is known.
     """
-    standing = account.discrepancies.filter(code__in=BALANCE_CODES, state__in=STANDING)
-    rows = {(row.wallet, row.asset): row for row in standing}
+    live = live_of(account) if live is None else live
+    differing = [row for row in live.values() if row.code in BALANCE_CODES]
+    rows = {(row.wallet, row.asset): row for row in differing if row.state in STANDING}
     if not rows:
         return
     balances = list(account.balances.all())
     scope = Scope(
         account,
-        residuals=_residuals(account, balances),
+        residuals=_residuals(differing, balances),
         standing=frozenset(rows),
         quanta=_quanta(rows.values(), balances),
         since=min(row.first_seen for row in rows.values()),
@@ -80,7 +83,7 @@ def attribute_open(account: ExchangeAccount, now: datetime) -> None:
 
 
 def _residuals(
-    account: ExchangeAccount, balances: Iterable[AssetBalance]
+    differing: Iterable[Discrepancy], balances: Iterable[AssetBalance]
 ) -> dict[Holding, Residual]:
     """Tell by how much each balance differs: what is only suspected may also be nothing."""
     residuals: dict[Holding, Residual] = {}
@@ -90,10 +93,9 @@ def _residuals(
         elif balance.tolerance:
             off = balance.tolerance.copy_abs()
             residuals[balance.wallet, balance.asset] = Interval(off.copy_negate(), off, ZERO)
-    for row in account.discrepancies.filter(
-        code__in=BALANCE_CODES, state__in=Discrepancy.LIVE, difference__isnull=False
-    ):
-        residuals[row.wallet, row.asset] = _residual(row)
+    for row in differing:
+        if row.difference is not None:
+            residuals[row.wallet, row.asset] = _residual(row)
     return residuals
 
 

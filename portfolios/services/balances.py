@@ -25,8 +25,16 @@ from portfolios.services.balance_rows import (
     list_unjudged,
     mark_not_verifiable,
 )
-from portfolios.services.discrepancies import Finding, Findings, balance_episode, record_findings
+from portfolios.services.discrepancies import (
+    Finding,
+    Findings,
+    Live,
+    balance_episode,
+    live_of,
+    record_findings,
+)
 from portfolios.services.effects import (
+    Booked,
     balance_legs,
     expected_by_wallet,
     observed_balances,
@@ -38,15 +46,14 @@ from portfolios.services.schedules import next_due, schedule_of
 from portfolios.services.snapshots import (
     Books,
     JudgedRead,
-    before,
+    Snapshots,
     books_of,
+    compared_since,
     is_settled,
     judge_snapshot,
     last_settled,
+    new_snapshot,
     settles_at,
-    take_snapshot,
-    waiting,
-    waits_since,
     write_judgement,
 )
 from providers.reports import Leg, LegStatus
@@ -70,6 +77,7 @@ class Judging:
     is_moved: bool
     rules: Rules
     used: Mapping[str, Mapping[str, UsedJudgement]]
+    live: Live
 
     @property
     def read(self) -> dict[str, Leg]:
@@ -86,8 +94,8 @@ def judge_account(
     run: SyncRun,
     *,
     is_moved: bool = False,
-) -> None:
-    """Compare every asset of every wallet and bring verdicts and discrepancies up to date.
+) -> Live:
+    """Compare every asset of every wallet and bring verdicts and discrepancies up to date; what differs then.
 
     First the balances of earlier runs that are settled by now, then those of this one. What could not be read keeps its
     numbers and says that it is not verifiable; it resolves nothing.
@@ -101,7 +109,7 @@ def judge_account(
     """
     rules = rules_of(account)
     used = used_by_wallet(account, legs, rules)
-    judging = Judging(account, run, legs, now, is_moved, rules, used)
+    judging = Judging(account, run, legs, now, is_moved, rules, used, live_of(account))
     if account.baseline_at is None:
         list_unjudged(account, legs, expected_by_wallet(account))
     else:
@@ -113,30 +121,44 @@ def judge_account(
     find_partial_reads(account, legs, now, findings)
     if judging.read:
         find_staleness(account, now, findings)
-    record_findings(account, findings.found, findings.judged, now, run)
+    record_findings(account, findings.found, findings.judged, now, run, live=judging.live)
+    return judging.live
 
 
 def _judge_reads(judging: Judging, books: Books) -> None:
     account = judging.account
-    newest = take_snapshot(account, judging.legs, judging.run)
+    snapshots = Snapshots(account)
+    newest = new_snapshot(account, judging.legs, judging.run)
+    if newest is not None:
+        snapshots.add(newest)
     rows = BalanceRows.of(account)
-    for snapshot in waiting(account):
-        is_newest = snapshot == newest
+    waiting = snapshots.waiting()
+    booked = _booked(account, waiting)
+    for snapshot in waiting:
+        is_newest = snapshot is newest
         has_moved = is_newest and judging.is_moved
         wallets = judging.read if is_newest else _judged_wallets(snapshot)
-        read = judge_snapshot(snapshot, books, wallets)
-        if is_settled(snapshot, before(account, snapshot), account, has_moved=has_moved):
+        read = judge_snapshot(snapshot, books, wallets, booked)
+        last = snapshots.before(snapshot)
+        if is_settled(snapshot, last, account, has_moved=has_moved):
             write_judgement(read, books, settled=judging.run, at=judging.at)
             _look(judging, books, read)
             rows.settle(read)
         elif is_newest:
             write_judgement(read, books, settled=None, at=judging.at)
-            _glance(judging, books, read, rows)
+            _glance(judging, books, read, last, rows)
     rows.note_locks(judging.used)
     rows.write()
-    _mark_unsettled(judging)
+    _mark_unsettled(judging, snapshots.waits_since())
     if books.rules.aliases:
         account.balances.filter(asset__in=books.rules.aliases).delete()
+
+
+def _booked(account: ExchangeAccount, waiting: Iterable[JudgedSnapshot]) -> Booked | None:
+    """Read once what any of the snapshots may miss; the baseline is compared with nothing."""
+    compared = (each for each in waiting if each.run_id != account.baseline_run_id)
+    since = min((compared_since(each, account) for each in compared), default=None)
+    return None if since is None else Booked(account, since)
 
 
 def _judged_wallets(snapshot: JudgedSnapshot) -> Iterable[str]:
@@ -153,9 +175,8 @@ def _mark_unread(judging: Judging) -> None:
             mark_not_verifiable(balances.exclude(asset__in=observed_balances(leg)), NOT_LISTED)
 
 
-def _mark_unsettled(judging: Judging) -> None:
+def _mark_unsettled(judging: Judging, since: datetime | None) -> None:
     """Say that nobody knows where lists that cannot be read whole have left what moved unsettled for long."""
-    since = waits_since(judging.account)
     if since is not None and judging.at - since > SETTLED_WITHIN:
         mark_not_verifiable(judging.account.balances.filter(provisional=True), NOT_SETTLED)
 
@@ -163,8 +184,8 @@ def _mark_unsettled(judging: Judging) -> None:
 def _look(judging: Judging, books: Books, read: JudgedRead) -> None:
     """Let a settled snapshot count for the life of what differs."""
     account, seen_at = judging.account, read.snapshot.seen_at
-    live = _live(account)
-    past = [] if read.agrees and not live else last_settled(account, read.snapshot, _LAST_LOOKS)
+    is_plain = read.agrees and not any(key.startswith(BALANCE_PREFIX) for key in judging.live)
+    past = [] if is_plain else last_settled(account, read.snapshot, _LAST_LOOKS)
     findings = Findings()
     for alias in books.rules.aliases:
         findings.judged |= {_key(wallet, alias) for wallet in account.wallets}
@@ -173,27 +194,36 @@ def _look(judging: Judging, books: Books, read: JudgedRead) -> None:
             findings.judged.add(_key(wallet, asset))
             continue
         looks = [*_looks(past, wallet, asset), Look(seen_at, found.judgement)]
-        finding = _finding(_Asset(books, wallet, asset, found, live), looks)
+        finding = _finding(_Asset(books, wallet, asset, found, judging.live), looks)
         if finding is not None:
             findings.add(finding)
-    record_findings(account, findings.found, findings.judged, seen_at, judging.run)
+    record_findings(
+        account, findings.found, findings.judged, seen_at, judging.run, live=judging.live
+    )
     if read.agrees:
         account.verified_at = seen_at
         ExchangeAccount.objects.filter(pk=account.pk).update(verified_at=seen_at)
 
 
-def _glance(judging: Judging, books: Books, read: JudgedRead, rows: BalanceRows) -> None:
+def _glance(
+    judging: Judging,
+    books: Books,
+    read: JudgedRead,
+    last: JudgedSnapshot | None,
+    rows: BalanceRows,
+) -> None:
     """Suspect what differs before it is settled, and look again as soon as it can be."""
-    account = judging.account
-    live = _live(account)
+    account, live = judging.account, judging.live
+    differing = {
+        (row.wallet, row.asset) for key, row in live.items() if key.startswith(BALANCE_PREFIX)
+    }
     found = [
         _differing(_Asset(books, wallet, asset, found, live), found.judgement.residual or ZERO)
         for wallet, asset, found in each_asset(read)
         if found.judgement.verdict is Verdict.DIFFERS
     ]
-    record_findings(account, found, set(), read.snapshot.seen_at, judging.run)
-    rows.look(read, {(row.wallet, row.asset) for row in live.values()})
-    last = before(account, read.snapshot)
+    record_findings(account, found, set(), read.snapshot.seen_at, judging.run, live=live)
+    rows.look(read, differing)
     # Only once: while the lists cannot be read, more looks settle nothing.
     if found and last is not None and last.settled_at is not None:
         _move_up(account, settles_at(account, read.snapshot), judging.at)
@@ -214,20 +244,15 @@ def _looks(snapshots: Iterable[JudgedSnapshot], wallet: str, asset: str) -> list
     return [Look(seen_at, judgement_of(row)) for seen_at, row in rows if row is not None]
 
 
-def _live(account: ExchangeAccount) -> dict[str, Discrepancy]:
-    rows = account.discrepancies.filter(state__in=Discrepancy.LIVE, key__startswith=BALANCE_PREFIX)
-    return {row.key: row for row in rows}
-
-
 @dataclass(frozen=True, slots=True)
 class _Asset:
-    """One asset of a read that does not simply agree; `live` is all that differs of the account, by key."""
+    """One asset of a read that does not simply agree."""
 
     books: Books
     wallet: str
     asset: str
     found: AssetJudgement
-    live: Mapping[str, Discrepancy]
+    live: Live
 
     @property
     def row(self) -> Discrepancy | None:

@@ -12,7 +12,13 @@ from portfolios.models import Discrepancy, ExchangeAccount, ReadCursor
 from portfolios.models.choices import Severity
 from portfolios.reconciliation.flows import UNSETTLED
 from portfolios.services.accounts import lag
-from portfolios.services.discrepancies import Finding, Findings
+from portfolios.services.discrepancies import (
+    BALANCE_CODES,
+    Finding,
+    Findings,
+    Live,
+    live_of,
+)
 from portfolios.services.fills import TOLD_LATE, denied_fills, half_told_since
 from providers import catalogue
 from providers.reports import Cursor, FlowKind, FlowSource, FlowStatus, Leg, LegKind, LegStatus
@@ -29,11 +35,7 @@ LONGEST_WAY: Final = timedelta(days=14)
 SHOWN_LATE: Final = timedelta(hours=1)
 # For so many looks a new difference makes the lists be read again from when all agreed.
 LOOKS_BACK: Final = 3
-BALANCE_CODES: Final = (Discrepancy.Code.BALANCE_SHORT, Discrepancy.Code.BALANCE_SURPLUS)
 DENIED: Final = Discrepancy.Code.FILL_LOCAL_ONLY
-_DOUBTED: Final = Q(state__in=Discrepancy.LIVE) & (
-    Q(code=DENIED) | Q(times_seen__lte=LOOKS_BACK, code__in=BALANCE_CODES)
-)
 CLOCK_ERROR: Final = timedelta(seconds=5)
 
 
@@ -41,18 +43,25 @@ def overlap(account: ExchangeAccount) -> timedelta:
     return max(LEAST_OVERLAP, lag(account) + CLOCK_ERROR)
 
 
-def cursors(account: ExchangeAccount, now: datetime) -> tuple[Cursor, ...]:
+def cursors(
+    account: ExchangeAccount, now: datetime, live: Live | None = None
+) -> tuple[Cursor, ...]:
     """Tell a provider how far the lists were read, set back to what is still to be completed.
 
     That are fills whose fee or order was not told yet, or that are told no more, movements that were on their way or
     left without a fee, and what a new difference may be of.
+
+    Parameters
+    ----------
+    live : dict or None
+        What `live_of` the account gives, if it is known.
     """
-    doubted = list(account.discrepancies.filter(_DOUBTED).values_list("code", "key"))
-    keys = [key for code, key in doubted if code == DENIED]
+    rows = (live_of(account) if live is None else live).values()
+    keys = [row.key for row in rows if row.code == DENIED]
     told = [fill.executed_at for fill in denied_fills(account, keys, now)]
     fills_since = min(filter(None, [*told, half_told_since(account, now)]), default=now)
     # A list may have left out what would explain a new difference.
-    is_new = len(doubted) > len(keys)
+    is_new = any(row.code in BALANCE_CODES and row.times_seen <= LOOKS_BACK for row in rows)
     agreed_at = (is_new and _agreed_at(account)) or now
     flows_since = _half_told_flows_since(account, now) or now
     back = {

@@ -26,7 +26,7 @@ from portfolios.reconciliation.episodes import (
 )
 from portfolios.reconciliation.fingerprints import Extent, is_same
 from portfolios.services.accounts import grace, lag
-from portfolios.services.discrepancy_turns import AGREES, CHANGED, By, begin, move
+from portfolios.services.discrepancy_turns import AGREES, CHANGED, By, Turns, begin, move
 
 State = Discrepancy.State
 BALANCE_CODES: Final = (Discrepancy.Code.BALANCE_SHORT, Discrepancy.Code.BALANCE_SURPLUS)
@@ -131,12 +131,22 @@ def balance_episode(row: Discrepancy | None) -> BalanceEpisode | None:
     )
 
 
+# What lives of one account, by key.
+Live = dict[str, Discrepancy]
+
+
+def live_of(account: ExchangeAccount) -> Live:
+    return {row.key: row for row in account.discrepancies.filter(state__in=Discrepancy.LIVE)}
+
+
 def record_findings(
     account: ExchangeAccount,
     findings: Iterable[Finding],
     judged: set[str],
     seen_at: datetime,
     run: SyncRun | None = None,
+    *,
+    live: Live | None = None,
 ) -> None:
     """Bring the account's discrepancies to what one look found. The caller holds the account.
 
@@ -145,18 +155,27 @@ def record_findings(
     judged : set of str
         Keys that this look could judge. What is live, judged and not found is resolved; what could not be judged, what
         a person has dismissed, and what only a newer look has seen, stays as it is.
+    live : dict or None
+        What `live_of` the account gave under the same lock; it is brought up to date as well.
     """
-    by = By(at=seen_at, run=run)
+    by, turns = By(at=seen_at, run=run), Turns()
+    live = live_of(account) if live is None else live
     found = {finding.key: finding for finding in findings}
-    for row in account.discrepancies.filter(state__in=Discrepancy.LIVE):
+    for row in list(live.values()):
         finding = found.pop(row.key, None)
         if finding is not None:
-            _see_again(row, finding, by)
+            _see_again(row, finding, by, turns)
         elif row.key in judged and not _is_newer(row, seen_at):
-            move(row, State.RESOLVED, AGREES, by)
+            turns.move(row, State.RESOLVED, AGREES, by)
+        if not row.is_live:
+            del live[row.key]
     past = _past(account, list(found))
     for key, finding in found.items():
-        _see_anew(past.get(key) or _never_seen(account, key, seen_at), finding, by)
+        row = past.get(key) or _never_seen(account, key, seen_at)
+        _see_anew(row, finding, by, turns)
+        if row.is_live:
+            live[key] = row
+    turns.write()
 
 
 def _past(account: ExchangeAccount, keys: Sequence[str]) -> dict[str, Discrepancy]:
@@ -174,7 +193,7 @@ def _is_newer(row: Discrepancy, seen_at: datetime) -> bool:
     return row.code in BALANCE_CODES and row.low is None and row.first_seen > seen_at
 
 
-def _see_anew(row: Discrepancy, finding: Finding, by: By) -> None:
+def _see_anew(row: Discrepancy, finding: Finding, by: By, turns: Turns) -> None:
     """See what is not live: never seen before, resolved or dismissed."""
     if row.state == State.DISMISSED:
         # What a read that may yet be explained looks like is no reason to tell it again.
@@ -182,42 +201,42 @@ def _see_anew(row: Discrepancy, finding: Finding, by: By) -> None:
             return
         if _is_dismissed(row, finding):
             _count(row, finding, by.at)
-            row.save()
+            turns.keep(row)
             return
     if finding.turn is None or finding.turn.episode is not None:
-        _begin(row, finding, by)
+        _begin(row, finding, by, turns)
 
 
-def _begin(row: Discrepancy, finding: Finding, by: By) -> None:
+def _begin(row: Discrepancy, finding: Finding, by: By, turns: Turns) -> None:
     episode = finding.turn.episode if finding.turn else None
     is_open = episode.is_open if episode else finding.is_certain
     begin(row, episode.first_seen if episode else by.at)
     _count(row, finding, by.at)
     if _is_dismissed(row, finding):
-        move(row, State.DISMISSED, DISMISSED_BEFORE, by)
+        turns.move(row, State.DISMISSED, DISMISSED_BEFORE, by)
     else:
-        move(row, State.OPEN if is_open else State.SUSPECTED, row.cause, by)
+        turns.move(row, State.OPEN if is_open else State.SUSPECTED, row.cause, by)
 
 
-def _see_again(row: Discrepancy, finding: Finding, by: By) -> None:
+def _see_again(row: Discrepancy, finding: Finding, by: By, turns: Turns) -> None:
     if finding.is_provisional:
         if row.state == State.SUSPECTED:
             _write(row, finding, by.at)
-            row.save()
+            turns.keep(row)
         return
     step = _step(row, finding, by.at)
     if step is Step.RESOLVE:
-        move(row, State.RESOLVED, AGREES, by)
+        turns.move(row, State.RESOLVED, AGREES, by)
     elif step is Step.RESTART and row.state != State.ACKNOWLEDGED:
-        move(row, State.RESOLVED, CHANGED, by)
-        _begin(row, finding, by)
+        turns.move(row, State.RESOLVED, CHANGED, by)
+        _begin(row, finding, by, turns)
     else:
         _count(row, finding, by.at)
         state, reason = _state_after(row, finding, step, by.at)
         if state == row.state:
-            row.save()
+            turns.keep(row)
         else:
-            move(row, state, reason, by)
+            turns.move(row, state, reason, by)
 
 
 def _step(row: Discrepancy, finding: Finding, seen_at: datetime) -> Step:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -11,6 +11,12 @@ from portfolios.models import Decision, Discrepancy, DiscrepancyEvent, SyncRun
 State = Discrepancy.State
 AGREES: Final = "agrees again"
 CHANGED: Final = "changed"
+_KEYS: Final = ("account", "key")
+_WRITTEN: Final = tuple(
+    each.name
+    for each in Discrepancy._meta.concrete_fields  # noqa: SLF001 - as Django documents it
+    if each.name not in _KEYS and not each.primary_key
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +26,34 @@ class By:
     at: datetime
     run: SyncRun | None = None
     decision: Decision | None = None
+
+
+@dataclass(slots=True)
+class Turns:
+    """Rows as one look leaves them, and what it tells of them: written at once, however many they are."""
+
+    _changed: dict[str, Discrepancy] = field(default_factory=dict)
+    _events: list[DiscrepancyEvent] = field(default_factory=list)
+
+    def keep(self, row: Discrepancy) -> None:
+        """Note that `row` has changed within its state."""
+        self._changed[row.key] = row
+
+    def move(self, row: Discrepancy, state: str, reason: str, by: By) -> None:
+        """Bring `row` into its new state, with the event that tells it."""
+        self._events.append(_turned(row, state, reason, by))
+        self.keep(row)
+
+    def write(self) -> None:
+        """Write all that was noted; the rows are of one account, and the caller holds it."""
+        rows = list(self._changed.values())
+        for row in rows:
+            row.pk = None  # so that one statement writes old and new ones
+        Discrepancy.objects.bulk_create(
+            rows, update_conflicts=True, unique_fields=_KEYS, update_fields=_WRITTEN
+        )
+        DiscrepancyEvent.objects.bulk_create(self._events)
+        self._changed, self._events = {}, []
 
 
 def begin(row: Discrepancy, first_seen: datetime) -> None:
@@ -32,6 +66,12 @@ def begin(row: Discrepancy, first_seen: datetime) -> None:
 
 def move(row: Discrepancy, state: str, reason: str, by: By) -> None:
     """Save `row` in its new state, with the event that tells it."""
+    event = _turned(row, state, reason, by)
+    row.save()
+    event.save()
+
+
+def _turned(row: Discrepancy, state: str, reason: str, by: By) -> DiscrepancyEvent:
     before = row.state
     # An older read may be settled after a newer one was seen: its turns come after those that are told.
     at = max(by.at, row.last_seen)
@@ -43,8 +83,7 @@ def move(row: Discrepancy, state: str, reason: str, by: By) -> None:
     row.resolved_at = None
     if state == State.RESOLVED:
         row.resolved_at, row.cause = at, reason[:200]
-    row.save()
-    DiscrepancyEvent.objects.create(
+    return DiscrepancyEvent(
         discrepancy=row,
         episode=row.episode,
         before=before,

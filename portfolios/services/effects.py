@@ -101,41 +101,87 @@ def later_effects(account: ExchangeAccount, moment: datetime) -> dict[str, Decim
 def effects_since(
     account: ExchangeAccount, window: Window, since: datetime
 ) -> dict[str, list[Effect]]:
-    """Tell by asset what is booked of the time after `since`, and when it happened as well as that is known.
+    """As `Booked.effects`, if one read alone is compared."""
+    return Booked(account, since).effects(window, since)
+
+
+class Booked:
+    """What is booked of the time after `since`, read once for all reads that are compared with it.
 
     Only what the ledger holds: neither what a baseline or an opening had counted, nor what a backtest moved.
-
-    Parameters
-    ----------
-    window : Window
-        Of the read that the effects are compared with.
     """
-    found: defaultdict[str, list[Effect]] = defaultdict(list)
-    for asset, effect in (
-        *_of_orders(account, since),
-        *_of_orphans(account, since),
-        *_of_flows(account, window, since),
-    ):
-        found[asset].append(effect)
-    return dict(found)
+
+    def __init__(self, account: ExchangeAccount, since: datetime) -> None:
+        self._orders = _orders_since(account, since)
+        self._fills: defaultdict[int | None, list[Fill]] = defaultdict(list)
+        self._entries: defaultdict[int, dict[tuple[str, str], Decimal]] = defaultdict(dict)
+        if self._orders:
+            of_orders = account.fills.filter(order__in=self._orders)
+            for fill in of_orders.order_by("-executed_at", "-pk"):
+                self._fills[fill.order_id].append(fill)
+            entries = account.ledger_entries.filter(order__in=self._orders).order_by()
+            rows = entries.values_list("order", "cause", "asset", "amount")
+            booked = sums_by(((order, cause, asset), x) for order, cause, asset, x in rows)
+            for (order_id, cause, asset), amount in booked.items():
+                self._entries[order_id][cause, asset] = amount
+        # Fills whose order is not known; those of before the baseline are not booked.
+        begins = max(since, account.baseline_at or since)
+        self._orphans = list(account.fills.filter(order=None, executed_at__gt=begins))
+        self._flows = _flows_since(account, since)
+
+    def effects(self, window: Window, since: datetime) -> dict[str, list[Effect]]:
+        """Tell by asset what is booked of the time after `since`, and when it happened as well as that is known.
+
+        Parameters
+        ----------
+        window : Window
+            Of the read that the effects are compared with.
+        since : datetime
+            Not before the one that was read from.
+        """
+        found: defaultdict[str, list[Effect]] = defaultdict(list)
+        for asset, effect in (
+            *self._of_orders(since),
+            *self._of_orphans(since),
+            *self._of_flows(window, since),
+        ):
+            found[asset].append(effect)
+        return dict(found)
+
+    def _of_orders(self, since: datetime) -> Iterator[_OfAsset]:
+        for order in self._orders:
+            yield from _of_order(order, self._fills[order.pk], self._entries[order.pk], since)
+
+    def _of_orphans(self, since: datetime) -> Iterator[_OfAsset]:
+        for fill in self._orphans:
+            if fill.executed_at is not None and fill.executed_at > since:
+                for asset, amount in _moved(fill).items():
+                    yield asset, Effect(fill.executed_at, amount, FILLS)
+
+    def _of_flows(self, window: Window, since: datetime) -> Iterator[_OfAsset]:
+        for flow, booked_at in self._flows:
+            if _is_after(flow, booked_at, since):
+                yield from _of_flow(flow, booked_at, window)
 
 
-def _of_orders(account: ExchangeAccount, since: datetime) -> Iterator[_OfAsset]:
+def _orders_since(account: ExchangeAccount, since: datetime) -> list[Order]:
     real = account.orders.exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
     filled_since = account.fills.filter(executed_at__gt=since, order__isnull=False)
     is_recent = Q(updated_at__gt=since) & ~Q(filled=ZERO) | Q(pk__in=filled_since.values("order"))
-    orders = list(real.filter(is_recent).order_by("pk"))
-    if not orders:
-        return
-    fills: defaultdict[int | None, list[Fill]] = defaultdict(list)
-    for fill in account.fills.filter(order__in=orders).order_by("-executed_at", "-pk"):
-        fills[fill.order_id].append(fill)
-    entries = account.ledger_entries.filter(order__in=orders).order_by()
-    rows = entries.values_list("order", "cause", "asset", "amount")
-    booked = sums_by(((order, cause, asset), amount) for order, cause, asset, amount in rows)
-    for order in orders:
-        of_order = {key[1:]: amount for key, amount in booked.items() if key[0] == order.pk}
-        yield from _of_order(order, fills[order.pk], of_order, since)
+    return list(real.filter(is_recent).order_by("pk"))
+
+
+def _flows_since(account: ExchangeAccount, since: datetime) -> list[tuple[Flow, datetime | None]]:
+    """Give each flow with the time, by our clock, at which it was booked last."""
+    is_untimed = Q(settled_at=None) & (Q(occurred_at__gt=since) | Q(booked_until__gt=since))
+    flows = account.flows.annotate(booked_until=Max("ledger_entries__booked_at"))
+    found = flows.filter(Q(settled_at__gt=since) | is_untimed).order_by("pk")
+    return [(flow, flow.booked_until) for flow in found]
+
+
+def _is_after(flow: Flow, booked_at: datetime | None, since: datetime) -> bool:
+    times = (flow.occurred_at, booked_at) if flow.settled_at is None else (flow.settled_at,)
+    return any(at is not None and at > since for at in times)
 
 
 def _of_order(
@@ -168,25 +214,14 @@ def _moved(fill: Fill) -> dict[str, Decimal]:
     return sums_by(pair for part in parts_of_fill(fill) for pair in part.items())
 
 
-def _of_orphans(account: ExchangeAccount, since: datetime) -> Iterator[_OfAsset]:
-    """Give the fills whose order is not known; those of before the baseline are not booked."""
-    begins = max(since, account.baseline_at or since)
-    for fill in account.fills.filter(order=None, executed_at__gt=begins):
-        for asset, amount in _moved(fill).items():
-            yield asset, Effect(fill.executed_at, amount, FILLS)
-
-
-def _of_flows(account: ExchangeAccount, window: Window, since: datetime) -> Iterator[_OfAsset]:
-    is_untimed = Q(settled_at=None) & (Q(occurred_at__gt=since) | Q(booked_until__gt=since))
-    flows = account.flows.annotate(booked_until=Max("ledger_entries__booked_at"))
-    for flow in flows.filter(Q(settled_at__gt=since) | is_untimed).order_by("pk"):
-        report = flow_report(flow)
-        if flow.kind == FlowKind.WITHDRAWAL and flow.status == FlowStatus.FAILED:
-            yield from _left_and_came_back(flow, report)
-            continue
-        at, until = _when(flow, window, flow.booked_until)
-        for asset, amount in due_effect(report, in_baseline=flow.in_baseline).items():
-            yield asset, Effect(at, amount, FLOWS, until=until)
+def _of_flow(flow: Flow, booked_at: datetime | None, window: Window) -> Iterator[_OfAsset]:
+    report = flow_report(flow)
+    if flow.kind == FlowKind.WITHDRAWAL and flow.status == FlowStatus.FAILED:
+        yield from _left_and_came_back(flow, report)
+        return
+    at, until = _when(flow, window, booked_at)
+    for asset, amount in due_effect(report, in_baseline=flow.in_baseline).items():
+        yield asset, Effect(at, amount, FLOWS, until=until)
 
 
 def _left_and_came_back(flow: Flow, report: FlowReport) -> Iterator[_OfAsset]:

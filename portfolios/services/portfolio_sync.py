@@ -277,7 +277,9 @@ def _may_be_booked(run: SyncRun, legs: Sequence[Leg]) -> bool:
     store_legs(run, legs)
     if check_integrity(account, run):
         return True
-    runs.close_run(run, Status.PARTIAL, account.read_only_because, stay_away=_stay_away(legs))
+    runs.end_run(
+        run, account, Status.PARTIAL, account.read_only_because, stay_away=_stay_away(legs)
+    )
     return False
 
 
@@ -292,8 +294,10 @@ def _judge(account: ExchangeAccount, run: SyncRun, snapshot: Snapshot, outcome: 
     note_depth(account, snapshot, is_moved=outcome.is_moved)
     settle_baseline(account, outcome.legs, run)
     now = timezone.now()
-    judge_account(account, outcome.legs, now, outcome.findings, run, is_moved=outcome.is_moved)
-    attribute_open(account, now)
+    live = judge_account(
+        account, outcome.legs, now, outcome.findings, run, is_moved=outcome.is_moved
+    )
+    attribute_open(account, now, live)
 
 
 def _close(run: SyncRun, snapshot: Snapshot, outcome: Outcome) -> None:
@@ -309,7 +313,7 @@ def _close(run: SyncRun, snapshot: Snapshot, outcome: Outcome) -> None:
     message = _message(status, troubled, outcome)
     is_settled = status == Status.SUCCEEDED and snapshot.depth is snapshot.request.depth
     is_quiet = is_settled and outcome.is_quiet and quiet_runs.is_quiet(run.account, run, legs)
-    runs.close_run(run, status, message, stay_away=_stay_away(legs), is_quiet=is_quiet)
+    runs.end_run(run, run.account, status, message, stay_away=_stay_away(legs), is_quiet=is_quiet)
     _note_circuit(run, legs)
     if status == Status.SUCCEEDED:
         take_snapshots(run)
@@ -353,14 +357,14 @@ def _message(status: SyncRun.Status, troubled: Iterable[Leg], outcome: Outcome) 
 
 @transaction.atomic
 def _fail(run: SyncRun, error: LegError, operation: str, *, was_asked: bool = False) -> None:
-    runs.lock_account(run)
-    record_incident(run.account, error, operation, run=run)
-    _note_rejection(run.account, [error])
-    runs.close_run(run, Status.FAILED, error.message, stay_away=error.retry_after or 0)
+    account = runs.lock_account(run)
+    record_incident(account, error, operation, run=run)
+    _note_rejection(account, [error])
+    runs.end_run(run, account, Status.FAILED, error.message, stay_away=error.retry_after or 0)
     if was_asked:
-        note_failure(run.account, error)
+        note_failure(account, error)
         if error.retry_after:
-            hold_all(run.account, error.retry_after)
+            hold_all(account, error.retry_after)
 
 
 def _note_circuit(run: SyncRun, legs: Sequence[Leg]) -> None:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portfolios.models import ExchangeAccount, SyncRun
-from portfolios.services.accounts import schedule_next
+from portfolios.services.accounts import schedule_next, set_next
 from portfolios.services.breakers import set_aside, set_aside_ids
 from portfolios.services.credentials import accounts_of_the_keys, key_of
 from portfolios.services.incidents import record_incident
@@ -273,7 +273,19 @@ def close_run(
     LeaseLost
         If the account was taken from this run since; nothing is written then.
     """
-    account = lock_account(run)
+    end_run(run, lock_account(run), status, message, stay_away=stay_away, is_quiet=is_quiet)
+
+
+def end_run(
+    run: SyncRun,
+    account: ExchangeAccount,
+    status: SyncRun.Status,
+    message: str = "",
+    *,
+    stay_away: float = 0,
+    is_quiet: bool = False,
+) -> None:
+    """As `close_run`, for a caller that holds `lock_account` of the run."""
     now = timezone.now()
     run.status, run.message, run.finished_at = status, message[:500], now
     if status != Status.FAILED:  # a failed run shows how far it came
@@ -281,8 +293,8 @@ def close_run(
     run.save()
     account.lease_expires_at = None
     account.quiet_run = run if is_quiet else None
-    account.save(update_fields=["lease_expires_at", "quiet_run"])
-    schedule_next(account, now, stay_away=stay_away)
+    set_next(account, now, stay_away=stay_away)
+    account.save(update_fields=["lease_expires_at", "quiet_run", "next_sync_at", "stay_away_until"])
 
 
 def heal_abandoned_runs() -> list[SyncRun]:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db.models import Max, Prefetch, prefetch_related_objects
+from django.db.models import Prefetch, prefetch_related_objects
 from django.utils import timezone
 
-from portfolios.models import Discrepancy, ExchangeAccount, Position
+from portfolios.models import Discrepancy, ExchangeAccount, JudgedSnapshot, Position
 from portfolios.models.choices import Verdict
 from portfolios.models.order import OPEN_STATUSES
 from portfolios.reconciliation.flows import UNSETTLED
 from portfolios.services.accounts import lag
 from portfolios.services.asked_orders import known_orders
 from portfolios.services.credentials import key_name, opened
-from portfolios.services.cursors import BALANCE_CODES, SELDOM, cursors, overlap
+from portfolios.services.cursors import SELDOM, cursors, overlap
+from portfolios.services.discrepancies import BALANCE_CODES, Live, live_of
 from portfolios.services.effects import balance_legs
 from portfolios.services.judged_contents import Read, reads_of
-from portfolios.services.snapshots import waits_since
+from portfolios.services.snapshots import newest_snapshot, waits_since
 from providers.reports import (
     THE_REST,
     BalanceReport,
@@ -39,6 +41,31 @@ JUDGED_LATE: Final = timedelta(minutes=15)
 # Ended orders whose fills may still turn up in the part of a list that is read again.
 RECENT: Final = timedelta(days=2)
 LISTS_OF_FACTS: Final = (LegKind.ACCOUNT_FILLS, LegKind.FLOWS)
+_DEPTH_NOTED: Final = ("full_read_at", "moved_at", "seldom_read_at")
+_TOLD_BY_LISTS: Final = frozenset(
+    {Discrepancy.Code.BALANCE_LOCK_MISMATCH, Discrepancy.Code.FILL_LOCAL_ONLY}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """What is not settled of an account, read once for all that is decided by it.
+
+    Parameters
+    ----------
+    newest : JudgedSnapshot or None
+        The last read of balances; None after a quiet run too, which has settled everything.
+    live : dict
+        Discrepancies that live, by key.
+    """
+
+    newest: JudgedSnapshot | None
+    live: Live
+
+    @classmethod
+    def of(cls, account: ExchangeAccount) -> Doubts:
+        newest = newest_snapshot(account) if account.quiet_run_id is None else None
+        return cls(newest, live_of(account))
 
 
 def look_up_together(accounts: Sequence[ExchangeAccount]) -> None:
@@ -55,7 +82,7 @@ def snapshot_request(account: ExchangeAccount) -> SnapshotRequest:
     CredentialUnreadable
         If a stored secret cannot be opened.
     """
-    now = timezone.now()
+    now, doubts = timezone.now(), Doubts.of(account)
     return SnapshotRequest(
         account=account.label,
         market=account.market,
@@ -63,24 +90,24 @@ def snapshot_request(account: ExchangeAccount) -> SnapshotRequest:
         endpoint=account.endpoint,
         sandbox=account.sandbox,
         wallets=tuple(account.wallets),
-        known_orders=known_orders(account),
+        known_orders=known_orders(account, doubts.live),
         assets=_assets(account),
         symbols=_symbols(account),
-        depth=reading_depth(account, now),
-        last_balances=_last_balances(account),
+        depth=reading_depth(account, now, doubts),
+        last_balances=_last_balances(account, doubts.newest),
         facts_since=account.baseline_at,
-        cursors=cursors(account, now),
+        cursors=cursors(account, now, doubts.live),
         overlap_seconds=overlap(account).total_seconds(),
         known_order_ids=_known_order_ids(account),
         deadline=settings.POSSYNC_SYNC_DEADLINE,
         # As much again: with the booking after it, all this ends before the queue ends the task.
         patience=settings.POSSYNC_SYNC_DEADLINE,
-        has_differences=_has_differences(account, now),
+        has_differences=_has_differences(account, now, doubts),
         key_name=key_name(account),
     )
 
 
-def reading_depth(account: ExchangeAccount, now: datetime) -> Depth:
+def reading_depth(account: ExchangeAccount, now: datetime, doubts: Doubts | None = None) -> Depth:
     """Decide how deep to read: fully at least hourly, after something moved, and while anything is not settled."""
     full_read_at = account.full_read_at or account.baseline_booked_at
     if full_read_at is None:
@@ -89,30 +116,29 @@ def reading_depth(account: ExchangeAccount, now: datetime) -> Depth:
         return Depth.FULL
     if account.moved_at is not None and full_read_at < account.moved_at + lag(account):
         return Depth.FULL
-    # After a quiet run everything is settled.
-    is_settled = account.quiet_run_id is not None or not _is_unsettled(account)
+    is_settled = account.quiet_run_id is not None or not _is_unsettled(
+        account, doubts or Doubts.of(account)
+    )
     return Depth.CHEAP if is_settled else Depth.FULL
 
 
-def _is_unsettled(account: ExchangeAccount) -> bool:
+def _is_unsettled(account: ExchangeAccount, doubts: Doubts) -> bool:
     """Whether a read of balances waits to be settled, or what is settled does not agree.
 
     Or something is suspected that the lists may explain: that what is in use is not what orders lock, or that a fill is
     told no more.
     """
-    newest = account.snapshots.order_by("-pk").values_list("settled_at", flat=True)[:1]
+    if doubts.newest is not None and doubts.newest.settled_at is None:
+        return True
+    live = doubts.live.values()
+    suspected = (row.code for row in live if row.state == Discrepancy.State.SUSPECTED)
+    if not _TOLD_BY_LISTS.isdisjoint(suspected):
+        return True
     doubted = account.balances.filter(verdict__in=(Verdict.DIFFERS, Verdict.CONSISTENT))
-    mismatched = account.discrepancies.filter(
-        state=Discrepancy.State.SUSPECTED,
-        code__in=(
-            Discrepancy.Code.BALANCE_LOCK_MISMATCH,
-            Discrepancy.Code.FILL_LOCAL_ONLY,
-        ),
-    )
-    return None in newest or doubted.exists() or mismatched.exists()
+    return doubted.exists()
 
 
-def _has_differences(account: ExchangeAccount, now: datetime) -> bool:
+def _has_differences(account: ExchangeAccount, now: datetime, doubts: Doubts) -> bool:
     """Whether lists that seldom tell anything may tell why a balance differs, and were not read for it yet.
 
     They are until a little after the newest difference was seen, and then hourly. What happened at the time of the
@@ -120,24 +146,27 @@ def _has_differences(account: ExchangeAccount, now: datetime) -> bool:
     """
     if account.quiet_run_id is not None:
         return False
-    waiting_since = waits_since(account)
+    waiting_since = waits_since(doubts.newest)
     if waiting_since is not None and now - waiting_since > JUDGED_LATE:
         return True  # what is judged so late is judged several times at once
-    differing = account.discrepancies.filter(code__in=BALANCE_CODES, state__in=Discrepancy.LIVE)
-    newest = differing.aggregate(newest=Max("first_seen"))["newest"]
-    pending = account.flows.filter(source__in=SELDOM, status__in=UNSETTLED)
+    seen = [row.first_seen for row in doubts.live.values() if row.code in BALANCE_CODES]
     is_settled = account.baseline_settled_at is not None
-    if newest is None and is_settled and not pending.exists():
+    if not seen and is_settled and not _is_seldom_flow_on_its_way(account):
         return False
     read_at = account.seldom_read_at
     if read_at is None or now - read_at >= FULL_READ_EVERY:
         return True
-    moments = (newest, None if is_settled else account.baseline_booked_at)
+    moments = (max(seen, default=None), None if is_settled else account.baseline_booked_at)
     return any(read_at < moment + overlap(account) for moment in moments if moment is not None)
+
+
+def _is_seldom_flow_on_its_way(account: ExchangeAccount) -> bool:
+    return account.flows.filter(source__in=SELDOM, status__in=UNSETTLED).exists()
 
 
 def note_depth(account: ExchangeAccount, snapshot: Snapshot, *, is_moved: bool) -> None:
     """Note when the account was read fully, and when it was seen to move: what is read next depends on it."""
+    before = [getattr(account, name) for name in _DEPTH_NOTED]
     if snapshot.depth is Depth.FULL and all(map(_is_read_list, snapshot.legs)):
         lists = [leg.requested_at for leg in snapshot.legs if leg.kind in LISTS_OF_FACTS]
         # The earliest: what happened after it is not told by that list.
@@ -152,7 +181,8 @@ def note_depth(account: ExchangeAccount, snapshot: Snapshot, *, is_moved: bool) 
     seldom = [leg for leg in snapshot.legs if leg.kind is LegKind.FLOWS and leg.subject in SELDOM]
     if seldom and all(map(_is_read_list, seldom)):
         account.seldom_read_at = min(leg.requested_at for leg in seldom)
-    account.save(update_fields=["full_read_at", "moved_at", "seldom_read_at"])
+    if before != [getattr(account, name) for name in _DEPTH_NOTED]:
+        account.save(update_fields=_DEPTH_NOTED)
 
 
 def _is_read_list(leg: Leg) -> bool:
@@ -178,9 +208,11 @@ def _symbols(account: ExchangeAccount) -> tuple[str, ...]:
     return tuple(sorted({*symbols, *account.symbols}))
 
 
-def _last_balances(account: ExchangeAccount) -> tuple[BalanceReport, ...]:
+def _last_balances(
+    account: ExchangeAccount, newest: JudgedSnapshot | None
+) -> tuple[BalanceReport, ...]:
     """Give every asset as it was last told, under the exchange's own name; what is shown may be the sum of several."""
-    reads = _last_reads(account)
+    reads = _last_reads(account, newest)
     whole = [wallet for wallet, read in reads.items() if read.complete]
     shown = {
         (row.wallet, row.asset): BalanceReport(row.asset, row.free, row.used, row.total, row.wallet)
@@ -191,11 +223,10 @@ def _last_balances(account: ExchangeAccount) -> tuple[BalanceReport, ...]:
     return tuple(shown.values())
 
 
-def _last_reads(account: ExchangeAccount) -> dict[str, Read]:
+def _last_reads(account: ExchangeAccount, newest: JudgedSnapshot | None) -> dict[str, Read]:
     """Give what was last read of each wallet, and believed."""
     if account.quiet_run_id is not None:
         return reads_of(account.quiet_run_id, account.wallets)
-    newest = account.snapshots.select_related("content").order_by("-pk").first()
     if newest is None or newest.content is None:
         return {}
     return reads_of(newest.run_id, newest.content.rows)

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Max, Q, Subquery, prefetch_related_objects
+from django.db.models.functions import Coalesce
 
 from portfolios.models import ExchangeAccount, JudgedSnapshot, Portfolio, StoredLeg, SyncRun
 from portfolios.reconciliation.balances import Evidence, judged
@@ -24,9 +25,9 @@ from portfolios.services.accounts import lag
 from portfolios.services.asset_rules import Rules
 from portfolios.services.baselines import Doubt, baseline_doubts
 from portfolios.services.effects import (
+    Booked,
     balance_legs,
     clock_error,
-    effects_since,
     expected_by_wallet,
     window_of,
 )
@@ -128,16 +129,6 @@ def _derived(account: ExchangeAccount) -> dict[str, int]:
     return counts
 
 
-def take_snapshot(
-    account: ExchangeAccount, legs: Iterable[Leg], run: SyncRun
-) -> JudgedSnapshot | None:
-    """Store when balances were read; None if none were."""
-    snapshot = new_snapshot(account, legs, run)
-    if snapshot is not None:
-        snapshot.save()
-    return snapshot
-
-
 def new_snapshot(
     account: ExchangeAccount, legs: Iterable[Leg], run: SyncRun
 ) -> JudgedSnapshot | None:
@@ -156,29 +147,61 @@ def new_snapshot(
     )
 
 
-def waiting(account: ExchangeAccount) -> list[JudgedSnapshot]:
-    """Give the snapshots after the last settled one, oldest first; the newest of them if they are many."""
-    newest = _unsettled(account).select_related("content").order_by("-pk")
-    return list(newest[:MOST_WAITING])[::-1]
+class Snapshots:
+    """The newest snapshots of an account, read once for all that looks at them; the one of this run may be added."""
+
+    def __init__(self, account: ExchangeAccount) -> None:
+        self._rows = list(account.snapshots.order_by("-pk")[:MOST_WAITING])[::-1]
+
+    def add(self, newest: JudgedSnapshot) -> None:
+        self._rows.append(newest)
+
+    def waiting(self) -> list[JudgedSnapshot]:
+        """Give those after the last settled one, oldest first; the newest of them if they are many."""
+        settled = [number for number, row in enumerate(self._rows) if row.settled_at is not None]
+        waiting = self._rows[settled[-1] + 1 :] if settled else self._rows
+        prefetch_related_objects([row for row in waiting if row.content_id is not None], "content")
+        return waiting[-MOST_WAITING:]
+
+    def before(self, snapshot: JudgedSnapshot) -> JudgedSnapshot | None:
+        """Give the one before `snapshot`."""
+        number = self._rows.index(snapshot)
+        return self._rows[number - 1] if number else None
+
+    def waits_since(self) -> datetime | None:
+        """Tell when the oldest read that waits to be settled was answered; None if none waits."""
+        return waits_since(self._rows[-1] if self._rows else None)
 
 
-def waits_since(account: ExchangeAccount) -> datetime | None:
-    """Tell when the oldest read that waits to be settled was answered; None if none waits."""
-    return _unsettled(account).order_by("pk").values_list("seen_at", flat=True).first()
+def newest_snapshot(account: ExchangeAccount) -> JudgedSnapshot | None:
+    return account.snapshots.select_related("content").order_by("-pk").first()
 
 
-def _unsettled(account: ExchangeAccount) -> QuerySet[JudgedSnapshot]:
-    settled = account.snapshots.filter(settled_at__isnull=False).order_by("-pk")
-    last = settled.values_list("pk", flat=True).first() or 0
-    return account.snapshots.filter(pk__gt=last)
+def waits_since(newest: JudgedSnapshot | None) -> datetime | None:
+    """As `Snapshots.waits_since`, if only the newest snapshot of an account was read."""
+    if newest is None or newest.settled_at is not None:
+        return None
+    snapshots = newest.account.snapshots
+    settled = snapshots.filter(settled_at__isnull=False).order_by("-pk").values("pk")
+    unsettled = snapshots.filter(pk__gt=Coalesce(Subquery(settled[:1]), 0)).order_by("pk")
+    return unsettled.values_list("seen_at", flat=True).first()
 
 
-def judge_snapshot(snapshot: JudgedSnapshot, books: Books, wallets: Iterable[str]) -> JudgedRead:
+def judge_snapshot(
+    snapshot: JudgedSnapshot, books: Books, wallets: Iterable[str], booked: Booked | None
+) -> JudgedRead:
+    """Compare a read with the books.
+
+    Parameters
+    ----------
+    booked : Booked or None
+        What is booked since `compared_since` the snapshot; the baseline needs none.
+    """
     account = books.account
-    window = Window(snapshot.window_low, snapshot.window_high)
     is_baseline = snapshot.run_id == account.baseline_run_id
     # The baseline is what it is: what happened about its time is told by the looks after it.
-    effects = {} if is_baseline else _effects(books, window)
+    effects = {} if is_baseline or booked is None else _effects(snapshot, books, booked)
+    window = Window(snapshot.window_low, snapshot.window_high)
     assets = {}
     reads = reads_of(snapshot.run_id, wallets)
     for wallet, read in reads.items():
@@ -194,10 +217,16 @@ def judge_snapshot(snapshot: JudgedSnapshot, books: Books, wallets: Iterable[str
     return JudgedRead(snapshot, assets, is_whole)
 
 
-def _effects(books: Books, window: Window) -> dict[str, list[Effect]]:
-    since = window.low - max(lag(books.account), STALE_AT_MOST)
+def compared_since(snapshot: JudgedSnapshot, account: ExchangeAccount) -> datetime:
+    """Give the earliest time of which something may be missing from a read."""
+    return snapshot.window_low - max(lag(account), STALE_AT_MOST)
+
+
+def _effects(snapshot: JudgedSnapshot, books: Books, booked: Booked) -> dict[str, list[Effect]]:
+    window = Window(snapshot.window_low, snapshot.window_high)
+    since = compared_since(snapshot, books.account)
     effects: dict[str, list[Effect]] = {}
-    for asset, of_asset in effects_since(books.account, window, since).items():
+    for asset, of_asset in booked.effects(window, since).items():
         effects.setdefault(books.rules.counts_as(asset), []).extend(of_asset)
     return effects
 
@@ -341,10 +370,6 @@ def _rows(reads: Mapping[str, Read]) -> list[BalanceReport]:
     return [
         replace(row, wallet=wallet) for wallet, read in reads.items() for row in read.held.values()
     ]
-
-
-def before(account: ExchangeAccount, snapshot: JudgedSnapshot) -> JudgedSnapshot | None:
-    return account.snapshots.filter(pk__lt=snapshot.pk).order_by("-pk").first()
 
 
 def last_settled(
