@@ -33,7 +33,7 @@ from portfolios.models import ApiToken, ExchangeAccount, SyncRun, WorkerBeat
 from portfolios.pulse import Pulse
 from portfolios.services.accounts import due_accounts
 from portfolios.services.audit import Actor, Kind, record
-from portfolios.services.breakers import admitted, note_probe, set_aside_ids
+from portfolios.services.breakers import admitted, note_probes, set_aside_ids
 from portfolios.services.connection_test import execute_connection_test, note_test_asked
 from portfolios.services.portfolio_sync import execute_runs
 from portfolios.services.pruning import prune
@@ -67,6 +67,8 @@ PATIENCE: Final = timedelta(seconds=5)
 BEAT: Final = timedelta(seconds=5)
 # Tasks in the queue, beyond which it is no queue but a flood.
 MOST_QUEUED: Final = 2_000
+# Runs that a tick closes as lost: one transaction each, and the tick ends before the next.
+MOST_LOST_OF_A_TICK: Final = 500
 # In memory that the workers share with the process which watches them.
 PULSE: Final = Pulse()
 _UNPACK: Final = signing.SignedPackage.loads
@@ -158,16 +160,27 @@ def dispatch_due() -> None:
     The one schedule of the queue; runs every minute.
     """
     now = timezone.now()
-    waiting = heal_abandoned_runs()
-    for account in admitted(due_accounts(now), now):
-        run, is_new = open_run(account, SyncRun.Trigger.SCHEDULE)
-        if is_new:
-            note_probe(account, now)
-            waiting.append(run)
-    for ids in tasks_of(waiting, settings.Q_CLUSTER["workers"]):
+    waiting = [*heal_abandoned_runs(most=MOST_LOST_OF_A_TICK), *_open_due(now)]
+    dealt = tasks_of(waiting, settings.Q_CLUSTER["workers"])
+    # Oldest first; a run that finds no room is found again by a later tick, as one that has lost its task.
+    for ids in sorted(dealt, key=min)[: _room()]:
         _queue("sync_accounts", ids)
     if _is_pruning_due(now):
         _queue("prune_old")
+
+
+def _open_due(now: datetime) -> list[SyncRun]:
+    """Open a run of each account whose time has come and that has none; few queries, however many they are."""
+    due = {account.pk: account for account in admitted(due_accounts(now), now)}
+    opened = [run for run, is_new in open_runs(due, SyncRun.Trigger.SCHEDULE) if is_new]
+    note_probes([due[run.account_id] for run in opened], now)
+    return opened
+
+
+def _room() -> int:
+    """Count the tasks that the queue takes yet, well before it is a flood; what is in it already is not lost."""
+    queued: int = OrmQ.objects.count()
+    return max(0, MOST_QUEUED // 2 - queued)
 
 
 def _is_pruning_due(now: datetime) -> bool:

@@ -16,8 +16,8 @@ from django.utils.translation import gettext as _
 
 from portfolios.models import CircuitBreaker, ExchangeAccount
 from providers.budgets import place_name
+from providers.circuits import BreakerRule, Circuit, circuit
 from providers.reports import LegError
-from providers.resilience import BreakerRule, Circuit, circuit
 
 OF_AN_ACCOUNT: Final = BreakerRule(3, timedelta(minutes=1), timedelta(minutes=15))
 OF_A_MARKET: Final = BreakerRule(5, timedelta(minutes=1), timedelta(minutes=15))
@@ -107,9 +107,10 @@ def admitted(accounts: Sequence[ExchangeAccount], now: datetime) -> list[Exchang
     return let_in
 
 
-def note_probe(account: ExchangeAccount, now: datetime) -> None:
-    """Note that a scheduled run of `account` is under way, which decides for all at its market."""
-    rows = CircuitBreaker.objects.filter(place=place_of(account)).exclude(retry_at=None)
+def note_probes(accounts: Iterable[ExchangeAccount], now: datetime) -> None:
+    """Note that scheduled runs of `accounts` are under way, each of which decides for all at its market."""
+    places = {place_of(account) for account in accounts}
+    rows = CircuitBreaker.objects.filter(place__in=places - {""}).exclude(retry_at=None)
     rows.update(probe_until=now + PROBE)
 
 

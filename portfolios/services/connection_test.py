@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
@@ -66,6 +67,7 @@ def _key_waited_for(account: ExchangeAccount) -> Iterator[bool]:
 
 
 def _test(account: ExchangeAccount) -> None:
+    read_at = timezone.now()
     try:
         request = SnapshotRequest(
             account=account.label,
@@ -83,9 +85,9 @@ def _test(account: ExchangeAccount) -> None:
     except Exception as e:  # whatever it is, the person who pressed the button is told
         state = State.LOCKED if isinstance(e, CredentialUnreadable) else State.UNTESTED
         error = leg_error(e)
-        note_credential_state(account, state, error.message, _failure(error))
+        note_credential_state(account, state, error.message, _failure(error), read_at=read_at)
         return
-    _note(account, report)
+    _note(account, report, read_at)
 
 
 def _note_busy(account: ExchangeAccount) -> None:
@@ -96,18 +98,20 @@ def _note_busy(account: ExchangeAccount) -> None:
     credential.save(update_fields=["findings", "test_asked_at"])
 
 
-def _note(account: ExchangeAccount, report: ConnectionReport) -> None:
+def _note(account: ExchangeAccount, report: ConnectionReport, read_at: datetime) -> None:
     if report.error is not None:
         # Only a refusal says something about the key; an exchange that does not answer does not.
         refused = report.error.category in ("auth", "permission")
         state = State.REJECTED if refused else State.UNTESTED
-        note_credential_state(account, state, report.error.message, _failure(report.error))
+        note_credential_state(
+            account, state, report.error.message, _failure(report.error), read_at=read_at
+        )
         return
     detail = _("Balances read: %(count)s assets.") % {"count": report.assets}
     if report.clock_offset is not None:
         offset = _("The exchange's clock is %(seconds)s s from ours.")
         detail += " " + offset % {"seconds": f"{report.clock_offset:+z.1f}"}
-    note_credential_state(account, State.ACCEPTED, detail, _findings(report))
+    note_credential_state(account, State.ACCEPTED, detail, _findings(report), read_at=read_at)
 
 
 def _findings(report: ConnectionReport) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -248,17 +249,29 @@ def note_credential_state(
     state: State,
     detail: str = "",
     findings: Mapping[str, Any] | None = None,
+    *,
+    read_at: datetime,
 ) -> None:
-    """Note what became of the credential: with `findings` by a test, which is over then, without by a sync."""
+    """Note what became of the credential: with `findings` by a test, which is over then, without by a sync.
+
+    Parameters
+    ----------
+    read_at : datetime
+        Of the key that was used: nothing is said of one that was stored since.
+    """
     learned = {} if findings is None else {"findings": dict(findings), "test_asked_at": None}
-    MarketCredential.objects.filter(account=account).update(
-        state=state, state_detail=detail[:500], tested_at=timezone.now(), **learned
-    )
+    rows = MarketCredential.objects.filter(account=account).exclude(set_at__gt=read_at)
+    rows.update(state=state, state_detail=detail[:500], tested_at=timezone.now(), **learned)
 
 
-def note_accepted(accounts: Iterable[ExchangeAccount]) -> None:
-    """Note that the exchanges took the credentials of `accounts` in a sync."""
-    rows = MarketCredential.objects.filter(account__in=accounts)
+def has_newer_key(account: ExchangeAccount, read_at: datetime) -> bool:
+    """Whether a key was stored after the account's was read at that time."""
+    return MarketCredential.objects.filter(account=account, set_at__gt=read_at).exists()
+
+
+def note_accepted(accounts: Iterable[ExchangeAccount], *, read_at: datetime) -> None:
+    """Note that the exchanges took the credentials of `accounts` in a sync; `read_at` as in `note_credential_state`."""
+    rows = MarketCredential.objects.filter(account__in=accounts).exclude(set_at__gt=read_at)
     rows.update(state=State.ACCEPTED, state_detail="", tested_at=timezone.now())
 
 

@@ -135,6 +135,11 @@ def _take(claimed: Sequence[SyncRun], now: datetime) -> None:
     )
 
 
+def begun_at(run: SyncRun) -> datetime:
+    """When the run was claimed, and the key read with which it asks."""
+    return run.started_at or run.queued_at
+
+
 def set_values(row: Model, values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         setattr(row, name, value)
@@ -297,16 +302,22 @@ def end_run(
     account.save(update_fields=["lease_expires_at", "quiet_run", "next_sync_at", "stay_away_until"])
 
 
-def heal_abandoned_runs() -> list[SyncRun]:
-    """Close every run whose worker vanished as lost, and return the runs that are to be queued.
+def heal_abandoned_runs(*, most: int | None = None) -> list[SyncRun]:
+    """Close runs whose worker vanished as lost, oldest first, and return the runs that are to be queued.
 
     A run is abandoned if it is running without a live lease; another run tries again in its place, as often as is
     allowed. One that is queued for longer than a lease has probably lost its task; queueing it twice does no harm.
+
+    Parameters
+    ----------
+    most : int or None
+        Abandoned runs to close now; all of them if None.
     """
     now = timezone.now()
     lapsed = Q(account__lease_expires_at=None) | Q(account__lease_expires_at__lte=now)
     abandoned = SyncRun.objects.filter(lapsed, status=Status.RUNNING).values_list("pk", flat=True)
-    tried_again = [run for run_id in abandoned if (run := _lose_apart(run_id, now)) is not None]
+    lost = abandoned.order_by("pk")[:most]
+    tried_again = [run for run_id in lost if (run := _lose_apart(run_id, now)) is not None]
     waiting = SyncRun.objects.filter(status=Status.QUEUED, queued_at__lt=now - _lease())
     return [*waiting.select_related("account").order_by("pk"), *tried_again]
 
@@ -374,9 +385,10 @@ def _locked_accounts_of_the_keys_of(
     keys = {account.pk: key_of(account) for account in asked.select_related("credential")}
     if not keys:
         return {}
-    accounts = accounts_of_the_keys(keys.values()).select_related("credential")
-    # In one order, whoever locks them.
-    locked = accounts.select_for_update(of=("self",)).order_by("pk")
+    accounts = accounts_of_the_keys(keys.values()).select_for_update(of=("self",))
+    # In one order, whoever locks them. Their keys are read by a statement of its own: PostgreSQL would show one that
+    # was stored while the lock was waited for as it had been before.
+    locked = accounts.order_by("pk").prefetch_related("credential")
     return {x.pk: x for x in locked if keys.get(x.pk, key_of(x)) == key_of(x)}
 
 

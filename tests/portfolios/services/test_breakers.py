@@ -14,7 +14,7 @@ from portfolios.services.breakers import (
     admitted,
     note_answer,
     note_failure,
-    note_probe,
+    note_probes,
     set_aside,
     set_aside_ids,
 )
@@ -111,7 +111,7 @@ def test_a_market_that_answers_nobody_is_tried_by_one_account() -> None:
     with time_machine.travel(timezone.now() + 2 * MINUTE):
         assert admitted([one, other], timezone.now()) == [one]
 
-        note_probe(one, timezone.now())
+        note_probes([one], timezone.now())
         assert admitted([one, other], timezone.now()) == []
 
 
@@ -121,7 +121,7 @@ def test_a_probe_that_never_came_back_is_followed_by_another() -> None:
     fail(other, 2)
 
     with time_machine.travel(timezone.now() + 2 * MINUTE) as clock:
-        note_probe(one, timezone.now())
+        note_probes([one], timezone.now())
         clock.shift(4 * MINUTE)
 
         assert admitted([other], timezone.now()) == [other]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -15,7 +16,10 @@ from portfolios.models import (
 )
 from portfolios.services import connection_test
 from portfolios.services.connection_test import execute_connection_test, note_test_asked
+from portfolios.services.credentials import store_credential
 from portfolios.services.runs import claim_run, key_held, open_run, waiting_for_the_key_of
+from providers.fetching import test_connection as ask_exchange
+from providers.reports import ConnectionReport
 from providers.sandbox.faults import Fault, FaultKind
 from tests.desk import KEY, SECRET, Desk
 
@@ -67,6 +71,21 @@ def test_f56_a_key_that_is_refused_says_so(desk: Desk) -> None:
     assert credential.state == State.REJECTED
     assert "Invalid API-key" in credential.state_detail
     assert "no-such" not in credential.state_detail
+
+
+def test_a_key_that_is_stored_during_a_test_is_not_judged_by_the_old_ones_answer(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask_meanwhile(*args: Any) -> ConnectionReport:
+        report = ask_exchange(*args)
+        store_credential(desk.account, {"apiKey": "another-key", "secret": "another-secret"})
+        return report
+
+    monkeypatch.setattr(connection_test, "test_connection", ask_meanwhile)
+
+    credential = after_a_test(desk)
+
+    assert (credential.state, credential.findings) == (State.UNTESTED, {})
 
 
 def test_f56_an_exchange_that_does_not_answer_says_nothing_about_the_key(desk: Desk) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from portfolios.models import ExchangeAccount, Incident, MarketCredential, SyncRun
@@ -99,7 +100,9 @@ def test_f08_opened_secrets_do_not_show_themselves() -> None:
 
 def test_an_equal_import_leaves_a_credential_as_it_is() -> None:
     credential = imported(apiKey="k", secret="s")
-    note_credential_state(credential.account, State.ACCEPTED, "Balances read.")
+    note_credential_state(
+        credential.account, State.ACCEPTED, "Balances read.", read_at=timezone.now()
+    )
     before = MarketCredential.objects.values().get()
 
     imported(apiKey=" k", secret="s")
