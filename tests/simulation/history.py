@@ -48,6 +48,8 @@ from tests.simulation.world import World
 # an exchange asks for, lag and grace.
 QUIET: Final = 900.0
 BETWEEN: Final = 300.0
+# In so many seconds all lists are read, though nothing seems to have moved.
+FULL_READ_EVERY: Final = 3_600.0
 # What is not believed at once, and so takes longer to get over.
 CONFIRMED: Final = frozenset(
     {
@@ -148,7 +150,7 @@ class History:
             self._check()
         self._world.end_what_waits()
         self._book_orders()
-        self._pass(QUIET)
+        self._pass(FULL_READ_EVERY if self._world.told_by_lists_alone() else QUIET)
         wrong: list[str] = []
         for _ in range(self._most_runs()):
             self._sync()
@@ -176,7 +178,8 @@ class History:
         for place in self._places:
             rows = place.unbooked[:]
             place.unbooked.clear()
-            import_book({"orders": rows})
+            if rows:
+                import_book({"orders": rows})
 
     def _suffer(self) -> None:
         """Sync, with whatever goes wrong on the way."""

@@ -24,11 +24,14 @@ class Movements:
     ----------
     drifts : bool
         Whether something may move without a record: not before the books have begun to judge.
+    passed_through : bool
+        Whether something came and left of which lists alone tell, which are read hourly.
     """
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
         self.drifts = False
+        self.passed_through = False
 
     def acts(self) -> Mapping[str, tuple[int, Act]]:
         """List the acts, each with its weight."""
@@ -41,6 +44,7 @@ class Movements:
             "transfer": (1, self._transfer),
             "convert": (1, self._convert),
             "drift": (1, self._drift),
+            "pass through": (1, self._pass_through),
         }
 
     def settle(self, place: Place) -> str:
@@ -75,6 +79,16 @@ class Movements:
         asset = self._rng.choice((CASH, "ADA"))
         sent = place.engine.withdraw(KEY, asset, self._small(), fee=self._small() / 100)
         return f"withdrawal of {sent.amount} {asset}, fee {sent.fee} ({sent.id})"
+
+    def _pass_through(self, place: Place) -> str:
+        """Bring in what leaves at once: no balance tells of it, only the lists do."""
+        asset, fee = self._rng.choice((CASH, "ADA")), Decimal("0.25")
+        amount = self._small()
+        deposit = place.engine.deposit(KEY, asset, amount + fee)
+        sent = place.engine.withdraw(KEY, asset, amount, fee=fee)
+        place.engine.complete_withdrawal(KEY, sent.id)
+        self.passed_through = True
+        return f"{deposit.amount} {asset} come ({deposit.id}) and leave ({sent.id})"
 
     def _settle_withdrawal(self, place: Place) -> str:
         pending = _leaving(place)

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from functools import partial
 
 from tests.simulation import standalone
-from tests.simulation.bugs import BUGS
+from tests.simulation.bugs import BUGS, WITHOUT
 from tests.simulation.history import History, Outcome
 
 
@@ -29,7 +29,9 @@ def outcomes(
 
 def first_found(plant: str, seeds: Iterable[int], *, jobs: int) -> Outcome | None:
     """Find the first history that goes wrong with the bug and well without it."""
-    for outcome in outcomes(seeds, jobs=jobs, plant=plant):
-        if outcome.wrong and not any(clean.wrong for clean in outcomes([outcome.seed], jobs=1)):
+    without = WITHOUT.get(plant, frozenset())
+    for outcome in outcomes(seeds, jobs=jobs, plant=plant, without=without):
+        clean = outcomes([outcome.seed], jobs=1, without=without) if outcome.wrong else ()
+        if outcome.wrong and not any(each.wrong for each in clean):
             return outcome
     return None

@@ -11,6 +11,12 @@ from tests.simulation.orders import Orders
 from tests.simulation.place import Place
 
 
+def all_acts_but(*kept: str) -> frozenset[str]:
+    """Name what is not to happen, for a history of nothing else than `kept`."""
+    nothing = random.Random()  # noqa: S311 - never drawn from
+    return frozenset({*Orders(nothing).acts(), *Movements(nothing).acts()} - {*kept})
+
+
 class World:
     """Draws what happens next.
 
@@ -54,6 +60,9 @@ class World:
 
     def awaits_deposits(self) -> bool:
         return any(map(self._movements.has_announced, self._places))
+
+    def told_by_lists_alone(self) -> bool:
+        return self._movements.passed_through
 
     def end_what_waits(self) -> None:
         """Settle every movement: while one is under way its amount is neither here nor there."""
