@@ -20,19 +20,16 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NoReturn
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from providers.credentials import Secret
 from providers.errors import CredentialUnreadable
 
 KEY_BYTES: Final = 32
 
+_CIPHERS: Final = "portfolios.ciphers"
 _FORMAT: Final = "ps1"
 _NONCE_BYTES: Final = 12
 _TAG_BYTES: Final = 16
@@ -81,13 +78,10 @@ class _Key:
     __slots__ = ("fingerprinting", "id", "sealing")
 
     def __init__(self, key_id: str, key: bytes) -> None:
+        ciphers = import_module(_CIPHERS)
         self.id = key_id
-        self.sealing = AESGCM(_derived(key, "seal"))
-        self.fingerprinting = _derived(key, "fingerprint")
-
-
-def _derived(key: bytes, purpose: str) -> bytes:
-    return HKDF(SHA256(), KEY_BYTES, salt=None, info=f"possync.{purpose}.1".encode()).derive(key)
+        self.sealing = ciphers.Cipher(ciphers.derived(key, "seal"))
+        self.fingerprinting: bytes = ciphers.derived(key, "fingerprint")
 
 
 class KeyRing:
@@ -161,7 +155,7 @@ def seal(key_ring: KeyRing, secret: Secret, binding: Binding) -> str:
     key = key_ring.sealing_key()
     header = f"{_FORMAT}.{key.id}"
     nonce = os.urandom(_NONCE_BYTES)
-    ciphertext = key.sealing.encrypt(nonce, secret.reveal().encode(), binding.authenticated(header))
+    ciphertext = key.sealing.sealed(nonce, secret.reveal().encode(), binding.authenticated(header))
     return f"{header}.{_encoded(nonce + ciphertext)}"
 
 
@@ -176,10 +170,9 @@ def open_sealed(key_ring: KeyRing, sealed: str, binding: Binding) -> Secret:
     key_id, body = _taken_apart(sealed)
     key = key_ring.opening_key(key_id)
     authenticated = binding.authenticated(f"{_FORMAT}.{key_id}")
-    try:
-        value = key.sealing.decrypt(body[:_NONCE_BYTES], body[_NONCE_BYTES:], authenticated)
-    except InvalidTag:
-        raise CredentialUnreadable(_CHANGED) from None
+    value = key.sealing.opened(body[:_NONCE_BYTES], body[_NONCE_BYTES:], authenticated)
+    if value is None:
+        raise CredentialUnreadable(_CHANGED)
     return Secret(value.decode())
 
 

@@ -14,11 +14,13 @@ from providers.errors import (
 )
 from providers.mapping import (
     Raw,
+    Refused,
     Reports,
     balance_reports,
     most_advanced,
     order_report,
-    order_reports,
+    order_told,
+    sorted_out,
 )
 from providers.market_options import BALANCE_PARAMS, BY_CLIENT_ID, TRIGGER_LISTS
 from providers.order_search import OrderSearch, asked_for, name_of
@@ -97,14 +99,23 @@ class AccountReads:
 
     async def _listed_orders(self, symbol: str, paging: Paging, lists: Sequence[Params]) -> Reading:
         self._connection.require("fetchOpenOrders", "get_open_orders")
-        found = await self._read_lists(symbol, paging, lists)
-        if await self._connection.learns_new_symbols(row.get("symbol") for row in found.copies):
-            found = await self._read_lists(symbol, paging, lists)
-        return _reading(found, order_reports(found.copies))
+        symbols: set[str | None] = set()
+        found = await self._read_lists(symbol, paging, lists, symbols)
+        if await self._connection.learns_new_symbols(symbols):
+            found = await self._read_lists(symbol, paging, lists, symbols)
+        return _reading(found, sorted_out(found.copies))
 
-    async def _read_lists(self, symbol: str, paging: Paging, lists: Sequence[Params]) -> Listed:
+    async def _read_lists(
+        self, symbol: str, paging: Paging, lists: Sequence[Params], symbols: set[str | None]
+    ) -> Listed:
+        """Read all pages of all lists; adds to `symbols` what they name."""
         read = self._connection.read
         parts: list[Listed] = []
+
+        def keep(row: Raw) -> OrderReport | Refused:
+            symbols.add(row.get("symbol"))
+            return order_told(row)
+
         for own in lists:
 
             async def fetch(
@@ -113,7 +124,7 @@ class AccountReads:
                 sent = {**own, **params}
                 return await read("fetch_open_orders", symbol or None, None, limit, sent)
 
-            parts.append(await read_list(fetch, paging))
+            parts.append(await read_list(fetch, paging, keep=keep))
         pages = tuple(page for part in parts for page in part.pages)
         return Listed(pages, "; ".join(filter(None, (part.why_incomplete for part in parts))))
 

@@ -43,6 +43,8 @@ Identified = TypeVar("Identified", FillReport, FlowReport)
 EXACT: Final = Context(prec=400)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_NUMBER_TEXT: Final = 400
+# As nearly all are written, and short enough in any case.
+_USUAL_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,35})(?:\.[0-9]{1,36})?", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?", re.ASCII)
 _NOT_ASSETS: Final = frozenset({"info", "timestamp", "datetime", "free", "used", "total", "debt"})
 
@@ -94,8 +96,16 @@ class Reports(Generic[T]):
         return None if None in self.refused_ids else ids
 
 
-def order_reports(raws: Iterable[Raw]) -> Reports[OrderReport]:
-    return reports_of(raws, order_report)
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A row that could not be told: its id, if that can be, and what is wrong."""
+
+    name: str | None
+    why: str
+
+
+def order_told(raw: Raw) -> OrderReport | Refused:
+    return told(raw, order_report)
 
 
 def fill_reports(raws: Iterable[Raw], order_id: str | None = None) -> Reports[FillReport]:
@@ -215,6 +225,8 @@ def exact(value: Any) -> Decimal | None:
     if value is None or value == "":
         return None
     text = str(value)
+    if _USUAL_NUMBER.fullmatch(text):
+        return Decimal(text.rstrip("0").rstrip(".") if "." in text else text) or Decimal(0)
     if isinstance(value, bool) or len(text) > _MAX_NUMBER_TEXT or not _NUMBER.fullmatch(text):
         raise UnexpectedReport(f"expected a number, was {text[:40]!r}")
     sign, digits, exponent = Decimal(text).as_tuple()
@@ -270,19 +282,29 @@ def refuse_unreadable(raw: Raw) -> None:
 
 
 def reports_of(raws: Iterable[Raw], report: Callable[[Raw], T]) -> Reports[T]:
+    return sorted_out(told(raw, report) for raw in raws)
+
+
+def told(raw: Raw, report: Callable[[Raw], T]) -> T | Refused:
+    try:
+        return report(raw)
+    except UnexpectedReport as e:
+        return Refused(_name_of(raw), str(e))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
+        return Refused(None, f"not a row that can be read ({type(e).__name__})")
+
+
+def sorted_out(found: Iterable[T | Refused]) -> Reports[T]:
+    """Part the rows that could be told from the others, which are named by their place in the list."""
     rows: list[T] = []
     problems: list[str] = []
     refused: list[str | None] = []
-    for number, raw in enumerate(raws, start=1):
-        try:
-            rows.append(report(raw))
-        except UnexpectedReport as e:
-            name = _name_of(raw)
-            problems.append(f"row {number}{f' ({name})' if name else ''}: {e}")
-            refused.append(name)
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as e:
-            problems.append(f"row {number}: not a row that can be read ({type(e).__name__})")
-            refused.append(None)
+    for number, row in enumerate(found, start=1):
+        if isinstance(row, Refused):
+            problems.append(f"row {number}{f' ({row.name})' if row.name else ''}: {row.why}")
+            refused.append(row.name)
+        else:
+            rows.append(row)
     return Reports(tuple(rows), tuple(problems), tuple(refused))
 
 

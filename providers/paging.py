@@ -82,13 +82,15 @@ class Listed:
 
     Parameters
     ----------
+    pages : tuple of sequence
+        ccxt's unified rows, or what was made of them.
     why_incomplete : str
         Why there may be more rows; empty if there cannot be.
     repeats : bool
         As in `Paging`.
     """
 
-    pages: tuple[Sequence[Raw], ...]
+    pages: tuple[Sequence[Any], ...]
     why_incomplete: str = ""
     repeats: bool = False
 
@@ -98,7 +100,7 @@ class Listed:
         return merged(self.pages, repeats=self.repeats)
 
     @property
-    def copies(self) -> list[Raw]:
+    def copies(self) -> list[Any]:
         """Every row as often as it was told."""
         return [row for page in self.pages for row in page]
 
@@ -142,13 +144,20 @@ async def read_list(
     is_whole: Callable[[Sequence[Raw]], bool] | None = None,
     since: int | None = None,
     until: int | None = None,
+    keep: Callable[[Raw], Any] | None = None,
 ) -> Listed:
-    """Read page after page until the list is whole by the market's rule, or `is_whole` says so."""
+    """Read page after page until the list is whole by the market's rule, or `is_whole` says so.
+
+    Parameters
+    ----------
+    keep : callable
+        What is made of each row at once: many thousand rows of ccxt's are not to be held until the last is there.
+    """
     limit = None if paging.limit_param else paging.limit
     always: Params = {paging.limit_param: paging.limit} if paging.limit_param else {}
     always["until"] = until
     params: Params = {}
-    pages: list[Sequence[Raw]] = []
+    pages: list[Sequence[Any]] = []
     seen: set[Any] = set()
     total = 0
     for number in range(1, MAX_PAGES + 1):
@@ -158,7 +167,7 @@ async def read_list(
         total += len(page.rows)
         keys = {identity(row) for row in page.rows}
         is_news, seen = bool(keys - seen), seen | keys
-        pages.append(page.rows)
+        pages.append([keep(row) for row in page.rows] if keep else page.rows)
         so_far = Listed(tuple(pages), repeats=paging.repeats)
         if paging.is_last(page) or (is_whole is not None and is_whole(so_far.rows)):
             if number == 1 or paging.is_sure:

@@ -16,7 +16,7 @@ from providers.mapping import (
     fill_report,
     fill_reports,
     order_report,
-    order_reports,
+    reports_of,
 )
 from providers.reports import BalanceReport, FeeReport, OrderSide, OrderStatus, OrderType
 
@@ -269,7 +269,9 @@ def test_fees_of_one_asset_add_up_exactly() -> None:
     ],
 )
 def test_a_row_with_an_impossible_number_is_refused_by_name(field: str, value: str) -> None:
-    reports = order_reports([raw_order(id="1"), raw_order(id="2", type=None, **{field: value})])
+    reports = reports_of(
+        [raw_order(id="1"), raw_order(id="2", type=None, **{field: value})], order_report
+    )
 
     assert [row.external_id for row in reports.rows] == ["1"]
     assert reports.refused_ids == ("2",)
@@ -305,7 +307,7 @@ def test_the_time_of_the_last_trade_is_not_that_of_the_last_change() -> None:
     ],
 )
 def test_a_row_that_cannot_be_told_costs_no_other(row: Any) -> None:
-    reports = order_reports([row, raw_order()])
+    reports = reports_of([row, raw_order()], order_report)
 
     assert len(reports.rows) == 1
     assert len(reports.problems) == 1
@@ -325,7 +327,8 @@ anything = st.recursive(
 def test_no_row_whatever_raises(changes: dict[str, Any]) -> None:
     row = raw_order(**changes)
 
-    assert len(order_reports([row]).rows) + len(order_reports([row]).problems) == 1
+    orders = reports_of([row], order_report)
+    assert len(orders.rows) + len(orders.problems) == 1
     assert len(fill_reports([row], "1").rows) + len(fill_reports([row], "1").problems) == 1
     told = balance_reports({"BTC": row, "info": {}})
     assert len(told.rows) + len(told.problems) <= 1

@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from providers.mapping import order_reports
+from providers.mapping import order_report, reports_of
 from providers.reports import (
     BalanceReport,
     FillReport,
@@ -84,7 +84,7 @@ def test_an_ended_order_says_how_it_ended(market: str, order_id: str) -> None:
     (case,) = (case for case in payloads(market).ended if case.id == order_id)
 
     symbol = exchange.markets[case.report["symbol"]]
-    (report,) = order_reports([exchange.parse_order(case.raw, symbol)]).rows
+    (report,) = reports_of([exchange.parse_order(case.raw, symbol)], order_report).rows
 
     assert told(report) == expected_order(case.report)
 

@@ -14,7 +14,7 @@ import pytest
 
 from providers.ccxt_client import HardenedExchange, translated_errors
 from providers.errors import OperationalException
-from providers.mapping import Reports, balance_reports, fill_reports, order_reports
+from providers.mapping import Reports, balance_reports, fill_reports, order_report, reports_of
 from providers.reports import BalanceReport, FillReport, OrderReport
 from providers.transport import HttpReply
 from tests.providers.market_payloads import MARKETS, Case, Payloads, payloads
@@ -50,7 +50,7 @@ class Desk:
 
     def order(self, case: Case, raw: Any) -> Reports[OrderReport]:
         symbol = self.exchange.markets[case.report["symbol"]]
-        return order_reports([self.exchange.parse_order(deepcopy(raw), symbol)])
+        return reports_of([self.exchange.parse_order(deepcopy(raw), symbol)], order_report)
 
     def fill(self, case: Case, raw: Any) -> Reports[FillReport]:
         symbol = self.exchange.markets[case.report["symbol"]]
@@ -203,7 +203,7 @@ def test_a_row_that_cannot_be_read_costs_no_other(desk: Desk) -> None:
         for raw in (good.raw, shapeless, broken, other.raw)
     ]
 
-    ids = [report.external_id for report in order_reports(rows).rows]
+    ids = [report.external_id for report in reports_of(rows, order_report).rows]
     assert ids[0] == good.id
     assert ids[-1] == other.id
 
