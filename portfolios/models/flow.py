@@ -27,6 +27,8 @@ class Flow(models.Model):
     raw_status = models.CharField(max_length=64, blank=True, editable=False)
     occurred_at = models.DateTimeField(_("occurred"), null=True)
     settled_at = models.DateTimeField(_("settled"), null=True)
+    # When, by our clock, its status was first told.
+    told_at = models.DateTimeField(null=True, editable=False)
     # Whether the account's baseline holds its effect already; decided when its status is first known.
     in_baseline = models.BooleanField(default=False, editable=False)
 

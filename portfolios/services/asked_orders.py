@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from django.db.models import Q
 from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount, Portfolio
@@ -24,6 +25,8 @@ ASKED_BY: Final = (
 )
 # For so long after its fill was first seen an order is asked for.
 ORPHANS_ASKED_FOR: Final = timedelta(days=1)
+# And by so many looks, however long it is until they are made.
+ORPHANS_ASKED_AT_LEAST: Final = 3
 # So many looks at an amount in use that is not what the orders lock have the newest of these read by themselves.
 _DOUBTED_FOR: Final = 3
 _MOST_DOUBTED: Final = 10
@@ -88,9 +91,10 @@ def _locked_asset(row: Mapping[str, Any]) -> str:
 
 def _orders_of_orphans(account: ExchangeAccount) -> list[KnownOrder]:
     """List the orders whose fills are known and they are not: they were asked for once, but could not be read."""
+    is_recent = Q(first_seen__gt=timezone.now() - ORPHANS_ASKED_FOR)
     told = account.discrepancies.filter(
-        code=Discrepancy.Code.FILL_ORPHAN, first_seen__gt=timezone.now() - ORPHANS_ASKED_FOR
-    )
+        is_recent | Q(times_seen__lte=ORPHANS_ASKED_AT_LEAST), code=Discrepancy.Code.FILL_ORPHAN
+    ).exclude(state=Discrepancy.State.RESOLVED)
     recent = set(told.values_list("key", flat=True))
     if not recent:
         return []

@@ -11,6 +11,8 @@ from itertools import product
 from operator import attrgetter
 from typing import Any, Final
 
+from django.utils import timezone
+
 from portfolios.amounts import amount, difference, exact_sum
 from portfolios.models import Discrepancy, ExchangeAccount, Flow, StoredLeg, SyncRun
 from portfolios.models.choices import Severity
@@ -106,6 +108,8 @@ def _joined(account: ExchangeAccount, flow: Flow | None, row: FlowReport) -> tup
     for name in FIELDS:
         setattr(flow, name, getattr(merged, name) or getattr(flow, name))
     flow.fees = fee_rows(merged.fees)
+    if merged.status != known.status:
+        flow.told_at = timezone.now()
     if known.status is None:
         flow.in_baseline = _is_in_baseline(flow)
     flow.save()
@@ -127,6 +131,7 @@ def _new_flow(account: ExchangeAccount, row: FlowReport) -> Flow:
         raw_status=row.raw_status[:64],
         occurred_at=row.occurred_at,
         settled_at=row.settled_at,
+        told_at=timezone.now(),
     )
     flow.in_baseline = _is_in_baseline(flow) and not _came_since(flow)
     return flow

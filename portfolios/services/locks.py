@@ -29,7 +29,7 @@ from portfolios.reconciliation.verdicts import Verdict
 from portfolios.services.accounts import lag
 from portfolios.services.asset_rules import Rules
 from portfolios.services.discrepancies import Finding, Findings
-from portfolios.services.ledger import order_facts, stored_fees
+from portfolios.services.ledger import locking_facts, stored_fees
 from providers.mapping import base_and_quote
 from providers.reports import (
     BalanceReport,
@@ -50,6 +50,11 @@ OPEN_STATUSES: Final = (OrderStatus.CREATED, OrderStatus.OPEN)
 # The latest fills show what is charged now; older ones need not be read for it.
 _FILLS_THAT_TELL: Final = 200
 ORDERS_NOT_READ: Final = "open orders were not all read"
+# Of an order and its portfolio.
+_TELL_A_LOCK: Final = (
+    *("symbol", "side", "price", "amount", "filled", "status", "type", "external_id"),
+    *("missing_since", "frozen_because", "created_at", "updated_at", "account", "portfolio__mode"),
+)
 _ORDER_LISTS: Final = (LegKind.OPEN_ORDERS, LegKind.TRIGGER_ORDERS)
 _BY_WALLET: Final = (
     Code.BALANCE_LOCK_MISMATCH,
@@ -102,7 +107,7 @@ def _judgements(
     held = rules.counted(_reported(leg))
     locks: defaultdict[str, list[Lock]] = defaultdict(list)
     reach = _reach(account, leg)
-    for found in [*_order_locks(account, reach, seen), *_leaving(account, reach)]:
+    for found in [*_order_locks(account, reach, seen), *_leaving(account, leg)]:
         locks[rules.counts_as(found.asset)].append(found)
     rate = _FeeRate(account)
     judged = {}
@@ -131,8 +136,8 @@ def _order_locks(
     may_show = is_open | Q(updated_at__gt=reach)
     orders = account.orders.filter(may_show).order_by()
     changes = orders.values_list("pk", Max("fills__executed_at"), Max("versions__replaced_at"))
-    changed = {pk: moments for pk, *moments in changes}
-    for order in orders.select_related("portfolio"):
+    changed = {pk: moments for pk, *moments in changes.iterator() if any(moments)}
+    for order in orders.select_related("portfolio").only(*_TELL_A_LOCK).iterator():
         moments = (order.created_at, order.updated_at, *changed.get(order.pk, ()))
         is_certain = (
             _waits_at_the_exchange(order)
@@ -140,7 +145,7 @@ def _order_locks(
             and (seen is None or (order.symbol, order.external_id) in seen)
         )
         yield order_lock(
-            order_facts(order), order.amount, is_open=order.is_open, is_certain=is_certain
+            locking_facts(order), order.amount, is_open=order.is_open, is_certain=is_certain
         )
 
 
@@ -155,9 +160,17 @@ def _waits_at_the_exchange(order: Order) -> bool:
     return is_known and not (is_doubtful or is_backtest or order.is_trigger)
 
 
-def _leaving(account: ExchangeAccount, reach: datetime) -> Iterator[Lock]:
-    """Tell what an exchange may set aside because it is about to leave, or had not left yet at `reach`."""
-    may_show = Q(status=FlowStatus.PENDING) | Q(settled_at__gt=reach)
+def _leaving(account: ExchangeAccount, leg: Leg) -> Iterator[Lock]:
+    """Tell what an exchange may set aside because it is about to leave, or had not left yet when it was read.
+
+    Of what failed it may not be told when; until that was told for the first time it may have been held.
+    """
+    is_failed = Q(status=FlowStatus.FAILED, settled_at=None)
+    may_show = (
+        Q(status=FlowStatus.PENDING)
+        | Q(settled_at__gt=_reach(account, leg))
+        | (is_failed & Q(told_at__gt=leg.requested_at - lag(account)))
+    )
     for flow in account.flows.filter(may_show, amount__negative=True):
         fee = fees_by_asset(stored_fees(flow.fees)).get(flow.asset, ZERO)
         amount = exact_sum((flow.amount.copy_abs(), fee.copy_abs()))
@@ -381,6 +394,6 @@ def _find_external_locks(account: ExchangeAccount, findings: Findings) -> None:
 
 def _largest_external(account: ExchangeAccount, asset: str) -> Order | None:
     orders = account.orders.filter(portfolio=None, status__in=OPEN_STATUSES)
-    locks = [(lock(order_facts(order), order.remaining), order) for order in orders]
+    locks = [(lock(locking_facts(order), order.remaining), order) for order in orders]
     of_asset = [(locked, order) for (name, locked), order in locks if name == asset]
     return max(of_asset, key=lambda pair: pair[0])[1] if of_asset else None

@@ -48,7 +48,7 @@ LEFT_OUT = frozenset(
         *("id", "key", "run", "state", "times_seen"),
         *("booked_at", "created_at", "joined_at", "observed_at", "newest_at", "last_counted_at"),
         *("first_seen", "last_seen", "opened_at", "resolved_at", "stale_since"),
-        *("initialized_at", "replaced_at"),
+        *("initialized_at", "replaced_at", "told_at"),
     }
 )
 # With how far a run says that it is, which nobody but a page reads.

@@ -14,14 +14,23 @@ from django.utils import timezone
 from portfolios.models import AssetBalance, Discrepancy, DiscrepancyEvent, ExchangeAccount, Order
 from portfolios.services.asked_orders import known_orders
 from portfolios.services.book import import_book
-from providers.reports import BalanceReport, Leg
+from providers.reports import (
+    BalanceReport,
+    Depth,
+    FlowKind,
+    FlowSource,
+    FlowStatus,
+    Leg,
+)
 from providers.sandbox.books import Order as ExchangeOrder
 from providers.sandbox.faults import DistortionKind, Fault
 from tests.builders import make_discrepancy
 from tests.desk import KEY, Desk
 from tests.portfolios.services.reads import (
     balances,
+    flows_leg,
     look,
+    make_flow_report,
     make_order_report,
     note_order,
     open_orders,
@@ -142,6 +151,20 @@ def test_what_a_withdrawal_from_before_the_books_began_locks_is_never_open(desk:
 
     told = DiscrepancyEvent.objects.filter(discrepancy__code="BALANCE_LOCK_MISMATCH")
     assert list(told.values_list("after", flat=True)) == ["SUSPECTED", "RESOLVED"]
+
+
+def test_a_withdrawal_that_failed_while_the_account_was_read_may_still_lock(
+    account: ExchangeAccount,
+) -> None:
+    source, kind = FlowSource.WITHDRAWALS, FlowKind.WITHDRAWAL
+    failed = make_flow_report(
+        "-40", source=source, kind=kind, status=FlowStatus.FAILED, settled_at=None
+    )
+    look(account, open_orders(), of_eur("60", "40", "100"))
+    assert differences(account) == {"BALANCE_LOCK_MISMATCH": "SUSPECTED"}
+
+    told = flows_leg(failed, source=source)
+    look(account, open_orders(), of_eur("60", "40", "100"), told, depth=Depth.FULL)
 
 
 def test_b14_a_total_below_nothing_keeps_its_sign(account: ExchangeAccount) -> None:
