@@ -23,6 +23,23 @@ MAX_DECIMALS: Final = 36
 _PRECISION: Final = 160
 _MAX_TEXT: Final = 200
 _LAST_DECIMAL: Final = Decimal("1e-18")
+# Copied by whoever opens it: to make one takes longer than most of what is reckoned in it.
+_EXACT: Final = decimal.Context(
+    prec=_PRECISION,
+    rounding=decimal.ROUND_HALF_EVEN,
+    Emin=decimal.MIN_EMIN,
+    Emax=decimal.MAX_EMAX,
+    capitals=1,
+    clamp=0,
+    flags=[],
+    traps=[
+        decimal.Inexact,
+        decimal.InvalidOperation,
+        decimal.DivisionByZero,
+        decimal.Overflow,
+        decimal.FloatOperation,
+    ],
+)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
 
 
@@ -36,24 +53,7 @@ def exact() -> AbstractContextManager[decimal.Context]:
     decimal.FloatOperation
         If a float is mixed in.
     """
-    return decimal.localcontext(
-        decimal.Context(
-            prec=_PRECISION,
-            rounding=decimal.ROUND_HALF_EVEN,
-            Emin=decimal.MIN_EMIN,
-            Emax=decimal.MAX_EMAX,
-            capitals=1,
-            clamp=0,
-            flags=[],
-            traps=[
-                decimal.Inexact,
-                decimal.InvalidOperation,
-                decimal.DivisionByZero,
-                decimal.Overflow,
-                decimal.FloatOperation,
-            ],
-        )
-    )
+    return decimal.localcontext(_EXACT)
 
 
 def amount(value: str | int | Decimal) -> Decimal:
@@ -76,19 +76,23 @@ def amount(value: str | int | Decimal) -> Decimal:
             raise ValueError(f"Expected a number, was {value[:_MAX_TEXT]!r}.")
     with exact():
         number = Decimal(value)
-    if not _fits(number):
+    text = _fitting(number)
+    if text is None:
         raise ValueError(
             f"Expected a number of at most {MAX_DIGITS} digits, {MAX_DECIMALS} of them decimals, "
             f"was {str(number)[:_MAX_TEXT]}."
         )
-    return Decimal(plain(number))
+    return Decimal(text)
 
 
-def _fits(number: Decimal) -> bool:
+def _fitting(number: Decimal) -> str | None:
+    """Write `number` plainly; None if it has too many digits."""
     if number and not -MAX_DECIMALS <= number.adjusted() < MAX_DIGITS:
-        return False
-    whole, _, decimals = plain(number.copy_abs()).partition(".")
-    return len(decimals) <= MAX_DECIMALS and len(whole.lstrip("0")) + len(decimals) <= MAX_DIGITS
+        return None
+    text = plain(number)
+    whole, _, decimals = text.partition(".")
+    digits = len(whole.lstrip("-0")) + len(decimals)
+    return text if len(decimals) <= MAX_DECIMALS and digits <= MAX_DIGITS else None
 
 
 def plain(value: Decimal) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from portfolios.reconciliation.execution import fees_by_asset
 from providers.reports import FeeReport, OrderReport, OrderStatus, OrderType
@@ -77,15 +77,24 @@ def merged_order(known: OrderState, report: OrderReport) -> OrderState:
     An exchange that tells no times leaves it open which of two terms are newer. These alone depend on the order of
     arrival, unless an end or more filled shows the older ones.
     """
-    joined = replace(
-        known,
-        external_id=known.external_id or report.external_id,
-        client_order_id=known.client_order_id or report.client_order_id,
-        type=max(known.type, report.type, key=_type_rank),
-        fees=joined_fees(known.fees, report.fees) if report.fees else known.fees,
-        created_at=_earliest(known.created_at, report.created_at),
-    )
-    return _with_terms(_with_execution(_with_status(joined, report), report), report)
+    joined = {
+        "external_id": known.external_id or report.external_id,
+        "client_order_id": known.client_order_id or report.client_order_id,
+        "type": max(known.type, report.type, key=_type_rank),
+        "fees": _fees(known, report),
+        "created_at": _earliest(known.created_at, report.created_at),
+        **_status(known, report),
+        **_execution(known, report),
+        **_terms(known, report),
+    }
+    # Most reports say again what is known, and a copy takes longer than to see that.
+    changed = {name: value for name, value in joined.items() if getattr(known, name) != value}
+    return replace(known, **changed) if changed else known
+
+
+def _fees(known: OrderState, report: OrderReport) -> tuple[FeeReport, ...]:
+    is_same = len(known.fees) == 1 and report.fees == known.fees
+    return known.fees if is_same or not report.fees else joined_fees(known.fees, report.fees)
 
 
 def _earliest(one: datetime | None, other: datetime | None) -> datetime | None:
@@ -96,29 +105,26 @@ def _type_rank(kind: OrderType | None) -> int:
     return -1 if kind is None else _TYPES.index(kind)
 
 
-def _with_status(known: OrderState, report: OrderReport) -> OrderState:
+def _status(known: OrderState, report: OrderReport) -> dict[str, Any]:
     if report.status is None:
-        return known
+        return {}
     told = (_WEIGHT[report.status], report.raw_status)
     if told <= (_WEIGHT[known.status], known.raw_status):
-        return known
-    return replace(known, status=report.status, raw_status=report.raw_status)
+        return {}
+    return {"status": report.status, "raw_status": report.raw_status}
 
 
-def _with_execution(known: OrderState, report: OrderReport) -> OrderState:
+def _execution(known: OrderState, report: OrderReport) -> dict[str, Any]:
     """Take over what is filled together with its cost, since the cost of less would price the rest wrongly.
 
     Of two costs of one amount the larger counts, since ccxt derives some by cutting digits off.
     """
     if report.filled is None or report.filled < known.filled:
-        return known
+        return {}
     if report.filled > known.filled:
-        known = replace(known, filled=report.filled, average=None, cost=None)
-    return replace(
-        known,
-        average=_most(known.average, report.average),
-        cost=_most(known.cost, report.cost),
-    )
+        return {"filled": report.filled, "average": report.average, "cost": report.cost}
+    average, cost = _most(known.average, report.average), _most(known.cost, report.cost)
+    return {"average": average, "cost": cost}
 
 
 def joined_fees(*told: tuple[FeeReport, ...]) -> tuple[FeeReport, ...]:
@@ -139,11 +145,14 @@ def _most(one: Decimal | None, other: Decimal | None) -> Decimal | None:
     return max((value for value in (one, other) if value is not None), default=None)
 
 
-def _with_terms(known: OrderState, report: OrderReport) -> OrderState:
-    """Take over amount and price together, so that one time is enough to tell which are newer."""
-    if report.amount is None or not _has_newer_terms(report, known):
-        return known
-    return replace(known, amount=report.amount, price=report.price, updated_at=report.updated_at)
+def _terms(known: OrderState, report: OrderReport) -> dict[str, Any]:
+    """Take over amount and price together, so that one time is enough to tell which are newer.
+
+    Nobody orders nothing: an amount of zero is one that is not told.
+    """
+    if not report.amount or not _has_newer_terms(report, known):
+        return {}
+    return {"amount": report.amount, "price": report.price, "updated_at": report.updated_at}
 
 
 def _has_newer_terms(report: OrderReport, known: OrderState) -> bool:
@@ -204,7 +213,8 @@ def is_another(known: OrderState, report: OrderReport) -> bool:
     ended = max(known.created_at, known.updated_at or known.created_at)
     if report.created_at - ended <= REUSED_AFTER:
         return False
-    return report.status is OrderStatus.OPEN or report.amount not in (None, known.amount)
+    is_other = bool(report.amount) and report.amount != known.amount
+    return report.status is OrderStatus.OPEN or is_other
 
 
 def amendment(before: OrderState, after: OrderState) -> bool:

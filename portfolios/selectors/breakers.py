@@ -10,7 +10,7 @@ from django.db.models import Q
 from portfolios.models import CircuitBreaker, ExchangeAccount
 from portfolios.services.breakers import place_of
 from portfolios.services.budgets import held_until
-from providers.resilience import circuit
+from providers.circuits import circuit
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ _FILLS: Final = (
     _("fills from %(begin)s to %(end)s UTC are no longer told by %(market)s"),
     _("its order %(order)s could not be read, or is not known at the exchange"),
     _("its order %(order)s contradicts the books and is left as it is"),
+    _("its order %(order)s could not be booked; the exceptions tell why"),
     _("no fee is reported yet"),
     _("fill %(fill)s: %(what)s"),
     _("fill %(fill)s is no longer told by the exchange"),

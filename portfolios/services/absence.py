@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
 from django.db.models import Q
 
@@ -46,6 +48,7 @@ CODES = {
     Conclusion.MISSING_AT_VENUE: Discrepancy.Code.ORDER_MISSING_AT_VENUE,
     Conclusion.RETENTION_EXPIRED: Discrepancy.Code.ORDER_RETENTION_EXPIRED,
 }
+_OF_ONE_ORDER: Final = (LegKind.ORDER, LegKind.ENDED_ORDERS, LegKind.FILLS)
 ABSENCE_FIELDS = ("missing_since", "strikes", "last_strike_at")
 
 
@@ -57,8 +60,9 @@ def climb_ladder(
     lapsed = 0
     doubtful = _doubtful_orders(account, read)
     was_set = clock_was_set() if doubtful else NO_TIME
+    legs = _Legs(read.legs)
     for order in doubtful:
-        concluded = _look_for(order, read, seen_at, was_set)
+        concluded = _look_for(order, legs, seen_at, was_set, is_plausible=read.is_plausible)
         if concluded is None:
             is_unacked = not order.external_id
         elif _lapses(order, read, concluded):
@@ -118,17 +122,17 @@ def _judge_those_found(account: ExchangeAccount, findings: Findings) -> None:
 
 
 def _look_for(
-    order: Order, read: Believed, seen_at: datetime, was_set: timedelta
+    order: Order, legs: _Legs, seen_at: datetime, was_set: timedelta, *, is_plausible: bool
 ) -> Conclusion | None:
     """Count one look at an order; None if the exchange does not deny it."""
     name = order.external_id or order.client_order_id
     look = looks_at(
         name,
-        _legs_of(name, order.symbol, read.legs),
+        _legs_of(name, order.symbol, legs.of(name, order.symbol)),
         symbol=order.symbol,
         is_trigger=order.is_trigger,
         triggers_apart=_triggers_apart(order.account.market),
-        is_plausible=read.is_plausible,
+        is_plausible=is_plausible,
     )
     if look is None:
         return None
@@ -141,6 +145,29 @@ def _look_for(
             setattr(order, name, getattr(after, name))
         order.save(update_fields=ABSENCE_FIELDS)
     return None if after.missing_since is None else _conclusion(order, after, seen_at, age)
+
+
+class _Legs:
+    """The legs of a snapshot by the orders that they are of: no order is looked for in those of all others."""
+
+    def __init__(self, legs: Iterable[Leg]) -> None:
+        self._lists: list[Leg] = []
+        self._of_orders: defaultdict[str, list[Leg]] = defaultdict(list)
+        for leg in legs:
+            if leg.kind not in _OF_ONE_ORDER:
+                self._lists.append(leg)
+                continue
+            told = [row for row in leg.rows if isinstance(row, OrderReport)]
+            ids = {id_ for row in told for id_ in (row.external_id, row.client_order_id)}
+            for name in {leg.subject, *ids} - {""}:
+                self._of_orders[name].append(leg)
+
+    def of(self, name: str, symbol: str) -> Sequence[Leg]:
+        """List what may say something of an order, the lists of many orders among it."""
+        return [
+            *self._lists,
+            *(leg for each in names_of(name, symbol) for leg in self._of_orders.get(each, ())),
+        ]
 
 
 def _legs_of(name: str, symbol: str, legs: Sequence[Leg]) -> Sequence[Leg]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -34,15 +35,6 @@ class _Whole:
     begins: datetime
     ends: datetime
 
-    @property
-    def narrowed(self) -> Q:
-        """Narrow what the database reads; `has` decides."""
-        within = Q(executed_at__gte=self.begins, executed_at__lte=self.ends)
-        if self.leg.kind is LegKind.ACCOUNT_FILLS:
-            return within & Q(symbol=self.leg.subject) if self.leg.subject else within
-        subject = self.leg.subject
-        return within & Q(order_external_id__in=[subject, subject.rpartition(" ")[0] or subject])
-
     def has(self, fill: Fill) -> bool:
         """Whether the exchange, if the fill were still one, would have told it."""
         if fill.executed_at is None or not self.begins <= fill.executed_at <= self.ends:
@@ -61,11 +53,9 @@ def find_denied_fills(account: ExchangeAccount, legs: Iterable[Leg], findings: F
     if not reads:
         return
     told = [row for leg in legs for row in fill_rows(leg)]
-    is_told = _teller(told)
-    # Of a single order some exchanges tell for years: that is no reason to look at all fills since.
-    may_be_told = reduce(or_, [read.narrowed for read in reads])
-    for fill in account.fills.filter(may_be_told).select_related("order__portfolio"):
-        if not any(read.has(fill) for read in reads):
+    is_told, about = _teller(told), _finder(reads)
+    for fill in account.fills.filter(_narrowed(reads)).select_related("order__portfolio"):
+        if not any(read.has(fill) for read in about(fill)):
             continue
         findings.judged.add(denied_key(fill.pk))
         if not is_told(fill):
@@ -84,6 +74,45 @@ def _whole(account: ExchangeAccount, leg: Leg) -> _Whole | None:
         begins = max(begins, leg.since)
     # What is younger may not be listed yet.
     return _Whole(leg, begins, asked_at - overlap(account))
+
+
+def _narrowed(reads: Sequence[_Whole]) -> Q:
+    """Narrow what the database reads; `has` decides.
+
+    The reads of single orders are one condition: SQLite takes no more than a thousand.
+    """
+    lists = [read for read in reads if read.leg.kind is LegKind.ACCOUNT_FILLS]
+    found = [
+        _within([read]) & (Q(symbol=read.leg.subject) if read.leg.subject else Q())
+        for read in lists
+    ]
+    # Of a single order some exchanges tell for years: that is no reason to look at all fills since.
+    of_orders = [read for read in reads if read.leg.kind is LegKind.FILLS]
+    if of_orders:
+        subjects = [read.leg.subject for read in of_orders]
+        ids = {*subjects, *(subject.rpartition(" ")[0] for subject in subjects)} - {""}
+        found.append(_within(of_orders) & Q(order_external_id__in=ids))
+    return reduce(or_, found)
+
+
+def _finder(reads: Iterable[_Whole]) -> Callable[[Fill], list[_Whole]]:
+    """Tell how to find the lists, and the reads of the order of a fill, without a look at those of all orders."""
+    lists: list[_Whole] = []
+    of_orders: defaultdict[str, list[_Whole]] = defaultdict(list)
+    for read in reads:
+        is_list = read.leg.kind is LegKind.ACCOUNT_FILLS
+        (lists if is_list else of_orders[read.leg.subject]).append(read)
+
+    def about(fill: Fill) -> list[_Whole]:
+        names = names_of(fill.order_external_id, fill.symbol)
+        return [*lists, *(read for name in names for read in of_orders.get(name, ()))]
+
+    return about
+
+
+def _within(reads: Sequence[_Whole]) -> Q:
+    begins, ends = min(read.begins for read in reads), max(read.ends for read in reads)
+    return Q(executed_at__gte=begins, executed_at__lte=ends)
 
 
 def _teller(rows: Iterable[FillReport]) -> Callable[[Fill], bool]:

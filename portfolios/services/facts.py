@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from django.db import transaction
@@ -23,13 +23,14 @@ from portfolios.services.flows import flow_rows, sync_flows
 from portfolios.services.incidents import record_incident
 from portfolios.services.ledger import rewrite_reserved
 from portfolios.services.openings import sync_unallocated
-from portfolios.services.order_reads import OrderReads, order_reads, with_orphans
-from portfolios.services.orders import OrdersOutcome, has_frozen_orders, sync_orders
+from portfolios.services.order_batch import OrdersOutcome
+from portfolios.services.order_reads import OrderId, OrderReads, order_reads, with_orphans
+from portfolios.services.orders import has_frozen_orders, sync_orders
 from portfolios.services.quarantine import believed
 from portfolios.services.reused_ids import set_reused_apart, with_own_fill_ids
 from providers.errors import OpeningRefused
 from providers.redaction import leg_error
-from providers.reports import Leg, LegKind, LegStatus
+from providers.reports import FillReport, Leg, LegKind, LegStatus
 
 
 @dataclass(slots=True)
@@ -103,9 +104,9 @@ def _apply_orders(
     set_reused_apart(account, told)
     reads = with_acknowledged(account, with_orphans(account, told))
     findings = outcome.findings
-    outcome.orders.problems += store_external_orders(account, reads, run)
-    _add(outcome.orders, sync_orders(account, portfolios, reads, run, findings))
-    new = _apply_orphans(account, reads, run, findings)
+    outcome.orders.add(store_external_orders(account, reads, run))
+    outcome.orders.add(sync_orders(account, portfolios, reads, run, findings))
+    new = _apply_orphans(account, reads, run, outcome)
     seen_at = run.started_at or run.queued_at
     find_orphans(account, findings)
     find_missing_fees(account, seen_at, findings)
@@ -114,25 +115,45 @@ def _apply_orders(
 
 
 def _apply_orphans(
-    account: ExchangeAccount, reads: OrderReads, run: SyncRun, findings: Findings
+    account: ExchangeAccount, reads: OrderReads, run: SyncRun, outcome: Outcome
 ) -> int:
-    """Store the fills whose order no book knows, nor the exchange when it was asked, or whose order is frozen."""
+    """Store the fills whose order no book knows, nor the exchange when it was asked, or whose order is frozen.
+
+    Those of an order that could not be booked too: their list may not tell them again.
+    """
     listed = [row for rows in reads.account_fills.values() for row in rows]
     read = [listed, *(fill_rows(leg) for leg in reads.fills.values())]
     if not any(read):
         return 0
     orders = account.orders.filter(external_id__in=reads.ids, frozen_because="")
+    # What a backtest calls its orders says nothing of those at the exchange.
+    orders = orders.exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
     known = set(orders.values_list("symbol", "external_id"))
-    loose = [
-        [row for row in rows if (row.symbol, row.order_external_id) not in known] for rows in read
-    ]
-    return store_orphans(account, [rows for rows in loose if rows], run, findings)
+    loose = _chosen(read, lambda order: order not in known)
+    new = store_orphans(account, loose, run, outcome.findings)
+    for failed in sorted(outcome.orders.failed):
+        new += _store_apart(account, _chosen(read, failed.__eq__), run, outcome)
+    return new
 
 
-def _add(total: OrdersOutcome, part: OrdersOutcome) -> None:
-    total.checked += part.checked
-    total.changed += part.changed
-    total.problems += part.problems
+def _chosen(
+    reads: Iterable[Iterable[FillReport]], is_wanted: Callable[[OrderId], bool]
+) -> list[list[FillReport]]:
+    chosen = (
+        [row for row in rows if is_wanted((row.symbol, row.order_external_id))] for rows in reads
+    )
+    return [rows for rows in chosen if rows]
+
+
+def _store_apart(
+    account: ExchangeAccount, reads: list[list[FillReport]], run: SyncRun, outcome: Outcome
+) -> int:
+    try:
+        with transaction.atomic():
+            return store_orphans(account, reads, run, outcome.findings)
+    except Exception as e:  # whatever is wrong with one order stays with that order
+        record_incident(account, leg_error(e), "fills.store", run=run)
+        return 0
 
 
 def _open_portfolios(portfolios: Iterable[Portfolio], legs: Iterable[Leg], run: SyncRun) -> int:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Final
 
 from portfolios.amounts import amount, difference, exact_mul, exact_sum, sums_by
 from portfolios.models import (
@@ -40,7 +42,9 @@ from providers.reports import (
 )
 
 Cause = LedgerEntry.Cause
+_TELL_A_LOCK: Final = ("account", "portfolio", "symbol", "side", "price", "amount", "filled")
 ZERO = Decimal(0)
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 def book_order(
@@ -56,7 +60,7 @@ def book_order(
         Take what is booked now out of the unassigned part, which has booked it before the order was claimed.
     """
     facts = order_facts(order)
-    moved = execution(facts, [fill_report(fill) for fill in order.fills.all()])
+    moved = execution(facts, fills_told(order))
     series = f"order:{order.pk}:{order.portfolio_id or 0}:"
     all_booked = list(order.ledger_entries.all())
     booked = [entry for entry in all_booked if entry.key.startswith(series)]
@@ -189,8 +193,7 @@ def _due_before_baseline(
     is_claimed = any(entry.key.startswith(prefixes[0]) for entry in taken)
     if baseline_at is None or not (is_claimed or order.joined_after_baseline):
         return None
-    fills = [fill_report(fill) for fill in order.fills.all()]
-    moved = moved_before(facts, fills, baseline_at, order.created_at)
+    moved = moved_before(facts, fills_told(order), baseline_at, order.created_at)
     change = pending(facts, moved, _sums([_negated(entry) for entry in taken], facts))
     return None if is_claimed and change.base else change
 
@@ -314,8 +317,9 @@ def rewrite_reserved(account: ExchangeAccount) -> None:
     """Set `reserved` of every position of `account` to the locks of its owner's open orders."""
     locks: defaultdict[tuple[int | None, str], list[Decimal]] = defaultdict(list)
     open_orders = account.orders.filter(status__in=[OrderStatus.CREATED, OrderStatus.OPEN])
-    for order in open_orders:
-        asset, locked = lock(order_facts(order), order.remaining)
+    # No more of them than a lock takes, and one after the other: there may be many thousand.
+    for order in open_orders.order_by().only(*_TELL_A_LOCK).iterator():
+        asset, locked = lock(locking_facts(order), order.remaining)
         locks[order.portfolio_id, asset].append(locked)
     positions = {(row.portfolio_id, row.asset): row for row in account.positions.all()}
     for owner, asset in locks.keys() - positions.keys():
@@ -325,6 +329,24 @@ def rewrite_reserved(account: ExchangeAccount) -> None:
         if position.reserved != reserved:
             position.reserved = reserved
             position.save()
+
+
+def require_lock(order: Order) -> None:
+    """Make sure that what the open rest of `order` locks can be kept.
+
+    Raises
+    ------
+    ValueError
+        If it has more digits than an amount may have.
+    """
+    amount(lock(locking_facts(order), order.remaining)[1])
+
+
+def locking_facts(order: Order) -> OrderFacts:
+    """Give of an order what tells its lock."""
+    return OrderFacts(
+        order.base, order.quote, OrderSide(order.side), order.filled, price=order.price
+    )
 
 
 def order_facts(order: Order) -> OrderFacts:
@@ -340,6 +362,12 @@ def order_facts(order: Order) -> OrderFacts:
         opening_filled=order.opening_filled,
         opening_cost=order.opening_cost,
     )
+
+
+def fills_told(order: Order) -> list[FillReport]:
+    """List the fills of `order`, oldest first; one without a time comes before, which databases do not agree on."""
+    fills = sorted(order.fills.all(), key=lambda fill: (fill.executed_at or _EPOCH, fill.pk))
+    return [fill_report(fill) for fill in fills]
 
 
 def fill_report(fill: Fill) -> FillReport:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from portfolios.amounts import plain
@@ -72,9 +73,11 @@ def _contents(account: ExchangeAccount, rows: Mapping[str, Sequence[Row]]) -> di
     """Find the contents by digest, and store those that are new; the account is locked, so nobody else does."""
     stored = account.leg_contents.filter(digest__in=list(rows))
     contents = dict(stored.values_list("digest", "pk"))
+    # Most of their texts are the same words; what is hidden changes from account to account.
+    written = cache(one_line)
     new = [
         # Each text by itself: what is cut or hidden in the whole would leave no JSON behind.
-        LegContent(account=account, digest=digest, rows=[_plain_row(row, one_line) for row in told])
+        LegContent(account=account, digest=digest, rows=[_plain_row(row, written) for row in told])
         for digest, told in rows.items()
         if digest not in contents
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Final
 
 from django.db import transaction
@@ -12,6 +13,7 @@ from django.db import transaction
 from portfolios.models import ExchangeAccount, Order
 from portfolios.models.order import OPEN_STATUSES
 from portfolios.services.journal import Journal
+from portfolios.services.order_reads import OrderId
 
 # What a look may change of an order.
 WRITTEN: Final = (
@@ -19,6 +21,23 @@ WRITTEN: Final = (
     *("amount", "filled", "cost", "fees", "created_at", "updated_at", "opening_filled"),
     *("opening_cost", "fills_wanted", "missing_since", "strikes", "last_strike_at"),
 )
+
+
+@dataclass(slots=True)
+class OrdersOutcome:
+    """How many orders were seen and changed, and what is wrong with how many."""
+
+    checked: int = 0
+    changed: int = 0
+    problems: int = 0
+    # Symbol and the exchange's id of orders of which nothing could be booked.
+    failed: set[OrderId] = field(default_factory=set)
+
+    def add(self, part: OrdersOutcome) -> None:
+        self.checked += part.checked
+        self.changed += part.changed
+        self.problems += part.problems
+        self.failed |= part.failed
 
 
 class OrderBatch:

@@ -125,8 +125,9 @@ def unknown_orders(account: ExchangeAccount, reads: OrderReads) -> dict[OrderId,
     told: defaultdict[OrderId, list[OrderReport]] = defaultdict(list)
     for report in (report for reports in reads.reports.values() for report in reports):
         told[report.symbol, report.external_id].append(report)
-    rows = account.orders.filter(external_id__in=list(reads.reports))
-    known = {(row.symbol, row.external_id): row.raw_status for row in rows}
+    rows = account.orders.filter(external_id__in=list(reads.reports)).order_by()
+    told_before = rows.values_list("symbol", "external_id", "raw_status")
+    known = {(symbol, id_): raw_status for symbol, id_, raw_status in told_before}
     wrong = {key[1] for key, raw_status in known.items() if not raw_status and key not in told}
     return {
         key: reports for key, reports in told.items() if key not in known and key[1] not in wrong

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, Self
 
@@ -32,8 +33,8 @@ from portfolios.reconciliation.orders import (
 from portfolios.services.discrepancies import Findings
 from portfolios.services.fills import fee_rows, store_fills
 from portfolios.services.incidents import record_incident
-from portfolios.services.ledger import book_order, fill_report, stored_fees
-from portfolios.services.order_batch import OrderBatch
+from portfolios.services.ledger import book_order, fill_report, require_lock, stored_fees
+from portfolios.services.order_batch import OrderBatch, OrdersOutcome
 from portfolios.services.order_findings import (
     amount_of_fills,
     find_fills_ahead,
@@ -57,6 +58,7 @@ from providers.reports import (
 )
 
 ZERO = Decimal(0)
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 # Syncs that ask for an order's fills until they add up: an exchange may list them a little later than the order.
 FILL_READS: Final = 10
 STATE_FIELDS: Final = (
@@ -71,15 +73,6 @@ STATE_FIELDS: Final = (
     "created_at",
     "updated_at",
 )
-
-
-@dataclass(slots=True)
-class OrdersOutcome:
-    """How many orders were seen and changed, and what is wrong with how many."""
-
-    checked: int = 0
-    changed: int = 0
-    problems: int = 0
 
 
 def has_frozen_orders(account: ExchangeAccount) -> bool:
@@ -138,8 +131,13 @@ def _found(
     rows = orders.filter(Q(status__in=OPEN_STATUSES) | is_reported)
     places = {pk: place for place, pk in enumerate([*owners, None])}
     found = sorted(
-        rows.order_by("created_at", "external_id", "pk"),
-        key=lambda order: places[order.portfolio_id],
+        rows.order_by("pk"),
+        # Not by the database: each has its own order of letters, and of times that are not told.
+        key=lambda order: (
+            places[order.portfolio_id],
+            order.created_at or _EPOCH,
+            order.external_id,
+        ),
     )
     for order in found:
         order.portfolio = None if order.portfolio_id is None else owners[order.portfolio_id]
@@ -211,6 +209,7 @@ def _sync_order(
     except Exception as e:  # whatever is wrong with one order stays with that order
         _record(order, e, "orders.apply", run)
         outcome.problems += 1
+        outcome.failed.add((order.symbol, order.external_id))
         return
     outcome.changed += changed
     outcome.problems += _report_unknown_status(order, told.reports, run)
@@ -244,6 +243,8 @@ def apply_facts(
     ------
     UnexpectedReport
         If what was filled has no price.
+    ValueError
+        If a number has more digits than can be kept.
     """
     reports, leg = told.reports, told.leg
     known, was_wanted = order_state(order), order.fills_wanted
@@ -262,7 +263,8 @@ def apply_facts(
         if order.fills_wanted != was_wanted:
             batch.add(order)
         return False
-    _set_state(order, merged, is_found=bool(reports))
+    set_state(order, merged, is_found=bool(reports))
+    require_lock(order)
     if not book_order(order, run, batch.journal):
         raise UnexpectedReport(
             f"Order {order.external_id} ({order.symbol}) is reported as filled without any price. "
@@ -358,7 +360,7 @@ def order_state(order: Order) -> OrderState:
     )
 
 
-def _set_state(order: Order, state: OrderState, *, is_found: bool) -> None:
+def set_state(order: Order, state: OrderState, *, is_found: bool) -> None:
     for name in STATE_FIELDS:
         setattr(order, name, getattr(state, name))
     order.status, order.type = state.status, state.type or ""

@@ -27,7 +27,7 @@ from portfolios.services.balances import judge_account
 from portfolios.services.baselines import settle_baseline
 from portfolios.services.breakers import note_answer, note_failure
 from portfolios.services.budgets import held_until, hold_all
-from portfolios.services.credentials import note_credential_state
+from portfolios.services.credentials import has_newer_key, note_credential_state
 from portfolios.services.effects import balance_legs
 from portfolios.services.facts import Outcome, apply_snapshot
 from portfolios.services.incidents import record_incident
@@ -53,12 +53,12 @@ from providers.reports import (
 log = structlog.get_logger(__name__)
 # What booking a row may take on a slow machine, generously.
 SECONDS_A_ROW = 0.1
-# Seconds between two writes of how far a read has come.
-SHOWN_EVERY = 0.3
+SHOWN_EVERY = 0.3  # seconds between two writes of how far a read has come
 # Without a key that can be opened, nothing was asked of the exchange.
 NOT_THE_EXCHANGES_WORD = ("CredentialMissing", "CredentialUnreadable")
 Status = SyncRun.Status
 Stage = SyncRun.Stage
+State = MarketCredential.State
 
 
 def execute_runs(run_ids: Iterable[int], *, within: float = math.inf) -> None:
@@ -190,7 +190,7 @@ def _job(run: SyncRun, secrets: ExitStack) -> tuple[PortfolioProvider, SnapshotR
         request = snapshot_request(account)
     except Exception as e:  # of whatever kind: it belongs to this account alone
         if isinstance(e, CredentialUnreadable):
-            note_credential_state(account, MarketCredential.State.LOCKED, str(e))
+            note_credential_state(account, State.LOCKED, str(e), read_at=runs.begun_at(run))
         with _unless_taken_over(run):
             _fail(run, leg_error(e), "sync.prepare")
         return None
@@ -306,7 +306,7 @@ def _close(run: SyncRun, snapshot: Snapshot, outcome: Outcome) -> None:
     troubled = [leg for leg in telling if leg.error and leg.status is not LegStatus.UNSUPPORTED]
     for leg in troubled:
         _record(run, leg)
-    _note_credential(run.account, legs)
+    _note_credential(run, legs)
     run.balances_read = any(leg.status is LegStatus.OBSERVED for leg in balance_legs(legs))
     run.orders_checked, run.orders_changed = outcome.orders.checked, outcome.orders.changed
     status = _status(telling, is_whole=not (troubled or outcome.has_problems))
@@ -359,7 +359,7 @@ def _message(status: SyncRun.Status, troubled: Iterable[Leg], outcome: Outcome) 
 def _fail(run: SyncRun, error: LegError, operation: str, *, was_asked: bool = False) -> None:
     account = runs.lock_account(run)
     record_incident(account, error, operation, run=run)
-    _note_rejection(account, [error])
+    _note_rejection(run, account, [error])
     runs.end_run(run, account, Status.FAILED, error.message, stay_away=error.retry_after or 0)
     if was_asked:
         note_failure(account, error)
@@ -378,22 +378,21 @@ def _note_circuit(run: SyncRun, legs: Sequence[Leg]) -> None:
         hold_all(run.account, stay_away)
 
 
-def _note_credential(account: ExchangeAccount, legs: Sequence[Leg]) -> None:
+def _note_credential(run: SyncRun, legs: Sequence[Leg]) -> None:
     if any(leg.status is LegStatus.OBSERVED for leg in legs):
-        note_credential_state(account, MarketCredential.State.ACCEPTED)
-        forget_rejections(account)
+        note_credential_state(run.account, State.ACCEPTED, read_at=runs.begun_at(run))
+        forget_rejections(run.account)
     else:
-        _note_rejection(account, [leg.error for leg in legs if leg.error])
+        _note_rejection(run, run.account, [leg.error for leg in legs if leg.error])
 
 
-def _note_rejection(account: ExchangeAccount, errors: Iterable[LegError]) -> None:
-    rejected = [
-        error
-        for error in errors
-        if error.category == "auth" and error.kind not in NOT_THE_EXCHANGES_WORD
-    ]
-    if rejected:
-        note_credential_state(account, MarketCredential.State.REJECTED, rejected[0].message)
+def _note_rejection(run: SyncRun, account: ExchangeAccount, errors: Iterable[LegError]) -> None:
+    """Count that the key was rejected which the run had, unless there is another one since."""
+    read_at = runs.begun_at(run)
+    told = [error for error in errors if error.kind not in NOT_THE_EXCHANGES_WORD]
+    rejected = [error for error in told if error.category == "auth"]
+    if rejected and not has_newer_key(account, read_at):
+        note_credential_state(account, State.REJECTED, rejected[0].message, read_at=read_at)
         note_rejection(account, timezone.now())
 
 

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db import transaction
-from django.db.models import OuterRef, Q, Subquery
+from django.db import connection, transaction
+from django.db.models import Case, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import Cast
 from django.db.models.signals import post_delete, post_save
 from django.utils import timezone
 
@@ -193,7 +194,7 @@ def _store(looks: Sequence[_Look]) -> None:
     _close([look.run for look in looks])
     accounts = [look.run.account for look in looks]
     _show_as_before(accounts, before)
-    note_accepted(accounts)
+    note_accepted(accounts, read_at=min(map(runs.begun_at, (look.run for look in looks))))
     note_answers(accounts)
 
 
@@ -220,13 +221,31 @@ def _close(quiet: Sequence[SyncRun]) -> None:
         runs.set_values(run.account, freed)
         run.account.quiet_run = run
         set_next(run.account, now)
-    rows = SyncRun.objects.filter(pk__in=[run.pk for run in quiet])
-    rows.update(**ended)
-    of_each = ("http_requests", "waited_seconds", "orders_checked", "balances_read")
-    SyncRun.objects.bulk_update(quiet, of_each)
     accounts = [run.account for run in quiet]
-    ExchangeAccount.objects.filter(pk__in=[account.pk for account in accounts]).update(**freed)
-    ExchangeAccount.objects.bulk_update(accounts, ("verified_at", "quiet_run", "next_sync_at"))
+    told = ("http_requests", "waited_seconds", "orders_checked", "balances_read")
+    rows = SyncRun.objects.filter(pk__in=[run.pk for run in quiet])
+    rows.update(**ended, **_of_each(quiet, told))
+    rows_of_accounts = ExchangeAccount.objects.filter(pk__in=[account.pk for account in accounts])
+    rows_of_accounts.update(
+        **freed, **_of_each(accounts, ("verified_at", "quiet_run", "next_sync_at"))
+    )
+
+
+def _of_each(rows: Sequence[SyncRun | ExchangeAccount], names: Iterable[str]) -> dict[str, Any]:
+    """Write what each row says of itself, as values of one statement; plainly if all say the same, as a single one."""
+    written: dict[str, Any] = {}
+    for name in names:
+        field = getattr(type(rows[0]), name).field
+        values = {row.pk: getattr(row, field.attname) for row in rows}
+        if len(set(values.values())) == 1:
+            written[name] = values[rows[0].pk]
+            continue
+        cases = [When(pk=pk, then=Value(value, field)) for pk, value in values.items()]
+        case = Case(*cases, output_field=field)
+        # As Django's own `bulk_update`, which writes nothing else in the same statement.
+        needs_cast = connection.features.requires_casted_case_in_updates
+        written[name] = Cast(case, field) if needs_cast else case
+    return written
 
 
 def _judge_as_before(looks: Iterable[_Look]) -> None:

@@ -151,7 +151,8 @@ class Snapshots:
     """The newest snapshots of an account, read once for all that looks at them; the one of this run may be added."""
 
     def __init__(self, account: ExchangeAccount) -> None:
-        self._rows = list(account.snapshots.order_by("-pk")[:MOST_WAITING])[::-1]
+        # One more, so that there is one before the oldest that waits.
+        self._rows = list(account.snapshots.order_by("-pk")[: MOST_WAITING + 1])[::-1]
 
     def add(self, newest: JudgedSnapshot) -> None:
         self._rows.append(newest)

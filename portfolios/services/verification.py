@@ -34,7 +34,7 @@ from portfolios.reconciliation.verification import (
 )
 from portfolios.services.baseline_verification import baseline_differences
 from portfolios.services.decisions.effects import BOOKING, DECIDED, booked_by
-from portfolios.services.ledger import fill_report, flow_report, order_facts
+from portfolios.services.ledger import fill_report, fills_told, flow_report, order_facts
 from providers.mapping import base_and_quote
 from providers.reports import OrderSide
 
@@ -207,7 +207,7 @@ def _strays(account: ExchangeAccount) -> Iterator[Difference]:
 
 
 def _order(order: Order, fills: Sequence[Fill]) -> Iterator[Difference]:
-    facts, reports = order_facts(order), [fill_report(fill) for fill in fills]
+    facts, reports = order_facts(order), fills_told(order)
     entries = [_entry(row) for row in order.ledger_entries.all()]
     for found in order_differences(order.pk, order.portfolio_id, facts, reports, entries):
         if found.check is not Check.GAIN or _is_in_cash(order):

@@ -9,6 +9,7 @@ from django.db import DatabaseError, connections
 from django.utils.translation import gettext as _
 
 # The queue's processes are forks of this one: what is loaded here, ccxt above all, is in memory once for all of them.
+import portfolios.ciphers  # noqa: F401 - loaded, not used
 import providers.ccxt_provider  # noqa: F401 - loaded, not used
 from portfolios import tasks
 from portfolios.management.workers import HEALTHY_LIFE, LOOK, Workers

@@ -144,6 +144,8 @@ def _given(node: Node) -> dict[str, Any]:
     }
     if not (values["external_id"] or values["client_order_id"]):
         raise node.fail("external_id", _("is missing, and so is client_order_id: one is needed"))
+    if not values["amount"]:
+        raise node.fail("amount", _("is zero: nobody orders nothing"))
     if values["filled"] > values["amount"]:
         raise node.fail(
             "filled",

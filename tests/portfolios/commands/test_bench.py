@@ -71,6 +71,7 @@ def test_a_worker_stays_small(measured: Any) -> None:
 def test_a_large_account_is_read_page_after_page(measured: Any) -> None:
     assert measured["paged"]["orders"] == 600
     assert measured["paged"]["requests"] == 2 + 1
+    assert measured["paged"]["first_seconds"] > 0
 
 
 def test_it_leaves_nothing_behind_but_the_installation_s_key(

@@ -240,6 +240,12 @@ def test_what_is_not_reported_leaves_the_books_as_they_are(missing: str) -> None
     assert getattr(state, missing) == getattr(make_report(**told), missing)
 
 
+def test_an_amount_of_zero_is_not_told() -> None:
+    terms = joined([make_report(), make_report(amount=D(0), price=D(3))])
+
+    assert (terms.amount, terms.price) == (make_report().amount, make_report().price)
+
+
 def test_a_triggered_order_stays_a_stop_and_is_as_old_as_its_book_says() -> None:
     known = replace(BOOKED, type=OrderType.STOP, created_at=NOON)
 
@@ -479,6 +485,7 @@ def test_an_older_copy_of_an_open_order_is_no_regression() -> None:
         (25, {"status": OrderStatus.OPEN}, True),
         (25, {"status": OrderStatus.CLOSED, "amount": D(7)}, True),
         (25, {"status": OrderStatus.CLOSED}, False),
+        (25, {"status": OrderStatus.CLOSED, "amount": D(0)}, False),
         (24, {"status": OrderStatus.OPEN}, False),
         (None, {"status": OrderStatus.OPEN}, False),
     ],

@@ -149,6 +149,7 @@ def test_nothing_of_a_bad_book_remains() -> None:
         ("orders", {"side": "SHORT"}, "side: expected one of buy, sell, was 'SHORT'"),
         ("orders", {"type": "iceberg"}, "type: expected one of limit, market, stop, stop_limit"),
         ("orders", {"price": "-1"}, "price: expected an amount of at least 0"),
+        ("orders", {"amount": "0"}, "amount: is zero: nobody orders nothing"),
         ("orders", {"filled": "0.02"}, "filled: is more than the amount of 0.01, was 0.02"),
         ("orders", {"status": "done"}, "status: expected one of created, open, closed, canceled"),
         ("orders", {"created_at": "yesterday"}, "created_at: expected a time such as 2026-11-22T"),

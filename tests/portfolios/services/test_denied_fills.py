@@ -13,6 +13,8 @@ from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount, Fill, ReadCursor
 from portfolios.services.cursors import cursors
+from portfolios.services.denied_fills import find_denied_fills
+from portfolios.services.discrepancies import Findings
 from providers.reports import FillReport, Leg, LegKind
 from tests.desk import KEY, Desk
 from tests.portfolios.services.reads import (
@@ -22,6 +24,7 @@ from tests.portfolios.services.reads import (
     look,
     make_books,
     make_fill_report,
+    observed,
     open_orders,
     stored_facts,
 )
@@ -149,3 +152,15 @@ def test_the_fills_of_one_order_are_no_reason_to_read_those_of_all(
 
     assert any('order_external_id" IN' in query["sql"] for query in asked)
     assert states() == []
+
+
+def test_the_reads_of_a_thousand_orders_are_no_more_than_the_database_takes(
+    account: ExchangeAccount,
+) -> None:
+    see(account, account_fills(made(order="1000")))
+    reads = [observed(LegKind.FILLS, [], subject=str(number)) for number in range(1, 1001)]
+    findings = Findings()
+
+    find_denied_fills(account, reads, findings)
+
+    assert [found.code for found in findings.found] == [Code.FILL_LOCAL_ONLY]

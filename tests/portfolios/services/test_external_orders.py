@@ -87,6 +87,18 @@ def test_of_an_older_order_what_was_filled_since_is_booked(account: ExchangeAcco
     assert differences(account) == 0
 
 
+def test_an_older_order_that_was_overfilled_is_not_booked_though_its_filled_is_not_told(
+    account: ExchangeAccount,
+) -> None:
+    old = timezone.now() - timedelta(days=1)
+    report = make_order_report("9", created_at=old, filled=None, status=OrderStatus.CLOSED)
+    over = make_fill_report("10.1", "2", order="9", executed_at=old)
+
+    look(account, open_orders(report), account_fills(over), balances(EUR="100"))
+
+    assert not Order.objects.get().ledger_entries.exists()
+
+
 def test_an_order_whose_time_is_told_late_is_not_of_before_the_baseline(
     account: ExchangeAccount,
 ) -> None:
@@ -198,17 +210,32 @@ def test_of_two_copies_of_a_new_order_one_row_is_made_with_the_most(
     assert differences(account) == 0
 
 
-@pytest.mark.parametrize("missing", ["side", "amount"])
+@pytest.mark.parametrize(("missing", "told"), [("side", None), ("amount", None), ("amount", D(0))])
 def test_an_order_without_side_or_amount_is_told_and_keeps_no_other_out(
-    account: ExchangeAccount, missing: str
+    account: ExchangeAccount, missing: str, told: Decimal | None
 ) -> None:
-    halved = make_order_report("8", **{missing: None})
+    halved = make_order_report("8", **{missing: told})
 
     run = look(account, open_orders(halved, make_order_report("9")), balances(EUR="100"))
 
     assert Order.objects.get().external_id == "9"
     assert run.status == SyncRun.Status.PARTIAL
     assert "It was not stored." in Incident.objects.get().message
+
+
+@pytest.mark.parametrize("odd", ["average", "price"])
+def test_an_order_of_more_digits_than_can_be_kept_keeps_no_other_out(
+    account: ExchangeAccount, odd: str
+) -> None:
+    old = timezone.now() - timedelta(days=9)
+    numbers = {"filled": D("0.12345678"), odd: D(f"1.{'1' * 35}")}
+    reports = [make_order_report("8", created_at=old, **numbers), make_order_report("9")]
+
+    run = look(account, open_orders(*reports), balances(EUR="100"))
+
+    assert Order.objects.get().external_id == "9"
+    assert run.status == SyncRun.Status.PARTIAL
+    assert Incident.objects.get().occurrences.get().subject == "8"
 
 
 # --- claim rules at a sync ----------------------------------------------------------------------

@@ -17,6 +17,7 @@ from portfolios.models import (
     Fill,
     LedgerEntry,
     Order,
+    Portfolio,
     Position,
     SyncRun,
 )
@@ -24,6 +25,7 @@ from portfolios.reconciliation.fills import oldest_first
 from portfolios.services.asked_orders import known_orders
 from portfolios.services.fills import account_fills as by_order
 from providers.reports import FeeReport, FillReport, OrderSide
+from tests.builders import make_order, make_portfolio
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -203,6 +205,16 @@ def test_strays_are_told_by_order_and_resolved_when_it_is_known(account: Exchang
     assert cash() == D(94)
 
 
+def test_a_backtests_order_hides_no_fill_of_its_id(account: ExchangeAccount) -> None:
+    backtest = make_portfolio(account, mode=Portfolio.Mode.BACKTEST)
+    make_order(backtest, external_id="77", symbol="ADA/EUR")
+    stray = fill("1", order="77")
+
+    look(account, open_orders(), account_fills(stray), balances(EUR="98", ADA="1"))
+
+    assert Fill.objects.get().order is None
+
+
 def test_fills_without_the_id_of_an_order_stay_strays(account: ExchangeAccount) -> None:
     nameless = fill("1", order="", external_id="~abc:1")
     plain = open_orders(make_order_report())
@@ -336,14 +348,16 @@ def test_the_order_of_such_a_fill_is_asked_for_besides_the_known_one(
     assert asked == [("1", "ADA/EUR", True), ("1", "DOT/EUR", False)]
 
 
-def test_an_order_is_asked_for_a_day_from_when_its_fill_was_first_seen(
+def test_an_order_is_asked_for_a_day_from_when_its_fill_was_first_seen_and_by_three_looks(
     account: ExchangeAccount,
 ) -> None:
     old = fill(order="2", executed_at=timezone.now() - timedelta(days=3))
-    look(account, open_orders(make_order_report()), account_fills(old), balances(EUR="100"))
+    asked = []
+    for _look in range(4):
+        look(account, open_orders(make_order_report()), account_fills(old), balances(EUR="100"))
+        now = [order.external_id for order in known_orders(account)]
+        with time_machine.travel(timezone.now() + timedelta(days=1, seconds=1), tick=False):
+            asked.append((now, [order.external_id for order in known_orders(account)]))
 
-    at_first = [order.external_id for order in known_orders(account)]
-    with time_machine.travel(timezone.now() + timedelta(days=1, seconds=1), tick=False):
-        later = [order.external_id for order in known_orders(account)]
-
-    assert (at_first, later) == (["1", "2"], ["1"])
+    both = ["1", "2"]
+    assert asked == [(both, both), (both, both), (both, both), (both, ["1"])]

@@ -13,7 +13,7 @@ from portfolios.models import ExchangeAccount, LedgerEntry, Order, Position
 from portfolios.services.journal import append_entries, posted
 from portfolios.services.ledger import book_order, rewrite_reserved
 from providers.reports import FeeReport, OrderStatus
-from tests.builders import make_account, make_entry, make_order, make_portfolio
+from tests.builders import NOON, make_account, make_entry, make_order, make_portfolio
 from tests.portfolios.services.reads import (
     apply_report,
     fills_leg,
@@ -55,6 +55,18 @@ def test_positions_are_the_sums_of_their_entries(order: Order) -> None:
     positions = {(x.portfolio_id, x.asset): x.amount for x in Position.objects.all()}
     assert positions == sums_of_entries(order.account)
     assert positions[order.portfolio_id, "ADA"] == D("6.997000000000000001")
+
+
+def test_of_fills_that_an_opening_counts_in_part_one_without_a_time_is_the_older(
+    order: Order,
+) -> None:
+    Order.objects.update(opening_filled=D(4), opening_cost=D(8), filled=D(4))
+    timed = make_fill_report("4", "1", external_id="f-1", executed_at=NOON)
+    untimed = make_fill_report("4", "2", external_id="f-2")
+
+    apply_report(order, make_order_report(filled=D(8), cost=D(12)), fills_leg(timed, untimed))
+
+    assert booked("EUR") == [D(-4)]
 
 
 def test_fills_that_come_later_correct_the_cash_by_exactly_the_difference(order: Order) -> None:

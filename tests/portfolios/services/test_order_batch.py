@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from portfolios.amounts import exact_sum
-from portfolios.models import ExchangeAccount, Incident, LedgerEntry, Order, Position, SyncRun
+from portfolios.models import ExchangeAccount, Fill, Incident, LedgerEntry, Order, Position, SyncRun
 from portfolios.services.verification import verify_books
-from providers.reports import OrderReport, OrderSide
+from providers.reports import OrderReport, OrderSide, OrderStatus
 from tests.portfolios.services.reads import (
+    account_fills,
     balances,
     look,
     make_books,
+    make_fill_report,
     make_order_report,
     note_order,
     open_orders,
+    order_leg,
 )
 
 D = Decimal
@@ -88,6 +93,33 @@ def test_of_an_order_without_a_price_nothing_is_booked_and_of_the_next_everythin
     assert dict(Order.objects.values_list("external_id", "filled")) == {"1": D(0), "2": D(5)}
     booked = LedgerEntry.objects.exclude(order=None).values_list("order__external_id", flat=True)
     assert set(booked) == {"2"}
+
+
+def test_an_order_that_locks_more_digits_than_can_be_kept_is_left_as_it_is() -> None:
+    account = books_with_orders("books", 2)
+    odd = part_filled(1, "0.12345678")
+    told = [replace(odd, price=D(f"1.{'1' * 35}")), part_filled(2, "5")]
+
+    look(account, open_orders(*told), balances(EUR="1000", ADA="90"))
+
+    assert dict(Order.objects.values_list("external_id", "filled")) == {"1": D(0), "2": D(5)}
+
+
+def test_the_fills_of_an_order_that_cannot_be_booked_are_the_accounts_until_it_can() -> None:
+    account = books_with_orders("books", 1)
+    Order.objects.update(price=None)
+    ended = make_order_report("1", filled=D(10), price=None, status=OrderStatus.CLOSED)
+    fill = make_fill_report("4", "2", executed_at=timezone.now())
+    look(account, open_orders(), order_leg(ended), account_fills(fill))
+    unassigned = Position.objects.get(portfolio=None, asset="ADA")
+    assert unassigned.amount == D(4)
+
+    look(account, open_orders(), order_leg(replace(ended, cost=D(20))), account_fills())
+
+    unassigned.refresh_from_db()
+    assert unassigned.amount == D(0)
+    assert Fill.objects.get().order == Order.objects.get()
+    assert verify_books().difference is None
 
 
 def test_sales_of_one_look_take_the_oldest_lots_one_after_the_other() -> None:

@@ -22,11 +22,13 @@ from portfolios.models import (
     Fill,
     Incident,
     LedgerEntry,
+    MarketCredential,
     Order,
     Position,
     SyncRun,
 )
 from portfolios.services import portfolio_sync, quiet_runs
+from portfolios.services.credentials import store_credential
 from portfolios.services.portfolio_sync import execute_runs, finish_run
 from portfolios.services.providers import provider_lookup, user_providers
 from portfolios.services.runs import open_run
@@ -34,7 +36,7 @@ from providers.fetching import Job, fetch_batches
 from providers.reports import Progress, Snapshot
 from providers.sandbox.faults import Fault, FaultKind
 from providers.sandbox.server import SandboxServer
-from tests.desk import KEY, Desk
+from tests.desk import KEY, SECRET, Desk
 from tests.portfolios.services.reads import everything_stored
 
 D = Decimal
@@ -130,6 +132,43 @@ def test_too_many_requests_are_not_tried_again_before_the_exchange_says_so(busy:
     next_sync_at = busy.account.next_sync_at
     assert next_sync_at is not None
     assert next_sync_at > timezone.now() + timedelta(seconds=890)
+
+
+def store_during_the_read(
+    account: ExchangeAccount, key: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish = portfolio_sync._Fetching._finish
+
+    def finish_later(self: Any, reads: Any) -> None:
+        store_credential(account, key)
+        finish(self, reads)
+
+    monkeypatch.setattr(portfolio_sync._Fetching, "_finish", finish_later)
+
+
+def test_a_key_that_is_stored_during_a_run_is_not_accepted_by_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.sync()
+    desk.sync()
+    store_during_the_read(desk.account, OTHER, monkeypatch)
+
+    assert desk.sync().status == Status.SUCCEEDED
+
+    assert MarketCredential.objects.get().state == MarketCredential.State.UNTESTED
+
+
+def test_a_key_that_is_stored_during_a_run_is_not_rejected_by_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_credential(desk.account, OTHER)
+    key = {"apiKey": KEY, "secret": SECRET}
+    store_during_the_read(desk.account, key, monkeypatch)
+
+    assert desk.sync().status == Status.FAILED
+
+    assert MarketCredential.objects.get().state == MarketCredential.State.UNTESTED
+    assert desk.account.rejections == 0
 
 
 def test_an_account_whose_exchange_hangs_delays_no_other_and_loses_no_lease(
