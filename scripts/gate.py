@@ -35,8 +35,8 @@ TEST_LIMIT: Final = 330.0
 HANGS_AFTER: Final = 4
 # By file, since some files start servers for all their tests; in the order of `tests/conftest.py`.
 BY_FILE: Final = ("--dist", "loadfile", "--no-loadscope-reorder")
-# One more than cores: a test that waits for a server or a browser leaves its core to another one.
-PYTEST: Final = (PYTHON, "-m", "pytest", "--numprocesses", "3", *BY_FILE, "--quiet")
+# Two more than cores: a test that waits for a server or a browser leaves its core to another one.
+PYTEST: Final = (PYTHON, "-m", "pytest", "--numprocesses", "4", *BY_FILE, "--quiet")
 # A developer's own settings are not what is tested; and modules are compiled once, not by every process.
 NOT_KEPT: Final = ("POSSYNC_", "DJANGO_", "Q_", "PYTHONDONTWRITEBYTECODE")
 
