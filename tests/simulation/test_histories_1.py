@@ -9,7 +9,7 @@ from tests.simulation.history import History
 pytestmark = pytest.mark.timeout(300)  # these files take long: they begin first
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(10))
 def test_books_equal_what_truly_happened(seed: int, books_in_memory: None) -> None:
     outcome = History(seed).run()
 
