@@ -278,6 +278,7 @@ def on_a_disk_of_its_own(folder: Path) -> Iterator[Path]:
 
 GATE: tuple[Callable[[World], None], ...] = (
     an_idle_worker_is_killed,
+    a_busy_worker_is_killed,
     a_whole_cluster_is_told_to_stop,
     the_queue_is_flooded_with_what_is_no_task,
     the_pusher_is_killed,
@@ -287,7 +288,6 @@ GATE: tuple[Callable[[World], None], ...] = (
     *(() if URL else (the_disk_is_full,)),
 )
 PROVE: tuple[Callable[[World], None], ...] = (
-    a_busy_worker_is_killed,
     a_busy_worker_is_stopped_for_a_while,
     a_whole_cluster_is_killed_at_work,
     a_whole_cluster_is_stopped_for_a_while,
