@@ -166,6 +166,8 @@ def test_a_withdrawal_that_failed_while_the_account_was_read_may_still_lock(
     told = flows_leg(failed, source=source)
     look(account, open_orders(), of_eur("60", "40", "100"), told, depth=Depth.FULL)
 
+    assert differences(account) == {}
+
 
 def test_b14_a_total_below_nothing_keeps_its_sign(account: ExchangeAccount) -> None:
     below = BalanceReport("BTC", D("-0.0000007"), D(0), D("-0.0000007"))
