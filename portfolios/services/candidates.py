@@ -16,12 +16,12 @@ from portfolios.amounts import difference, exact_mul, plain, sums_by
 from portfolios.models import Discrepancy, ExchangeAccount, Flow
 from portfolios.reconciliation.attribution import Candidate, CandidateKind, Holding, Part, Residual
 from portfolios.reconciliation.flows import flow_effect
+from portfolios.services.discrepancies import BALANCE_CODES
 from portfolios.services.fills import denied_fills, denied_key
 from portfolios.services.ledger import flow_report, parts_of_fill
 from providers.reports import FlowKind, FlowReport, FlowStatus
 
 ZERO: Final = Decimal(0)
-BALANCE_CODES: Final = (Discrepancy.Code.BALANCE_SHORT, Discrepancy.Code.BALANCE_SURPLUS)
 STANDING: Final = (Discrepancy.State.OPEN, Discrepancy.State.ACKNOWLEDGED)
 # Of each kind no more than the newest of these are thought of.
 MOST: Final = 50
