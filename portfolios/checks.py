@@ -144,6 +144,7 @@ SQLITE_RULES = (
     ),
 )
 
+SQLITE_ENGINES = ("django.db.backends.sqlite3", "possync_site.databases.sqlite")
 EVERY_DATABASE_RULES = (
     Rule(
         "possync.E013",
@@ -174,7 +175,7 @@ def check_databases(
     for alias, database in settings.DATABASES.items():
         subject = f'DATABASES["{alias}"]'
         errors += [x.error(subject) for x in EVERY_DATABASE_RULES if not x.holds(database)]
-        if database["ENGINE"] == "django.db.backends.sqlite3":
+        if database["ENGINE"] in SQLITE_ENGINES:
             options = database.get("OPTIONS", {})
             errors += [x.error(subject) for x in SQLITE_RULES if not x.holds(options)]
     return errors

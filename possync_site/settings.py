@@ -100,7 +100,14 @@ DATABASES = {
         "POSSYNC_DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'possync.sqlite3'}"
     )
 }
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+# Django's own, but they do not compile a query again that they have compiled before.
+KEEPING_ENGINES = {
+    "django.db.backends.sqlite3": "possync_site.databases.sqlite",
+    "django.db.backends.postgresql": "possync_site.databases.postgresql",
+}
+ENGINE = DATABASES["default"]["ENGINE"]
+DATABASES["default"]["ENGINE"] = KEEPING_ENGINES.get(ENGINE, ENGINE)
+if ENGINE == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
         # Web and workers write at the same time: wait for the lock instead of failing.
         "timeout": 20,

@@ -6,6 +6,7 @@ from __future__ import annotations
 # again that are written together. With a full sync of every kind and every page once. What else talks to a database
 # asks nothing of it that these do not; where proof is asked for, all of it is run.
 BOTH_DATABASES = (
+    "tests/databases/test_compiled_queries.py",
     "tests/house/test_conftest.py",
     "tests/portfolios/selectors/test_comparison.py",
     "tests/portfolios/scenarios/test_concurrency.py",

@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import nullcontext
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from providers.sandbox.engine import Engine
 from providers.sandbox.server import SandboxServer
 from tests import hypothesis_profiles
 from tests.both_databases import BOTH_DATABASES
+from tests.databases.comparing import compared
 from tests.house.processes import ROOT
 from tests.hypothesis_profiles import IS_PROVE
 
@@ -101,6 +103,13 @@ def time_that_passes_by_the_wall_clock() -> Iterator[None]:
     """Let a test that moves the wall clock move the other one, which nobody can set, with it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(host_clocks, "uptime", lambda: time.time())
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def every_kept_query_is_what_django_makes_of_it() -> Iterator[None]:
+    """Where proof is asked for, hold each query that was compiled before against Django's own, in all tests."""
+    with compared() if IS_PROVE else nullcontext():
         yield
 
 

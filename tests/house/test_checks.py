@@ -21,7 +21,7 @@ def queue_errors(wrapper: Settings, **changes: Any) -> list[str | None]:
 
 
 def database_errors(patch: pytest.MonkeyPatch, **changes: Any) -> list[str | None]:
-    default = {"ENGINE": "django.db.backends.sqlite3", "OPTIONS": SQLITE_OPTIONS, **changes}
+    default = {"ENGINE": "possync_site.databases.sqlite", "OPTIONS": SQLITE_OPTIONS, **changes}
     # Not through the settings fixture: Django warns of that, since it cannot reconnect.
     patch.setattr(settings, "DATABASES", {"default": default})
     return [error.id for error in check_databases()]
@@ -124,7 +124,9 @@ def test_sqlite_with_djangos_own_options_is_refused(monkeypatch: pytest.MonkeyPa
 
 
 def test_postgresql_needs_no_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert database_errors(monkeypatch, ENGINE="django.db.backends.postgresql", OPTIONS={}) == []
+    assert (
+        database_errors(monkeypatch, ENGINE="possync_site.databases.postgresql", OPTIONS={}) == []
+    )
 
 
 def test_a_transaction_around_every_page_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
