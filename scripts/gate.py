@@ -35,8 +35,11 @@ TEST_LIMIT: Final = 330.0
 HANGS_AFTER: Final = 4
 # By file, since some files start servers for all their tests; in the order of `tests/conftest.py`.
 BY_FILE: Final = ("--dist", "loadfile", "--no-loadscope-reorder")
-# Two more than cores: a test that waits for a server or a browser leaves its core to another one.
-PYTEST: Final = (PYTHON, "-m", "pytest", "--numprocesses", "4", *BY_FILE, "--quiet")
+PYTEST: Final = (PYTHON, "-m", "pytest", *BY_FILE, "--quiet", "--numprocesses")
+# Two more than cores: a test that waits for a server or a browser leaves its core to another one. On PostgreSQL none
+# does, and each process takes seconds to start.
+ON_SQLITE: Final = (*PYTEST, "4")
+ON_POSTGRES: Final = (*PYTEST, "2", "-m", "database and not processes", *BOTH_DATABASES)
 # A developer's own settings are not what is tested; and modules are compiled once, not by every process.
 NOT_KEPT: Final = ("POSSYNC_", "DJANGO_", "Q_", "PYTHONDONTWRITEBYTECODE")
 
@@ -117,12 +120,12 @@ def check_statically(gate: Gate) -> None:
 
 def test(gate: Gate) -> None:
     with _stage(TEST_LIMIT):
-        gate.run(Check("tests on SQLite", PYTEST), HANGS_AFTER * TEST_LIMIT, shown=True)
+        gate.run(Check("tests on SQLite", ON_SQLITE), HANGS_AFTER * TEST_LIMIT, shown=True)
         try:
             with private_postgres() as url:
                 check = Check(
                     "tests of the database on PostgreSQL",
-                    (*PYTEST, "-m", "database and not processes", *BOTH_DATABASES),
+                    ON_POSTGRES,
                     {"POSSYNC_DATABASE_URL": url},
                 )
                 gate.run(check, HANGS_AFTER * TEST_LIMIT, shown=True)

@@ -41,12 +41,16 @@ def spellings(secret: str) -> Iterator[str]:
 
 def hits(sinks: Mapping[str, str], secrets: Mapping[str, str]) -> list[str]:
     """Name the sinks that hold a secret, and which."""
+    written = {
+        name: [spelling.lower() for spelling in spellings(secret)]
+        for name, secret in secrets.items()
+    }
     found = []
     for sink, text in sinks.items():
         lowered = text.lower()
         found += [
             f"{name} in {sink}"
-            for name, secret in secrets.items()
-            if any(spelling.lower() in lowered for spelling in spellings(secret))
+            for name, spelt in written.items()
+            if any(spelling in lowered for spelling in spelt)
         ]
     return found

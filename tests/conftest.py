@@ -27,8 +27,8 @@ from providers.sandbox.server import SandboxServer
 from tests import hypothesis_profiles
 from tests.both_databases import BOTH_DATABASES
 from tests.databases.comparing import compared
-from tests.house.processes import ROOT
 from tests.hypothesis_profiles import IS_PROVE
+from tests.kept import State
 
 CHROMIUM = Path(os.environ.get("POSSYNC_CHROMIUM", "/usr/bin/chromium"))
 # No sandbox: tests may run as root. The rest keeps it from asking anything of the network.
@@ -44,7 +44,7 @@ CHROMIUM_FLAGS = [
 LOOPBACK = {"127.0.0.1", "::1", "localhost", "", None}
 # Marks of tests that take their time.
 LONG = ("processes", "timeout")
-ON_BOTH = frozenset(map(ROOT.joinpath, BOTH_DATABASES))
+ON_BOTH = frozenset(BOTH_DATABASES)
 
 
 def pytest_configure() -> None:
@@ -59,7 +59,9 @@ def pytest_unconfigure() -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
     for item in items:
-        if (IS_PROVE or item.path in ON_BOTH) and _uses_the_database(item):
+        # A place is a file, or one test of it in all its cases.
+        places = {item.nodeid.partition("::")[0], item.nodeid.partition("[")[0]}
+        if (IS_PROVE or places & ON_BOTH) and _uses_the_database(item):
             item.add_marker("database")
     yield
     # Long ones first: at the end all processes shall have work until they are through.
@@ -123,6 +125,12 @@ def _flush_without_triggers(operations: BaseDatabaseOperations, statements: Sequ
         BaseDatabaseOperations.execute_sql_flush(operations, statements)
         for _name, sql in triggers:
             cursor.execute(sql)
+
+
+@pytest.fixture(scope="module")
+def kept_states() -> dict[Any, State]:
+    """Hold what `tests.kept` has made for tests of this module."""
+    return {}
 
 
 @pytest.fixture

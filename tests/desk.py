@@ -67,6 +67,12 @@ class Desk:
         self.note(order.id, "buy", amount, price, symbol, **row)
         return order
 
+    def buy_often(self, times: int, amount: str, price: str, symbol: str = "ADA/EUR") -> None:
+        """Place as many orders, all the same, and write them into the book at once."""
+        orders = [self.engine.buy(KEY, symbol, amount, price) for _order in range(times)]
+        rows = [self._row(order.id, "buy", amount, price, symbol) for order in orders]
+        import_book({"orders": rows})
+
     def sell(self, amount: str, price: str, symbol: str = "ADA/EUR", **row: Any) -> ExchangeOrder:
         order = self.engine.sell(KEY, symbol, amount, price)
         self.note(order.id, "sell", amount, price, symbol, **row)
@@ -76,7 +82,12 @@ class Desk:
         self, external_id: str, side: str, amount: str, price: str, symbol: str, **row: Any
     ) -> None:
         """Write an order into the book."""
-        known = {
+        import_book({"orders": [self._row(external_id, side, amount, price, symbol) | row]})
+
+    def _row(
+        self, external_id: str, side: str, amount: str, price: str, symbol: str
+    ) -> dict[str, Any]:
+        return {
             "portfolio": "alpha",
             "external_id": external_id,
             "symbol": symbol,
@@ -84,7 +95,6 @@ class Desk:
             "amount": amount,
             "price": price,
         }
-        import_book({"orders": [known | row]})
 
     def sync(self) -> SyncRun:
         [run] = sync_now([self.account])

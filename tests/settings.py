@@ -12,8 +12,11 @@ os.environ["POSSYNC_ENV"] = "local"
 os.environ["POSSYNC_DATA_DIR"] = tempfile.mkdtemp(prefix="possync-test-")
 
 from possync_site.settings import *  # noqa: F403 - Django's way to vary settings
-from possync_site.settings import STATIC_ROOT, STORAGES
+from possync_site.settings import DATABASES, STATIC_ROOT, STORAGES
 
+# pytest-django knows by its engine's name alone that a database is in memory, and this engine is our own.
+if DATABASES["default"]["ENGINE"] == "possync_site.databases.sqlite":
+    DATABASES["default"]["TEST"] = {"NAME": ":memory:"}
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Pages find their static files without a `collectstatic`.
 STORAGES = {

@@ -18,8 +18,8 @@ from portfolios.reconciliation.verdicts import (
     Window,
     expected_interval,
     explained,
-    is_open,
     judge,
+    open_effects,
 )
 
 ZERO = Decimal(0)
@@ -76,8 +76,7 @@ class Evidence:
 
     def without_certain(self) -> Evidence:
         """Leave out the effects that are in every such read: they change nothing."""
-        left = tuple(effect for effect in self.effects if is_open(effect, self.window, self.lag))
-        return replace(self, effects=left)
+        return replace(self, effects=tuple(open_effects(self.effects, self.window, self.lag)))
 
 
 def judged(evidence: Evidence) -> Judgement:
@@ -91,8 +90,14 @@ def judged(evidence: Evidence) -> Judgement:
         return found
     sure = replace(evidence, corrections=(), is_listed=False)
     baselines = [replace(sure, doubt=Interval.of(each)) for each in (ZERO, *evidence.corrections)]
-    differs = all(_judged_on_all_ways(each).verdict is Verdict.DIFFERS for each in baselines)
+    differs = all(map(_differs_on_all_ways, baselines))
     return replace(found, verdict=Verdict.DIFFERS) if differs else found
+
+
+def _differs_on_all_ways(evidence: Evidence) -> bool:
+    """Whether it does, whatever of the movements on their way is counted; what may make it up is not asked."""
+    ways = (replace(evidence, pending=amount) for amount in evidence.on_way or (evidence.pending,))
+    return all(_compared(way).verdict is Verdict.DIFFERS for way in ways)
 
 
 def _judged_on_all_ways(evidence: Evidence) -> Judgement:
@@ -111,10 +116,13 @@ def _judged_on_all_ways(evidence: Evidence) -> Judgement:
     )
 
 
+def _compared(evidence: Evidence) -> Judgement:
+    return judge(evidence.total, evidence.booked, evidence.tolerance, is_settled=True)
+
+
 def _judged(evidence: Evidence) -> Judgement:
-    found = judge(evidence.total, evidence.booked, evidence.tolerance, is_settled=True)
     return explained(
-        found,
+        _compared(evidence),
         evidence.effects,
         evidence.window,
         evidence.lag,

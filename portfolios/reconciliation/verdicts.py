@@ -7,7 +7,7 @@ clock, amounts are signed and in units of the asset.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -136,7 +136,7 @@ def expected_interval(
     lag : timedelta
         How long the exchange may take at most until an effect shows in its balances.
     """
-    open_ = [effect for effect in effects if is_open(effect, window, lag)]
+    open_ = open_effects(effects, window, lag)
     base = difference(expected, exact_sum(effect.amount for effect in open_))
     middle = window.middle
     by_middle = (e.amount for e in open_ if e.latest is None or e.latest <= middle)
@@ -152,9 +152,10 @@ def expected_interval(
     return interval
 
 
-def is_open(effect: Effect, window: Window, lag: timedelta) -> bool:
-    """Whether a read within `window` may not show the effect."""
-    return effect.latest is None or effect.latest > window.low - lag
+def open_effects(effects: Iterable[Effect], window: Window, lag: timedelta) -> list[Effect]:
+    """Give those that a read within `window` may not show."""
+    shown = window.low - lag
+    return [e for e in effects if (latest := e.latest) is None or latest > shown]
 
 
 def _hull(amounts: Iterable[Decimal]) -> Interval:
@@ -256,7 +257,7 @@ def _meets(sums: Iterable[Decimal], targets: Iterable[Decimal], tolerance: Decim
 
 def _lateness(effects: Iterable[Effect], window: Window, lag: timedelta) -> set[Decimal] | None:
     """Give all residuals that a read within the lag may leave; None if they are too many to tell."""
-    open_ = [effect for effect in effects if is_open(effect, window, lag)]
+    open_ = open_effects(effects, window, lag)
     streams: dict[str, list[tuple[datetime, Decimal]]] = {}
     parts: list[set[Decimal]] = []
     for effect in open_:
@@ -301,15 +302,12 @@ def _staleness(effects: Iterable[Effect], window: Window) -> set[Decimal]:
     oldest, middle = window.low - STALE_AT_MOST, window.middle
     known = [(e.latest, e.amount, e.stream) for e in effects if e.latest is not None]
     latest_first = sorted((e for e in known if oldest < e[0] <= middle), reverse=True)
-    streams = {stream for _, _, stream in latest_first}
-    sums: set[Decimal] = set()
+    total, of_stream, sums = ZERO, defaultdict[str, Decimal](Decimal), set[Decimal]()
     with exact():
-        for still in (streams, *({stream} for stream in streams)):
-            total = ZERO
-            for _, amount, stream in latest_first:
-                if stream in still:
-                    total -= amount
-                    sums.add(total)
+        for _, amount, stream in latest_first:
+            total -= amount
+            of_stream[stream] -= amount
+            sums.update((total, of_stream[stream]))
     return sums
 
 

@@ -9,12 +9,13 @@ from django.core.management import CommandError, call_command
 from portfolios.models import ExchangeAccount, Portfolio, Position
 from portfolios.services.integrity import check_integrity
 from tests.builders import make_run
+from tests.kept import kept
 from tests.portfolios.services.reads import make_books
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     """Open books of 5 ADA whose position was made 7."""
     account = make_books("main", positions={"ADA": "5"})

@@ -7,6 +7,7 @@ import pytest
 from portfolios.models import ExchangeAccount
 from portfolios.services.verification import verify_books
 from tests.desk import Desk
+from tests.kept import kept
 from tests.portfolios.services.reads import balances, look, make_books, open_orders
 
 
@@ -18,8 +19,8 @@ def the_books_add_up(db: None) -> Iterator[None]:
     assert verification.difference is None
 
 
-@pytest.fixture
-def account(db: None) -> ExchangeAccount:
+@kept
+def account() -> ExchangeAccount:
     """Open the books of an account that holds 100 EUR; differences open at the second look."""
     opened = make_books()
     look(opened, open_orders(), balances(EUR="100"))

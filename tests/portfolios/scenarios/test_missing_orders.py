@@ -17,6 +17,7 @@ from portfolios.services.lapses import accept_lapse
 from providers.reports import BalanceReport, Leg, LegKind, OrderStatus
 from providers.sandbox.faults import DistortionKind, Fault
 from tests.desk import Desk
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     balances,
     denial,
@@ -48,8 +49,8 @@ def books_of(market: str = "binance", *, age: timedelta, **account: bool) -> Exc
     return opened
 
 
-@pytest.fixture
-def account(db: None) -> ExchangeAccount:
+@kept
+def account() -> ExchangeAccount:
     return books_of(age=timedelta(days=2))
 
 

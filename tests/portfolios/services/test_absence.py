@@ -18,6 +18,7 @@ from providers.reports import (
     OrderStatus,
     OrderType,
 )
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     balances,
     denial,
@@ -47,7 +48,7 @@ def open_books(market: str = "binance", **order: str) -> ExchangeAccount:
     return opened
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     return open_books()
 

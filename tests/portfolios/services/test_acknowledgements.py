@@ -14,6 +14,7 @@ from portfolios.models import Discrepancy, ExchangeAccount, Order
 from portfolios.services.book import import_book
 from providers.reports import Leg, LegKind, OrderReport, OrderSide, OrderStatus
 from tests.desk import KEY, Desk
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     balances,
     failed,
@@ -30,7 +31,7 @@ Code = Discrepancy.Code
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     opened = make_books()
     look(opened, open_orders(), balances(EUR="100"))

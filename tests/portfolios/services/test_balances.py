@@ -12,6 +12,7 @@ from portfolios.models.choices import Verdict
 from portfolios.services.effects import expected_totals
 from providers.reports import BalanceReport, Leg, LegKind, OrderStatus
 from tests.builders import make_portfolio, make_position
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     balances,
     failed,
@@ -32,7 +33,7 @@ State = Discrepancy.State
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     """Return an account whose books and exchange agree on 1000 EUR and 2 BTC."""
     account = make_books(positions={"BTC": "2"})

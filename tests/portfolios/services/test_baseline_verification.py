@@ -10,14 +10,15 @@ from portfolios.reconciliation.verification import Check
 from portfolios.services.journal import append_entries
 from portfolios.services.verification import verify_books
 from tests.builders import NOON, make_run
+from tests.kept import kept
 from tests.portfolios.services.reads import balances, look, make_books, open_orders
 
 D = Decimal
 Cause = LedgerEntry.Cause
 
 
-@pytest.fixture
-def account(db: None) -> ExchangeAccount:
+@kept
+def account() -> ExchangeAccount:
     account = make_books(positions={"ADA": "50"})
     look(account, open_orders(), balances(ADA="60", EUR="100"))
     return account

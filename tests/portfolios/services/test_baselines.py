@@ -14,6 +14,7 @@ from portfolios.models import ExchangeAccount, LedgerEntry
 from portfolios.models.choices import Verdict
 from portfolios.services.effects import expected_totals
 from providers.reports import FeeReport, FillReport, FlowReport, Leg, OrderStatus
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -34,7 +35,7 @@ D = Decimal
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     """Open the books of an account that shows an order of 10 ADA as open, then a balance that has them already."""
     opened = make_books(lag_seconds=20)

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from portfolios.models import ExchangeAccount, JudgedContent, LedgerEntry
 from providers.reports import FlowKind, FlowReport, FlowSource
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     balances,
     flows_leg,
@@ -25,7 +26,7 @@ D = Decimal
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     """Begin books with 100 EUR ten minutes ago; clocks may be apart by as much as the lag."""
     opened = make_books(lag_seconds=5)

@@ -22,6 +22,7 @@ from providers.reports import (
     LegKind,
 )
 from tests.builders import make_account, make_discrepancy
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -41,7 +42,7 @@ HOUR = timedelta(hours=1)
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     opened = make_books()
     look(opened, open_orders(), balances(EUR="100"))

@@ -17,6 +17,7 @@ from portfolios.services.denied_fills import find_denied_fills
 from portfolios.services.discrepancies import Findings
 from providers.reports import FillReport, Leg, LegKind
 from tests.desk import KEY, Desk
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -35,7 +36,7 @@ Code = Discrepancy.Code
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     opened = make_books()
     look(opened, open_orders(), balances(EUR="100"))

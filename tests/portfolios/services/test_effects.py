@@ -23,6 +23,7 @@ from providers.reports import (
     OrderReport,
     OrderStatus,
 )
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -43,7 +44,7 @@ SECOND = timedelta(seconds=1)
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     """Return an account with 1000 EUR and an open order for 10 ADA at 2 EUR."""
     opened = make_books()

@@ -24,6 +24,7 @@ from providers.reports import FeeReport, FillReport, OrderStatus
 from providers.sandbox.books import Fee
 from tests.builders import make_claim_rule, make_portfolio
 from tests.desk import KEY, Desk
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -42,7 +43,7 @@ Kind = ClaimRule.Kind
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     """Open the books of an account with 100 EUR, of which a portfolio has 60."""
     opened = make_books()
@@ -297,3 +298,26 @@ def test_claiming_at_a_sync_is_done_once(trader: Desk) -> None:
     trader.sync()
 
     assert stored_facts()["LedgerEntry"] == before
+
+
+def test_what_is_stored_whole_leaves_nothing_to_the_next_look(account: ExchangeAccount) -> None:
+    told = [open_orders(*map(make_order_report, ("8", "9"))), balances(EUR="100")]
+
+    first = look(account, *told)
+    facts = stored_facts()
+    second = look(account, *told)
+
+    assert (first.orders_checked, first.orders_changed) == (2, 2)
+    assert (second.orders_checked, second.orders_changed) == (2, 0)
+    assert stored_facts() == facts
+
+
+def test_a_new_order_with_the_client_id_of_another_is_compared_with_it(
+    account: ExchangeAccount,
+) -> None:
+    note_order(account, client_order_id="c")
+    same = [make_order_report(id_, client_order_id="d") for id_ in ("1", "9")]
+
+    look(account, open_orders(*same), balances(EUR="100"))
+
+    assert account.discrepancies.filter(code=Discrepancy.Code.ORDER_ID_CONFLICT).exists()

@@ -26,6 +26,7 @@ from portfolios.services.asked_orders import known_orders
 from portfolios.services.fills import account_fills as by_order
 from providers.reports import FeeReport, FillReport, OrderSide
 from tests.builders import make_order, make_portfolio
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -45,7 +46,7 @@ FEE = (FeeReport("EUR", D("0.1")),)
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     """Open books with an order to buy 10 ADA at 2 EUR."""
     opened = make_books()

@@ -31,6 +31,7 @@ from providers.reports import (
     OrderReport,
 )
 from tests.desk import KEY, Desk
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     balances,
     flows_leg,
@@ -48,7 +49,7 @@ Code = Discrepancy.Code
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     """Open the books of an account with 100 EUR, of which a portfolio has 60."""
     opened = make_books()

@@ -18,13 +18,14 @@ from portfolios.services.integrity import (
 from portfolios.services.verification import verify_books
 from providers.reports import OrderStatus
 from tests.builders import NOON, make_discrepancy, make_fill, make_order, make_run
+from tests.kept import kept
 from tests.portfolios.services.reads import make_books
 
 D = Decimal
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     """Open books that hold 0.3 ADA for 1."""
     return make_books("main", positions={"ADA": "0.3"})

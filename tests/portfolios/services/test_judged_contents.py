@@ -13,6 +13,7 @@ from django.utils import timezone
 from portfolios.models import ExchangeAccount, JudgedContent, JudgedSnapshot
 from portfolios.services.judged_contents import judgement_of, recomputed
 from providers.reports import FlowStatus, Leg
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -29,7 +30,7 @@ D = Decimal
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     """Return an account whose reads may trail its trades by a minute; the alias is part of what it holds."""
     account = make_books(positions={"BTC": "2"}, lag_seconds=60)

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from portfolios.models import ExchangeAccount, Order, Position
 from providers.reports import FeeReport, Leg
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     apply_report,
     balances,
@@ -27,7 +28,7 @@ D = Decimal
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     opened = make_books()
     look(opened, open_orders(), balances(EUR="100"))

@@ -11,6 +11,7 @@ from portfolios.models import Discrepancy, ExchangeAccount, Order
 from portfolios.services.asked_orders import known_orders
 from portfolios.services.orders import FILL_READS
 from providers.reports import Leg, LegKind, OrderStatus
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -33,7 +34,7 @@ State = Discrepancy.State
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     """Open books with an order to buy 10 ADA at 2 EUR."""
     opened = make_books()

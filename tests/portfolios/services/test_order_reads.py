@@ -12,6 +12,7 @@ from portfolios.models import Discrepancy, ExchangeAccount, Order, Position
 from portfolios.services.asked_orders import known_orders
 from portfolios.services.verification import verify_books
 from providers.reports import LegKind, OrderReport, OrderStatus
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -29,7 +30,7 @@ Code = Discrepancy.Code
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     """Open books with an order to buy 10 ADA at 2 EUR, which the exchange has acknowledged."""
     opened = make_books()

@@ -10,6 +10,7 @@ from portfolios.models import ExchangeAccount, Incident, Order, SyncRun
 from portfolios.services.asked_orders import known_orders
 from portfolios.services.orders import FILL_READS
 from providers.reports import LegKind, OrderStatus
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     balances,
     denial,
@@ -28,7 +29,7 @@ FORGOTTEN = failed(LegKind.ORDER, "not_found", subject="1")
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     """Open books with an order that was canceled with 4 ADA filled, whose fills could not be read."""
     opened = make_books()

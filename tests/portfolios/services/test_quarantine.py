@@ -19,6 +19,7 @@ from providers.reports import (
 )
 from providers.sandbox.faults import DistortionKind, Fault
 from tests.desk import Desk
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     balances,
     denial,
@@ -43,7 +44,7 @@ HELD: dict[str, Any] = {"EUR": "100", "ADA": "5", "DOT": "7", "BTC": "1"}
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     opened = make_books(grace_seconds=GRACE)
     look(opened, open_orders(), balances(**HELD))

@@ -32,8 +32,7 @@ def quiet(desk: Desk) -> Desk:
     """Have a desk with three open orders whose last sync has found nothing to do."""
     desk.deposit("EUR", "100")
     desk.open_portfolio("100")
-    for _order in range(3):
-        desk.buy("1", "2")
+    desk.buy_often(3, "1", "2")
     desk.sync()
     assert desk.sync() == desk.account.quiet_run
     return desk
@@ -63,8 +62,7 @@ def test_a_quiet_run_asks_the_database_half_as_often(quiet: Desk) -> None:
 
 def test_a_quiet_run_costs_the_database_the_same_however_many_orders(quiet: Desk) -> None:
     of_three = statements_of_a_sync(quiet)
-    for _order in range(20):
-        quiet.buy("1", "2")
+    quiet.buy_often(20, "1", "2")
     quiet.sync()
     quiet.sync()
 

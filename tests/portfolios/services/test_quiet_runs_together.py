@@ -11,6 +11,7 @@ from portfolios.services.portfolio_sync import confirm_runs
 from portfolios.services.runs import claim_run, claim_runs, open_run
 from portfolios.services.snapshot_requests import snapshot_request
 from providers.reports import Depth, Snapshot
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     balances,
     begin,
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.django_db
 Read = tuple[SyncRun, Snapshot]
 
 
-@pytest.fixture
+@kept
 def accounts() -> list[ExchangeAccount]:
     """Have two accounts whose last syncs have found nothing to do."""
     made = [make_books(label) for label in ("one", "two")]

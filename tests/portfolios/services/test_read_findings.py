@@ -11,6 +11,7 @@ from django.utils import timezone
 from portfolios.models import Discrepancy, ExchangeAccount
 from portfolios.reconciliation.fingerprints import Extent, fingerprint
 from providers.reports import FillReport, Leg, LegKind
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -30,7 +31,7 @@ State = Discrepancy.State
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     opened = make_books()
     look(opened, open_orders(), balances(EUR="100"))

@@ -47,6 +47,7 @@ from providers.reports import (
     OrderStatus,
 )
 from tests.hypothesis_profiles import CASES_OF_A_LAW, PART
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -190,8 +191,8 @@ quick = settings(
 )
 
 
-@pytest.fixture
-def run(db: None) -> SyncRun:
+@kept
+def run() -> SyncRun:
     account = make_books("replay", {f"C{slot}": "10" for slot in range(1, SLOTS, 2)})
     orders = [orders_of(slot)[0] for slot in range(SLOTS)]
     for order in orders:

@@ -14,6 +14,7 @@ from portfolios.models import Discrepancy, ExchangeAccount, Fill, Order, Positio
 from portfolios.services.effects import expected_totals
 from portfolios.services.verification import verify_books
 from providers.reports import FillReport, OrderReport, OrderStatus
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -33,7 +34,7 @@ NOW = timezone.now()
 OLD = make_fill_report("10", "2", executed_at=NOW - timedelta(days=3), external_id="f-1")
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     """Open books with an order that was filled and ended three days ago."""
     opened = make_books()

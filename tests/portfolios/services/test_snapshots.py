@@ -17,6 +17,7 @@ from portfolios.models import AssetBalance, Discrepancy, ExchangeAccount, SyncRu
 from portfolios.models.choices import Verdict
 from portfolios.services.snapshot_requests import reading_depth, snapshot_request
 from providers.reports import Depth, FillReport, Leg, LegKind
+from tests.kept import kept
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
@@ -36,7 +37,7 @@ State = Discrepancy.State
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
+@kept
 def account() -> ExchangeAccount:
     """Return an account whose reads may trail its trades by a minute, and whose baseline is 1000 EUR."""
     account = make_books(lag_seconds=60, grace_seconds=30)

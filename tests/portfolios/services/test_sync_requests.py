@@ -28,8 +28,7 @@ def fifty(desk: Desk) -> Desk:
     """Open fifty orders on both sides; nothing was synced so far."""
     desk.deposit("EUR", "10000")
     desk.open_portfolio("10000")
-    for _order in range(50):
-        desk.buy("1", "2")
+    desk.buy_often(50, "1", "2")
     return desk
 
 

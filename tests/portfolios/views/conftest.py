@@ -1,30 +1,15 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
+
+from tests.portfolios.views.pages import user_of_every_button
 
 
 @pytest.fixture
 def client(db: None) -> Client:
-    """Log in somebody who is no administrator but may press every button."""
-    alice = User.objects.create_user("alice")
-    rights = [
-        "add_syncrun",
-        "change_exchangeaccount",
-        "change_incident",
-        "change_order",
-        "change_portfolio",
-        "change_discrepancy",
-        "add_exchangeaccount",
-        "add_marketcredential",
-        "add_portfolio",
-        "view_auditevent",
-    ]
-    alice.user_permissions.set(Permission.objects.filter(codename__in=rights))
-    client = Client()
-    client.force_login(alice)
-    return client
+    return user_of_every_button()
 
 
 @pytest.fixture

@@ -5,8 +5,30 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
+from django.contrib.auth.models import Permission, User
 from django.http import HttpResponseBase
 from django.test import Client
+
+
+def user_of_every_button() -> Client:
+    """Log in somebody who is no administrator but may press every button."""
+    alice = User.objects.create_user("alice")
+    rights = [
+        "add_syncrun",
+        "change_exchangeaccount",
+        "change_incident",
+        "change_order",
+        "change_portfolio",
+        "change_discrepancy",
+        "add_exchangeaccount",
+        "add_marketcredential",
+        "add_portfolio",
+        "view_auditevent",
+    ]
+    alice.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    client = Client()
+    client.force_login(alice)
+    return client
 
 
 def text_of(response: HttpResponseBase) -> str:

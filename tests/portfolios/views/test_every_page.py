@@ -47,7 +47,8 @@ from tests.builders import (
     make_run,
     make_version,
 )
-from tests.portfolios.views.pages import html_of
+from tests.kept import kept
+from tests.portfolios.views.pages import html_of, user_of_every_button
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 LISTS = (
@@ -243,29 +244,30 @@ def test_hostile_text_of_an_exchange_stays_text(client: Client) -> None:
         assert "<img src=x" not in page, name
 
 
-def test_no_page_carries_script_or_style_of_its_own(client: Client) -> None:
-    urls = [*a_world().values(), reverse("overview") + "?a=b", "/nowhere/"]
-
-    for url in urls:
-        page = html_of(client.get(url))
-
-        assert not re.search(r"<script(?![^>]*\ssrc=)", page), url
-        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", page), url
+@kept
+def pages() -> dict[str, str]:
+    """Show each page of one row of everything, one with a filter, and the one for what is not there."""
+    client = user_of_every_button()
+    others = {"a filter": reverse("overview") + "?a=b", "nowhere": "/nowhere/"}
+    return {name: html_of(client.get(url)) for name, url in (a_world() | others).items()}
 
 
-def test_every_table_says_what_it_is_and_what_its_headers_head(client: Client) -> None:
-    for name, url in a_world().items():
-        page = html_of(client.get(url))
+def test_no_page_carries_script_or_style_of_its_own(pages: dict[str, str]) -> None:
+    for name, page in pages.items():
+        assert not re.search(r"<script(?![^>]*\ssrc=)", page), name
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|javascript:", page), name
 
+
+def test_every_table_says_what_it_is_and_what_its_headers_head(pages: dict[str, str]) -> None:
+    for name, page in pages.items():
         assert page.count("<table") == page.count("<caption"), name
         assert not re.search(r"<th(?![^>]*\sscope=)[\s>]", page), name
 
 
-def test_every_page_has_one_heading_and_a_title(client: Client) -> None:
-    for name, url in a_world().items():
+def test_every_page_has_one_heading_and_a_title(pages: dict[str, str]) -> None:
+    for name, page in pages.items():
         if name in PARTS:
             continue  # a part of pages
-        page = html_of(client.get(url))
 
         assert page.count("<h1") == 1, name
         assert re.search(r"<title>\s*[^<]*PosSync\s*</title>", page), name

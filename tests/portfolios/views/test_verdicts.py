@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from portfolios.models import ExchangeAccount, JudgedSnapshot
+from tests.kept import kept
 from tests.portfolios.services.reads import balances, look, make_books, open_orders
 from tests.portfolios.views.pages import shown
 
 
-@pytest.fixture
-def account(db: None) -> ExchangeAccount:
+@kept
+def account() -> ExchangeAccount:
     account = make_books(positions={"BTC": "0.5"})
     look(account, open_orders(), balances(BTC="0.5", EUR="1000"))
     look(account, open_orders(), balances(BTC="0.4863", EUR="1000"))
