@@ -22,9 +22,14 @@ from portfolios.views import (
     schedules,
     verdicts,
 )
+from portfolios.views.sign_in import with_patience
 
 login_urls = [
-    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path(
+        "login/",
+        with_patience(LoginView.as_view(redirect_authenticated_user=True)),
+        name="login",
+    ),
     path("logout/", LogoutView.as_view(), name="logout"),
     # Whoever logs in may want to read the form.
     path("language/", login_not_required(set_language), name="set_language"),

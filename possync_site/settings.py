@@ -14,6 +14,7 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from portfolios.repeats import SaidOnce
 from portfolios.vault import KeyFileError, read_or_create_secret_key
 from providers.redaction import scrub_event
 
@@ -215,7 +216,9 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-if env.bool("POSSYNC_BEHIND_PROXY", False):
+# Whether the proxy's word counts for how and from where a request came.
+POSSYNC_BEHIND_PROXY = env.bool("POSSYNC_BEHIND_PROXY", False)
+if POSSYNC_BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # Django's own error report carries local variables and POST data, and so a secret just entered.
 DEFAULT_EXCEPTION_REPORTER_FILTER = "portfolios.error_reports.NothingButTheTrace"
@@ -282,7 +285,11 @@ LOGGING = {
     },
 }
 structlog.configure(
-    processors=[*_SHARED_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+    processors=[
+        SaidOnce(),
+        *_SHARED_PROCESSORS,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
     logger_factory=structlog.stdlib.LoggerFactory(),
     wrapper_class=structlog.stdlib.BoundLogger,
     cache_logger_on_first_use=True,

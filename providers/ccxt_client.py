@@ -11,12 +11,13 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from decimal import Context, Decimal, localcontext
 from functools import cache
 from pathlib import Path
+from types import MethodType
 from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
 
@@ -84,11 +85,25 @@ class HardenedExchange(ccxt.Exchange):  # type: ignore[misc]  # ccxt is untyped
     catalogue_id = ""
     # The market and those whose class it inherits, nearest first.
     family: tuple[str, ...] = ()
+    # Its names that are no methods; None before the first exchange of the class is made.
+    plain_names: tuple[str, ...] | None = None
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.failed_requests: list[OperationalException] = []
         self._pace: Pace | None = None
         super().__init__(config)
+        # A copy of all endpoints that nobody reads: ccxt's classes have them as methods.
+        self.api: dict[str, Any] = {}
+
+    def __dir__(self) -> Iterable[str]:
+        """Let ccxt, which gives every name a second spelling, do it once only for the methods of a class."""
+        if self.plain_names is not None:
+            return self.plain_names
+        names = list(super().__dir__())
+        type(self).plain_names = tuple(
+            name for name in names if not isinstance(getattr(self, name), MethodType)
+        )
+        return names
 
     def keep_pace(self, pace: Pace) -> None:
         """Have every request wait for `pace` first; ccxt's own throttler ends with its exchange."""
@@ -242,6 +257,12 @@ def exchange_class(market_id: str) -> type[HardenedExchange]:
     family = (base.__name__ for base in ccxt_class.__mro__ if base.__name__ in ccxt.exchanges)
     members = {"catalogue_id": market_id, "family": tuple(family)}
     return type(f"Hardened_{market_id}", (HardenedExchange, ccxt_class), members)
+
+
+def preload(market_ids: Iterable[str]) -> None:
+    """Make an exchange of each once: what that leaves behind stays for good, and forks of this process share it."""
+    for market_id in market_ids:
+        exchange_class(market_id)({})
 
 
 def make_exchange(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -26,9 +28,44 @@ class PostgresMissing(Exception):
     pass
 
 
+@dataclass
+class PrivateServer:
+    """Runs between `start` and `stop`, as often as wanted; what it holds is kept in `folder`."""
+
+    binaries: Path
+    folder: Path
+    settings: tuple[str, ...] = FAST
+    _running: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def url(self) -> str:
+        # An empty host and a path with a folder: the folder of the server's socket.
+        return f"postgres://{USER}@/{self.folder}/postgres"
+
+    def start(self) -> None:
+        log = self._running.enter_context((self.folder / "server.log").open("ab"))
+        options = _options(self.folder, self.settings)
+        command = [*_as_server_user(), self.binaries / "postgres", *options]
+        server = self._running.enter_context(leashed(command, _environment(), output=log))
+        _wait_until_ready(self.binaries, self.folder, server)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop it at once: SIGINT ends all sessions in order, SIGQUIT is a crash, of which the next start recovers."""
+        told = self.folder / "data" / "postmaster.pid"
+        if told.exists():
+            os.kill(int(told.read_text().split()[0]), how)
+        deadline = time.monotonic() + SECONDS_TO_START
+        while told.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.end()
+
+    def end(self) -> None:
+        self._running.close()
+
+
 @contextmanager
-def private_postgres() -> Iterator[str]:
-    """Yield the database URL of a new, empty server on a socket in a temporary folder.
+def private_server(settings: tuple[str, ...] = FAST) -> Iterator[PrivateServer]:
+    """Yield a new, empty server that has been started, on a socket in a temporary folder.
 
     Raises
     ------
@@ -37,22 +74,28 @@ def private_postgres() -> Iterator[str]:
     """
     binaries = _binaries()
     folder = Path(tempfile.mkdtemp(prefix="possync-pg-"))
+    server = PrivateServer(binaries, folder, settings)
     try:
         _hand_over(folder)
         _initialise(binaries, folder)
-        with (
-            (folder / "server.log").open("wb") as log,
-            leashed(
-                [*_as_server_user(), binaries / "postgres", *_options(folder)],
-                _environment(),
-                output=log,
-            ) as server,
-        ):
-            _wait_until_ready(binaries, folder, server)
-            # An empty host and a path with a folder: the folder of the server's socket.
-            yield f"postgres://{USER}@/{folder}/postgres"
+        server.start()
+        yield server
     finally:
+        server.end()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def private_postgres() -> Iterator[str]:
+    """Yield the database URL of such a server.
+
+    Raises
+    ------
+    PostgresMissing
+        As `private_server`.
+    """
+    with private_server() as server:
+        yield server.url
 
 
 def _binaries() -> Path:
@@ -108,14 +151,9 @@ def _initialise(binaries: Path, folder: Path) -> None:
         raise PostgresMissing(f"initdb failed: {done.stderr.strip()}")
 
 
-def _options(folder: Path) -> list[str | Path]:
-    settings = (
-        "listen_addresses=",
-        f"unix_socket_directories={folder}",
-        "max_connections=30",
-        *FAST,
-    )
-    return ["-D", folder / "data", *(word for x in settings for word in ("-c", x))]
+def _options(folder: Path, settings: tuple[str, ...]) -> list[str | Path]:
+    own = ("listen_addresses=", f"unix_socket_directories={folder}", "max_connections=30")
+    return ["-D", folder / "data", *(word for x in (*own, *settings) for word in ("-c", x))]
 
 
 def _wait_until_ready(binaries: Path, folder: Path, server: subprocess.Popen[bytes]) -> None:

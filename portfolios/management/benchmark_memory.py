@@ -16,7 +16,7 @@ from django.db import connections
 from portfolios.management.benchmark_exchange import BenchFailed
 from portfolios.management.benchmark_syncs import AT_ONCE, MANY, synced
 from portfolios.models import ExchangeAccount
-from portfolios.services.providers import provider_lookup
+from portfolios.services.providers import preload_markets, provider_lookup
 
 WORKERS: Final = 4
 # Of one worker, and how often it does them.
@@ -41,6 +41,7 @@ def measure() -> dict[str, Any]:
     """
     # As the worker does before it begins: what is loaded by now stays for good, and is there once for all forks.
     provider_lookup()
+    preload_markets()
     gc.freeze()
     accounts = list(ExchangeAccount.objects.filter(label__startswith=f"{MANY} ").order_by("pk"))
     [looks], one = forked([accounts[: TASKS * AT_ONCE]])

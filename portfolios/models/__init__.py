@@ -11,6 +11,7 @@ from portfolios.models.ledger import LedgerEntry
 from portfolios.models.order import ClaimRule, Fill, Order, OrderVersion
 from portfolios.models.portfolio import Portfolio, PortfolioSnapshot, Position
 from portfolios.models.resilience import CircuitBreaker, RateBudget
+from portfolios.models.sign_in import SignInAttempt
 from portfolios.models.sync import HostClock, LegContent, StoredLeg, SyncRun, WorkerBeat
 from portfolios.models.token import ApiToken
 
@@ -43,6 +44,7 @@ __all__ = [
     "Quarantine",
     "RateBudget",
     "ReadCursor",
+    "SignInAttempt",
     "StoredLeg",
     "SyncRun",
     "WorkerBeat",

@@ -105,7 +105,8 @@ def _apply_orders(
     reads = with_acknowledged(account, with_orphans(account, told))
     findings = outcome.findings
     outcome.orders.add(store_external_orders(account, reads, run))
-    outcome.orders.add(sync_orders(account, portfolios, reads, run, findings))
+    whole = outcome.orders.whole
+    outcome.orders.add(sync_orders(account, portfolios, reads, run, findings, whole))
     new = _apply_orphans(account, reads, run, outcome)
     seen_at = run.started_at or run.queued_at
     find_orphans(account, findings)

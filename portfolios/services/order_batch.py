@@ -32,12 +32,15 @@ class OrdersOutcome:
     problems: int = 0
     # Symbol and the exchange's id of orders of which nothing could be booked.
     failed: set[OrderId] = field(default_factory=set)
+    # Keys of orders that were stored with all that is told of them: nothing is left to be looked at.
+    whole: set[int] = field(default_factory=set)
 
     def add(self, part: OrdersOutcome) -> None:
         self.checked += part.checked
         self.changed += part.changed
         self.problems += part.problems
         self.failed |= part.failed
+        self.whole |= part.whole
 
 
 class OrderBatch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -87,17 +87,23 @@ def sync_orders(
     reads: OrderReads,
     run: SyncRun,
     findings: Findings,
+    whole: Collection[int] = (),
 ) -> OrdersOutcome:
     """Bring the orders of `portfolios`, and those that nobody claims, to what the exchange reports.
 
     In the order of their creation, each all or nothing: one that cannot be applied is recorded and does not keep the
     next from its turn. All are written at once; only if that fails, one after the other.
+
+    Parameters
+    ----------
+    whole : collection of int
+        Orders of which this look has stored all that it tells.
     """
     try:
         with transaction.atomic():
-            outcome, told = _sync_orders(account, portfolios, reads, run, is_patient=True)
+            outcome, told = _sync_orders(account, portfolios, reads, run, whole, is_patient=True)
     except Exception:  # whatever is wrong with one of them
-        outcome, told = _sync_orders(account, portfolios, reads, run, is_patient=False)
+        outcome, told = _sync_orders(account, portfolios, reads, run, whole, is_patient=False)
     findings.found += told.found
     findings.judged |= told.judged
     return outcome
@@ -108,13 +114,14 @@ def _sync_orders(
     portfolios: Sequence[Portfolio],
     reads: OrderReads,
     run: SyncRun,
+    whole: Collection[int],
     *,
     is_patient: bool,
 ) -> tuple[OrdersOutcome, Findings]:
     outcome, findings = OrdersOutcome(), Findings()
     owners = {portfolio.pk: portfolio for portfolio in portfolios}
     orders = account.orders.filter(Q(portfolio__in=owners) | Q(portfolio=None))
-    found = _found(orders, owners, reads)
+    found = _found(orders, owners, reads, whole)
     batch = OrderBatch(account, found, is_patient=is_patient)
     for order in found:
         _sync_order(order, reads, run, outcome, findings, batch)
@@ -124,11 +131,17 @@ def _sync_orders(
 
 
 def _found(
-    orders: QuerySet[Order], owners: Mapping[int, Portfolio], reads: OrderReads
+    orders: QuerySet[Order],
+    owners: Mapping[int, Portfolio],
+    reads: OrderReads,
+    whole: Collection[int],
 ) -> list[Order]:
     """List the orders that wait, and those that something is told of: by portfolio, oldest first."""
     is_reported = Q(external_id__in=reads.ids) | Q(pk__in=list(reads.acknowledged))
     rows = orders.filter(Q(status__in=OPEN_STATUSES) | is_reported)
+    if whole:  # thousands of a new account, which nobody has to load
+        left = [pk for pk in rows.values_list("pk", flat=True) if pk not in whole]
+        rows = orders.filter(pk__in=left)
     places = {pk: place for place, pk in enumerate([*owners, None])}
     found = sorted(
         rows.order_by("pk"),

@@ -7,6 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
+from portfolios.models import ExchangeAccount
 from portfolios.services.budgets import StoredBudgets
 from providers import catalogue
 from providers.base import PortfolioProvider
@@ -15,6 +16,7 @@ from providers.lookup import PortfolioProviderLookup
 from providers.redaction import one_line
 
 CCXT_PROVIDER = "providers.ccxt_provider.CCXTPortfolioProvider"
+CCXT_PRELOAD = "providers.ccxt_client.preload"
 
 
 @cache
@@ -57,6 +59,15 @@ def provider_lookup() -> PortfolioProviderLookup:
         )
     )
     return lookup
+
+
+def preload_markets() -> None:
+    """Load what the markets in use need, so that forks of this process share it; nothing is asked of an exchange.
+
+    Imports ccxt.
+    """
+    used = ExchangeAccount.objects.order_by().values_list("market", flat=True).distinct()
+    import_string(CCXT_PRELOAD)(market for market in used if catalogue.is_market(market))
 
 
 def _made(path: str) -> PortfolioProvider:

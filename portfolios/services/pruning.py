@@ -65,7 +65,7 @@ BOUNDS: Final[Mapping[str | Promise, tuple[str, ...]]] = {
     ),
     _("goes when it is over"): (
         *("sessions.Session", "portfolios.RateBudget", "portfolios.CircuitBreaker"),
-        *("django_q.OrmQ", "django_q.Task"),
+        *("django_q.OrmQ", "django_q.Task", "portfolios.SignInAttempt"),
     ),
     _("thinned to the last of each day"): ("portfolios.PortfolioSnapshot",),
     _("thinned to the last episodes of each difference, and to what people decided"): (

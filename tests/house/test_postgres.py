@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from scripts import postgres
-from scripts.postgres import PostgresMissing, private_postgres
+from scripts.postgres import PostgresMissing, PrivateServer, private_postgres, private_server
 from tests.house.processes import running, wait_until_gone
 
 pytestmark = pytest.mark.processes
@@ -35,13 +35,18 @@ def connected(url: str) -> psycopg.Connection[tuple[object, ...]]:
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
+def server() -> Iterator[PrivateServer]:
     try:
-        with private_postgres() as address:
-            yield address
+        with private_server() as started:
+            yield started
     except PostgresMissing as e:
         # The gate has said so in a line of its own; where everything must be checked it is a failure.
         pytest.fail(str(e)) if os.environ.get("CI") == "true" else pytest.skip(str(e))
+
+
+@pytest.fixture
+def url(server: PrivateServer) -> str:
+    return server.url
 
 
 def test_it_answers(url: str) -> None:
@@ -67,6 +72,18 @@ def test_it_ends_with_whoever_holds_it_even_when_that_is_killed(url: str) -> Non
 
         assert wait_until_gone(started, 10) == set()
     shutil.rmtree(folder)
+
+
+def test_it_comes_back_from_a_crash_with_what_it_held(server: PrivateServer) -> None:
+    with connected(server.url) as connection:
+        connection.execute("SET synchronous_commit TO on")
+        connection.execute("CREATE TABLE held ()")
+    server.stop(signal.SIGQUIT)
+    assert not (server.folder / "data" / "postmaster.pid").exists()
+    server.start()
+
+    with connected(server.url) as connection:
+        assert connection.execute("SELECT count(*) FROM held").fetchone() == (0,)
 
 
 def test_it_leaves_nothing_behind(url: str) -> None:

@@ -172,6 +172,13 @@ def test_a_class_is_made_once() -> None:
     assert exchange_class("kraken") is exchange_class("kraken")
 
 
+def test_a_further_exchange_of_a_class_has_all_names_that_ccxt_gives() -> None:
+    further = [make_exchange(catalogue.market("okx"), None, Credentials({})) for _ in range(2)][1]
+
+    assert {*dir(ccxt.async_support.okx())} - {*object.__dir__(further)} == set()
+    assert further.fetchBalance == further.fetch_balance
+
+
 @pytest.mark.parametrize(
     ("raw", "told"),
     [

@@ -13,14 +13,13 @@ import portfolios.ciphers  # noqa: F401 - loaded, not used
 import providers.ccxt_provider  # noqa: F401 - loaded, not used
 from portfolios import tasks
 from portfolios.management.workers import HEALTHY_LIFE, LOOK, Workers
+from portfolios.services.providers import preload_markets
 
 
 class Command(BaseCommand):
     help = _("Runs the queue's workers until SIGTERM.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Keeps the collector from touching, and so copying, pages that parent and workers share.
-        gc.freeze()
         workers = Workers(
             work=tasks.run_cluster,
             prepare=self._prepare,
@@ -38,7 +37,10 @@ class Command(BaseCommand):
         try:
             tasks.ensure_schedule()
             tasks.wake()
+            preload_markets()
         except DatabaseError:  # the workers wait for it, too
             tasks.log.exception("not_prepared")
         finally:
             connections.close_all()  # a fork must not share them
+            # Keeps the collector from touching, and so copying, pages that parent and workers share.
+            gc.freeze()

@@ -64,8 +64,8 @@ def test_the_pace_is_told_beside_that_of_bare_ccxt(measured: Any) -> None:
 def test_a_worker_stays_small(measured: Any) -> None:
     memory = measured["memory"]
 
-    assert 50 < memory["worker_mb"] < 250
-    assert memory["growth_mb"] < 20
+    assert 50 < memory["worker_mb"] < 200
+    assert memory["growth_mb"] < 10
 
 
 def test_a_large_account_is_read_page_after_page(measured: Any) -> None:
