@@ -31,15 +31,26 @@ CHROMIUM_PACKAGES: Final = ("chromium", "fonts-dejavu-core")
 # Seconds that all checks of a stage are meant to take together, on two cores. Beyond them a line says so; a check
 # that takes this many times as long hangs, and is ended.
 STATIC_LIMIT: Final = 60.0
+HISTORIES_LIMIT: Final = 90.0
 TEST_LIMIT: Final = 330.0
 HANGS_AFTER: Final = 4
 # By file, since some files start servers for all their tests; in the order of `tests/conftest.py`.
 BY_FILE: Final = ("--dist", "loadfile", "--no-loadscope-reorder")
-PYTEST: Final = (PYTHON, "-m", "pytest", *BY_FILE, "--quiet", "--numprocesses")
+PYTEST: Final = (PYTHON, "-m", "pytest", *BY_FILE, "--quiet")
 # Two more than cores: a test that waits for a server or a browser leaves its core to another one. On PostgreSQL none
 # does, and each process takes seconds to start.
-ON_SQLITE: Final = (*PYTEST, "4")
-ON_POSTGRES: Final = (*PYTEST, "2", "-m", "database and not processes", *BOTH_DATABASES)
+ON_SQLITE: Final = (*PYTEST, "--numprocesses", "4")
+ON_POSTGRES: Final = (
+    *PYTEST,
+    "--numprocesses",
+    "2",
+    "-m",
+    "database and not processes",
+    *BOTH_DATABASES,
+)
+# Histories of an exchange and its books under faults, a few of those that `make prove` plays.
+HISTORIES: Final = "150"
+SIMULATION: Final = (PYTHON, "-m", "tests.simulation", "--jobs", "2")
 # A developer's own settings are not what is tested; and modules are compiled once, not by every process.
 NOT_KEPT: Final = ("POSSYNC_", "DJANGO_", "Q_", "PYTHONDONTWRITEBYTECODE")
 
@@ -118,6 +129,12 @@ def check_statically(gate: Gate) -> None:
         list(pool.map(lambda check: gate.run(check, limit), STATIC_CHECKS))
 
 
+def simulate(gate: Gate) -> None:
+    check = Check(f"{HISTORIES} simulated histories", (*SIMULATION, "0", HISTORIES))
+    with _stage(HISTORIES_LIMIT):
+        gate.run(check, HANGS_AFTER * HISTORIES_LIMIT)
+
+
 def test(gate: Gate) -> None:
     with _stage(TEST_LIMIT):
         gate.run(Check("tests on SQLite", ON_SQLITE), HANGS_AFTER * TEST_LIMIT, shown=True)
@@ -169,6 +186,7 @@ def main() -> int:
         gate = Gate(Path(folder))
         require_chromium(gate)
         check_statically(gate)
+        simulate(gate)
         test(gate)
     print(f"\nFAILED: {', '.join(gate.failed)}" if gate.failed else "\nEverything passed.")
     return 1 if gate.failed else 0

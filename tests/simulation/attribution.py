@@ -6,6 +6,7 @@ state of accounts, of which the product has to find the candidates itself.
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections import Counter
 from typing import Final
@@ -78,7 +79,9 @@ def _say(words: str, count: int) -> None:
 
 
 def main() -> int:
-    cases = int(sys.argv[1]) if len(sys.argv) > 1 else CASES
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.attribution")
+    parser.add_argument("cases", type=int, nargs="?", default=CASES)
+    cases = parser.parse_args().cases
     return 0 if is_search_good(cases) and is_product_good(cases) else 1
 
 

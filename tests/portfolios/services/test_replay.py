@@ -168,7 +168,7 @@ PENDING, DONE = FlowStatus.PENDING, FlowStatus.DONE
 # A list is read once in a snapshot; these are parts of it.
 NOTHING_COVERED: dict[str, Any] = {"since": None, "until": None}
 # Cases that share a snapshot: each has orders and movements of its own, and all of them one account.
-SLOTS = 10
+SLOTS = 100
 MOST_LEGS = 3
 POOLS = tuple(map(reads_of, range(SLOTS)))
 Case = tuple[int, ...]
@@ -185,8 +185,7 @@ def every_pair() -> Iterator[tuple[Case, ...]]:
 
 PAIRS = tuple(every_pair())[::PART]
 quick = settings(
-    # Each is several syncs, beside every pair that there is.
-    max_examples=max(CASES_OF_A_LAW // (50 * SLOTS), 2),
+    max_examples=CASES_OF_A_LAW // SLOTS,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
