@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain, compress, product
@@ -51,6 +51,7 @@ _Part = tuple[bool, str]
 _Moved = tuple[Fill, bool, Mapping[str, Decimal]]
 # A baseline that no look up to then has proved is taken as the first one after it fits best, or else as it is.
 PROVED_WITHIN: Final = timedelta(days=1)
+_STAMPED_BY: Final = timedelta(milliseconds=1)
 # More of them take a worker's time and memory, while nobody else can write to the account.
 _MOST_MIXTURES: Final = 10_000
 # A deposit that is done had come this long after it was first seen.
@@ -154,7 +155,13 @@ def _window_of_baseline(account: ExchangeAccount) -> Window | None:
     leg = StoredLeg.objects.filter(
         run=account.baseline_run, kind=LegKind.BALANCES, subject=account.wallets[0]
     ).first()
-    return None if leg is None else window_of(leg, clock_error(account))
+    return None if leg is None else _window_in_stamps(account, leg)
+
+
+def _window_in_stamps(account: ExchangeAccount, leg: StoredLeg) -> Window:
+    """Tell when something was read in times as exchanges stamp them: cut to the millisecond, and so often earlier."""
+    window = window_of(leg, clock_error(account))
+    return replace(window, low=window.low - _STAMPED_BY)
 
 
 def _telling_leg(account: ExchangeAccount, legs: Sequence[Leg], window: Window) -> Leg | None:
@@ -367,7 +374,7 @@ def _orders_read_at(account: ExchangeAccount, window: Window) -> datetime:
     legs = StoredLeg.objects.filter(
         run=account.baseline_run, kind__in=(LegKind.OPEN_ORDERS, LegKind.TRIGGER_ORDERS)
     )
-    return min([window.low, *(window_of(leg, clock_error(account)).low for leg in legs)])
+    return min([window.low, *(_window_in_stamps(account, leg).low for leg in legs)])
 
 
 def _booked_since(account: ExchangeAccount, order: Order) -> dict[_Part, Decimal]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from providers.sandbox.binance import Binance
+from providers.sandbox.binance_call import Call
 from tests.desk import KEY, Desk
 
 D = Decimal
@@ -21,10 +23,14 @@ def test_what_is_filled_between_the_read_of_orders_and_of_balances_counts_once(
     placed = desk.buy("100", "1") if is_in_book else desk.engine.buy(KEY, "ADA/EUR", "100", "1")
     read = Binance.open_orders
 
-    def then_fill(dialect: Binance, call: object) -> object:
-        rows = read(dialect, call)  # type: ignore[arg-type]
+    def then_fill(dialect: Binance, call: Call) -> object:
+        rows = read(dialect, call)
         monkeypatch.setattr(Binance, "open_orders", read)
-        desk.engine.fill_order(placed.id, "40")
+        # At once: its time, cut to the millisecond, is before that of the request.
+        at = datetime.fromtimestamp(int(call.text("timestamp")) / 1000, UTC)
+        with monkeypatch.context() as patch:
+            patch.setattr(desk.engine, "clock", lambda: at)
+            desk.engine.fill_order(placed.id, "40")
         return rows
 
     monkeypatch.setattr(Binance, "open_orders", then_fill)
