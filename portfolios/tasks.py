@@ -7,6 +7,7 @@ run: django-q2's own pickles would run whatever somebody who can write to its ta
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import zlib
@@ -205,6 +206,9 @@ def prune_old() -> None:
 @_contained
 def sync_accounts(run_ids: list[int]) -> None:
     execute_runs(run_ids, within=settings.Q_CLUSTER["timeout"])
+    # What clients leave behind in circles goes before the next grows on top of it. All that a worker has loaded is
+    # frozen, so there is little to look through.
+    gc.collect()
 
 
 @_contained

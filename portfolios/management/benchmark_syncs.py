@@ -131,6 +131,7 @@ def synced(accounts: Sequence[ExchangeAccount]) -> Cost:
 def _execute(ids: Sequence[int]) -> None:
     for start in range(0, len(ids), AT_ONCE):
         execute_runs(ids[start : start + AT_ONCE])
+        gc.collect()  # as the task does
 
 
 def _cost(work: Callable[[], object]) -> Cost:

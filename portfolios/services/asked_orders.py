@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import Q
 from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount, Portfolio
@@ -43,11 +42,12 @@ def known_orders(account: ExchangeAccount, live: Live | None = None) -> tuple[Kn
         What `live_of` the account gives, if it is known.
     """
     rows = account.orders.exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
+    live = live_of(account) if live is None else live
     # Each by its index: of both in one question an account's orders would all be looked through.
     wanted = rows.filter(fills_wanted__gt=0).order_by().values(*ASKED_BY)
-    asked = rows.filter(status__in=OPEN_STATUSES).order_by().values(*ASKED_BY).union(wanted)
-    found = list(asked.order_by("created_at", "pk"))
-    doubted = _doubted(live_of(account) if live is None else live, found)
+    asked = rows.filter(status__in=OPEN_STATUSES).order_by().values(*ASKED_BY)
+    found = sorted({row["pk"]: row for row in (*asked, *wanted)}.values(), key=_age)
+    doubted = _doubted(live, found)
     known = tuple(
         KnownOrder(
             external_id=row["external_id"],
@@ -62,7 +62,12 @@ def known_orders(account: ExchangeAccount, live: Live | None = None) -> tuple[Kn
         )
         for row in found
     )
-    return (*known, *_orders_of_orphans(account))
+    return (*known, *_orders_of_orphans(account, live))
+
+
+def _age(row: Mapping[str, Any]) -> tuple[bool, datetime | None, int]:
+    """Sort what has no time last."""
+    return row["created_at"] is None, row["created_at"], row["pk"]
 
 
 def _doubted(live: Live, rows: Sequence[Mapping[str, Any]]) -> set[int]:
@@ -89,13 +94,15 @@ def _locked_asset(row: Mapping[str, Any]) -> str:
     return quote if row["side"] == OrderSide.BUY else base
 
 
-def _orders_of_orphans(account: ExchangeAccount) -> list[KnownOrder]:
+def _orders_of_orphans(account: ExchangeAccount, live: Live) -> list[KnownOrder]:
     """List the orders whose fills are known and they are not: they were asked for once, but could not be read."""
-    is_recent = Q(first_seen__gt=timezone.now() - ORPHANS_ASKED_FOR)
-    told = account.discrepancies.filter(
-        is_recent | Q(times_seen__lte=ORPHANS_ASKED_AT_LEAST), code=Discrepancy.Code.FILL_ORPHAN
-    ).exclude(state=Discrepancy.State.RESOLVED)
-    recent = set(told.values_list("key", flat=True))
+    since = timezone.now() - ORPHANS_ASKED_FOR
+    recent = {
+        row.key
+        for row in live.values()
+        if row.code == Discrepancy.Code.FILL_ORPHAN
+        and (row.first_seen > since or row.times_seen <= ORPHANS_ASKED_AT_LEAST)
+    }
     if not recent:
         return []
     named = account.fills.filter(order=None).exclude(order_external_id="").order_by()

@@ -212,13 +212,13 @@ def key_of(account: ExchangeAccount) -> Key:
 def accounts_of_the_keys(keys: Iterable[Key]) -> QuerySet[ExchangeAccount]:
     """Find all accounts that use one of `keys`, and maybe some more."""
     known = set(keys)
-    of_the_environment = {x.market for x in known if not x.fingerprint and x.account is None}
-    has_none = Q(credential=None) | Q(credential__fingerprint="")
-    return ExchangeAccount.objects.filter(
-        Q(credential__fingerprint__in={x.fingerprint for x in known} - {""})
-        | Q(pk__in={x.account for x in known} - {None})
-        | Q(has_none, market__in=of_the_environment)
-    )
+    found = Q(credential__fingerprint__in={x.fingerprint for x in known} - {""})
+    if accounts := {x.account for x in known} - {None}:
+        found |= Q(pk__in=accounts)
+    if of_the_environment := {x.market for x in known if not x.fingerprint and x.account is None}:
+        has_none = Q(credential=None) | Q(credential__fingerprint="")
+        found |= Q(has_none, market__in=of_the_environment)
+    return ExchangeAccount.objects.filter(found)
 
 
 def _sealed_texts(credential: MarketCredential) -> list[tuple[str, str]]:

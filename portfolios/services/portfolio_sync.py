@@ -6,7 +6,6 @@ is applied in one transaction that starts by checking that the account is still 
 
 from __future__ import annotations
 
-import gc
 import math
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -79,7 +78,6 @@ def execute_runs(run_ids: Iterable[int], *, within: float = math.inf) -> None:
         claimed = {run.pk: run for run in runs.claim_runs(left)}
         if claimed:
             _execute(claimed.values())
-            _tidy()
         left = [run_id for run_id in left if run_id not in claimed]
         passed = time.monotonic() - began
         if not claimed or passed + longest_read(settings.POSSYNC_SYNC_DEADLINE) > within:
@@ -98,15 +96,6 @@ def _execute(claimed: Collection[SyncRun]) -> None:
                 waiting[run.account.label] = run
         with closing(fetch_batches(jobs, idle_after=_renewal_seconds())) as batches:
             _Fetching(waiting).follow(batches)
-
-
-def _tidy() -> None:
-    """Give back what clients leave behind in circles, before the next grows on top of it.
-
-    Only where all that was loaded is out of the collector's sight, as in a worker: elsewhere it would look through it.
-    """
-    if gc.get_freeze_count():
-        gc.collect()
 
 
 def _look_up(claimed: Iterable[SyncRun]) -> None:

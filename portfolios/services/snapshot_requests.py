@@ -56,7 +56,7 @@ class Doubts:
     newest : JudgedSnapshot or None
         The last read of balances; None after a quiet run too, which has settled everything.
     live : dict
-        Discrepancies that live, by key.
+        Discrepancies that live, by key: none after a quiet run either.
     """
 
     newest: JudgedSnapshot | None
@@ -64,8 +64,9 @@ class Doubts:
 
     @classmethod
     def of(cls, account: ExchangeAccount) -> Doubts:
-        newest = newest_snapshot(account) if account.quiet_run_id is None else None
-        return cls(newest, live_of(account))
+        if account.quiet_run_id is not None:
+            return cls(None, {})
+        return cls(newest_snapshot(account), live_of(account))
 
 
 def look_up_together(accounts: Sequence[ExchangeAccount]) -> None:
@@ -213,10 +214,11 @@ def _last_balances(
 ) -> tuple[BalanceReport, ...]:
     """Give every asset as it was last told, under the exchange's own name; what is shown may be the sum of several."""
     reads = _last_reads(account, newest)
-    whole = [wallet for wallet, read in reads.items() if read.complete]
+    others = [x for x in account.wallets if x not in reads or not reads[x].complete]
+    rows = account.balances.filter(wallet__in=others).order_by("wallet", "asset")
     shown = {
         (row.wallet, row.asset): BalanceReport(row.asset, row.free, row.used, row.total, row.wallet)
-        for row in account.balances.exclude(wallet__in=whole).order_by("wallet", "asset")
+        for row in rows
     }
     for wallet, read in reads.items():
         shown |= {(wallet, asset): row for asset, row in read.held.items()}
