@@ -130,6 +130,11 @@ def is_of_trade(market: str, raw: Raw) -> bool:
     return any(word in _TRADES.get(market, ()) for word in _words(raw))
 
 
+def is_without_word(market: str, raw: Raw) -> bool:
+    """Whether the row does not tell what its ledger's rows tell: it may be of a trade, or of anything else."""
+    return not _words(raw) and (market in _TRADES or market in _KINDS)
+
+
 def ledger_kind(market: str, raw: Raw, *, is_out: bool) -> FlowKind:
     """Tell what kind of movement a row of a ledger is."""
     words = _words(raw)

@@ -18,7 +18,7 @@ from providers.corrections.flows import (
 )
 from providers.corrections.rows import text
 from providers.errors import UnexpectedReport
-from providers.flow_kinds import is_of_trade, ledger_kind
+from providers.flow_kinds import is_of_trade, is_without_word, ledger_kind
 from providers.mapping import (
     EXACT,
     MAX_ID,
@@ -32,6 +32,7 @@ from providers.mapping import (
     identifier,
     lower_word,
     numbered,
+    refuse_emptied,
     refuse_unreadable,
     reports_of,
     shown,
@@ -99,6 +100,7 @@ def _is_told(market: str, source: FlowSource, raw: Raw) -> bool:
 
 def _flow_report(market: str, source: FlowSource, raw: Raw) -> FlowReport:
     refuse_unreadable(raw)
+    refuse_emptied(raw)
     report = _transaction_report if source in _OF_TRANSACTIONS else _ledger_report
     flow = report(market, source, raw)
     if flow.external_id:
@@ -136,6 +138,8 @@ def _transaction_report(market: str, source: FlowSource, raw: Raw) -> FlowReport
 def _ledger_report(market: str, source: FlowSource, raw: Raw) -> FlowReport:
     """Tell a row of a ledger, or of a list of one kind, which is written when a balance changes."""
     info = _info(raw)
+    if source is FlowSource.LEDGER and is_without_word(market, info):
+        raise UnexpectedReport("expected a word for what was moved")
     change = signed_change(market, info, raw)
     if change is None:
         raise UnexpectedReport("expected an amount and which way it went")

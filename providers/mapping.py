@@ -73,6 +73,14 @@ _TYPES: Final[Mapping[str, OrderType]] = {
     "stoplosslimit": OrderType.STOP_LIMIT,
 }
 _SIDES: Final = {side.value: side for side in OrderSide}
+# How exchanges name what ccxt finds the id and the time of a row in.
+_OWN: Final = {
+    "id": re.compile(r"(tid|((trade|fill|exec|deal|match)_?)?id)", re.IGNORECASE),
+    "timestamp": re.compile(
+        r"(ts|date|((trade|fill|exec|transact|created?)_?)?(time|at|timestamp)(_?ms)?)",
+        re.IGNORECASE,
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +179,11 @@ def fill_report(raw: Raw, order_id: str | None = None) -> FillReport:
     Raises
     ------
     UnexpectedReport
-        If it belongs to another order, or lacks its symbol, side, price or amount.
+        If it belongs to another order, or lacks its symbol, side, price or amount; or if the exchange's own row has
+        null in the place of its id or time, which other rows tell.
     """
     refuse_unreadable(raw)
+    refuse_emptied(raw)
     told_order = _optional_identifier(raw.get("order"), "order")
     if order_id is not None and told_order not in ("", order_id):
         raise UnexpectedReport(f"expected a fill of order {order_id}, was of another")
@@ -279,6 +289,20 @@ def has_made_id(external_id: str) -> bool:
 def refuse_unreadable(raw: Raw) -> None:
     if UNREADABLE in raw:
         raise UnexpectedReport(str(raw[UNREADABLE]))
+
+
+def refuse_emptied(raw: Raw) -> None:
+    """Leave a row for the next read whose id or time is null: an exchange that tells none does not name it either.
+
+    Without them what is stored of the row could not be found again, nor told from what the baseline holds.
+    """
+    row = raw.get("info")
+    if not isinstance(row, Mapping):
+        return
+    for name, key in _OWN.items():
+        emptied = [field for field, value in row.items() if value is None and key.fullmatch(field)]
+        if raw.get(name) is None and emptied:
+            raise UnexpectedReport(f"expected {emptied[0]}, was null")
 
 
 def reports_of(raws: Iterable[Raw], report: Callable[[Raw], T]) -> Reports[T]:

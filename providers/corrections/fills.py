@@ -23,6 +23,14 @@ def corrected_fill(family: Sequence[str], raw: Raw, told: Raw) -> Changes:
     return {**told, **correct(raw, told)} if correct else dict(told)
 
 
+def _binance_fill(raw: Raw, told: Raw) -> Changes:
+    # ccxt takes whatever is not said to be a purchase for a sale.
+    if "isBuyer" not in raw:
+        return {}
+    sides = {"True": "buy", "False": "sell"}
+    return {"side": sides.get(str(raw["isBuyer"]))}
+
+
 def _bitget_fill(raw: Raw, told: Raw) -> Changes:
     # Without deduction a charge has a minus; what is deducted from another coin is a charge with either sign.
     detail = raw.get("feeDetail")
@@ -67,6 +75,7 @@ def _luno_fill(raw: Raw, told: Raw) -> Changes:
 
 
 _FILLS: Final[Mapping[str, Correction]] = {
+    "binance": _binance_fill,
     "bitget": _bitget_fill,
     "bybit": _bybit_fill,
     "coinbase": _coinbase_fill,

@@ -313,6 +313,8 @@ def _unquote_numbers(shown: Distorted, fault: Fault) -> bool:
 
 
 def _set_null(shown: Distorted, fault: Fault) -> bool:
+    if fault.name:
+        return _set_all_null(shown, fault.name)
     rows = [row for row in shown.rows if row.value]
     if not rows:
         return False
@@ -320,6 +322,13 @@ def _set_null(shown: Distorted, fault: Fault) -> bool:
     name = fault.random.choice(sorted(row.value))
     row.value = row.value | {name: None}
     return True
+
+
+def _set_all_null(shown: Distorted, name: str) -> bool:
+    rows = [row for row in shown.rows if name in row.value]
+    for row in rows:
+        row.value = row.value | {name: None}
+    return bool(rows)
 
 
 # Single orders

@@ -51,6 +51,8 @@ class Fault:
     age : timedelta
         How long ago a `STALE_PAGE` and an `OLDER_COPY` show the account as it was; the engine's `memory` has to
         reach as far.
+    name : str
+        The field that a `NULL_FIELD` empties in every row that has it; empty: any one of one row.
     """
 
     kind: FaultKind | DistortionKind
@@ -66,6 +68,7 @@ class Fault:
     size: int = 64 * 1024 * 1024
     pause: float = 0.2
     age: timedelta = timedelta(seconds=30)
+    name: str = ""
     happened: int = field(default=0, init=False)
     random: random.Random = field(init=False, repr=False)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Set
+from decimal import Decimal
 
 from django.db.models import Model
 
+from portfolios.amounts import exact_sum, plain
 from portfolios.models import (
     AssetBalance,
     Discrepancy,
@@ -80,6 +83,8 @@ NAMES = {
 }
 
 
+# Another look is one more, and no other fact.
+LOOKS = ("fills_wanted", "missing_since", "strikes", "last_strike_at")
 # Of these a killed run leaves more or less, and a healed one more than one that was not killed.
 OF_RUNS: tuple[type[Model], ...] = (
     ExchangeAccount,
@@ -118,3 +123,24 @@ def _rows(model: type[Model], left_out: Set[str]) -> list[list[str]]:
     return sorted(
         [f"{name}={value}" for name, value in zip(names, row, strict=True)] for row in rows
     )
+
+
+def amounts(without: Iterable[str] = LOOKS) -> Books:
+    """Tell what does not depend on when the books learnt of it, as the cost of what is sold does."""
+    facts = books((Order, Fill, Flow), without=without)
+    sums: defaultdict[tuple[str, str, str], list[Decimal]] = defaultdict(list)
+    rows = LedgerEntry.objects.values_list(
+        "portfolio__name", "asset", "order__external_id", "amount"
+    )
+    for owner, asset, order, amount in rows:
+        sums[str(owner), asset, str(order)].append(amount)
+    totals = {key: plain(exact_sum(values)) for key, values in sums.items()}
+    positions = Position.objects.values_list("portfolio__name", "asset", "amount", "reserved")
+    return facts | {
+        "ledger": sorted([*key, total] for key, total in totals.items() if total != "0"),
+        "positions": sorted(
+            [str(owner), asset, plain(amount), plain(reserved)]
+            for owner, asset, amount, reserved in positions
+            if amount or reserved
+        ),
+    }

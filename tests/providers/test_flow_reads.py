@@ -157,7 +157,8 @@ def test_a_long_time_is_read_in_windows_without_a_gap() -> None:
 
 
 def test_what_happened_at_the_border_of_two_windows_is_told_once() -> None:
-    twin = deposit(0, NOON - 90 * DAY, id=None, txId="one transaction")
+    twin = deposit(0, NOON - 90 * DAY, txId="one transaction")
+    del twin["id"]
     twins = [twin, twin]
 
     reading, requests = read(

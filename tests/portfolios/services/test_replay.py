@@ -6,7 +6,6 @@ failed. A case is a handful of them: every pair there is, and drawn ones of more
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,7 +21,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from portfolios.amounts import exact_sum, plain
+from portfolios.amounts import exact_sum
 from portfolios.models import (
     Fill,
     Flow,
@@ -65,13 +64,11 @@ from tests.portfolios.services.reads import (
     open_orders,
     order_leg,
 )
-from tests.processes.books import Books, books
+from tests.processes.books import LOOKS, Books, amounts, books
 
 D = Decimal
 pytestmark = pytest.mark.timeout(400)  # thousands of cases, on whatever machine
 FACTS = (Portfolio, Order, OrderVersion, Fill, Flow, LedgerEntry, Position)
-# Another look is one more, and no other fact.
-LOOKS = ("fills_wanted", "missing_since", "strikes", "last_strike_at")
 # The exchange's clock in this world.
 BEGIN = timezone.now()
 FIRST = BEGIN + timedelta(hours=1)
@@ -276,24 +273,3 @@ def test_snapshots_in_another_order_end_at_the_same_amounts(
 def test_any_two_snapshots_in_another_order_end_at_the_same_amounts(run: SyncRun) -> None:
     for drawn in PAIRS:
         check_order_of_snapshots(run, drawn)
-
-
-def amounts() -> Books:
-    """Tell what does not depend on when the books learnt of it, as the cost of what is sold does."""
-    facts = books((Order, Fill, Flow), without=LOOKS)
-    sums: defaultdict[tuple[str, str, str], list[Decimal]] = defaultdict(list)
-    rows = LedgerEntry.objects.values_list(
-        "portfolio__name", "asset", "order__external_id", "amount"
-    )
-    for owner, asset, order, amount in rows:
-        sums[str(owner), asset, str(order)].append(amount)
-    totals = {key: plain(exact_sum(values)) for key, values in sums.items()}
-    positions = Position.objects.values_list("portfolio__name", "asset", "amount", "reserved")
-    return facts | {
-        "ledger": sorted([*key, total] for key, total in totals.items() if total != "0"),
-        "positions": sorted(
-            [str(owner), asset, plain(amount), plain(reserved)]
-            for owner, asset, amount, reserved in positions
-            if amount or reserved
-        ),
-    }
