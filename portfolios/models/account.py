@@ -115,6 +115,8 @@ class ExchangeAccount(models.Model):
     baseline_at = models.DateTimeField(null=True, editable=False)
     baseline_booked_at = models.DateTimeField(null=True, editable=False)
     baseline_settled_at = models.DateTimeField(null=True, editable=False)
+    # Primary key of the last ledger entry of then: what came later, no clock needs to tell.
+    baseline_last_entry = models.BigIntegerField(null=True, editable=False)
     baseline_run = models.ForeignKey(
         "portfolios.SyncRun", models.SET_NULL, null=True, editable=False, related_name="+"
     )

@@ -75,7 +75,10 @@ def set_baseline(account: ExchangeAccount, leg: Leg, run: SyncRun) -> None:
     )
     account.baseline_at = leg.requested_at + timedelta(seconds=leg.clock_offset)
     account.baseline_booked_at, account.baseline_run = timezone.now(), run
-    account.save(update_fields=["baseline_at", "baseline_booked_at", "baseline_run"])
+    last = account.ledger_entries.order_by("-pk").values_list("pk", flat=True).first()
+    account.baseline_last_entry = last or 0
+    names = ("baseline_at", "baseline_booked_at", "baseline_run", "baseline_last_entry")
+    account.save(update_fields=names)
 
 
 def settle_baseline(account: ExchangeAccount, legs: Sequence[Leg], run: SyncRun) -> None:
@@ -379,6 +382,6 @@ def _orders_read_at(account: ExchangeAccount, window: Window) -> datetime:
 
 def _booked_since(account: ExchangeAccount, order: Order) -> dict[_Part, Decimal]:
     """Sum what was booked of an order since the baseline, whoever it belongs to."""
-    since = order.ledger_entries.filter(booked_at__gt=account.baseline_booked_at)
+    since = order.ledger_entries.filter(pk__gt=account.baseline_last_entry or 0)
     entries = since.exclude(run=account.baseline_run).values_list("cause", "asset", "amount")
     return sums_by(((cause == Cause.FEE, asset), amount) for cause, asset, amount in entries)

@@ -278,10 +278,10 @@ def _traded(row: LedgerEntry) -> tuple[Entry, str]:
 def _openings(account: ExchangeAccount) -> Iterator[Difference]:
     openings = account.ledger_entries.filter(cause=Cause.OPENING, decision=None)
     needs_opposite: list[str] = []
-    if account.baseline_booked_at is not None:
+    if account.baseline_last_entry is not None:
         later = openings.filter(
-            booked_at__gt=account.baseline_booked_at, portfolio__mode=Portfolio.Mode.LIVE
-        ).exclude(run=account.baseline_run)
+            pk__gt=account.baseline_last_entry, portfolio__mode=Portfolio.Mode.LIVE
+        )
         needs_opposite = list(later.values_list("key", flat=True))
     yield from opening_differences(map(_entry, openings), needs_opposite)
 

@@ -43,8 +43,8 @@ def _effects(decision: Decision) -> Iterator[_Effect]:
 
 def _had_baseline(decision: Decision) -> bool:
     """Whether the unassigned part held by then what the portfolio was opened with."""
-    booked_at = decision.account.baseline_booked_at
-    return booked_at is not None and booked_at <= decision.at
+    last = decision.account.baseline_last_entry
+    return last is not None and not decision.ledger_entries.filter(pk__lte=last).exists()
 
 
 def _moved(owner: int, asset: str, amount: str) -> list[_Effect]:

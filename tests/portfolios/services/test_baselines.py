@@ -13,6 +13,7 @@ from django.utils import timezone
 from portfolios.models import ExchangeAccount, LedgerEntry
 from portfolios.models.choices import Verdict
 from portfolios.services.effects import expected_totals
+from portfolios.services.verification import verify_books
 from providers.reports import FeeReport, FillReport, FlowReport, Leg, OrderStatus
 from tests.kept import kept
 from tests.portfolios.services.reads import (
@@ -192,3 +193,11 @@ def test_an_order_that_joins_at_the_very_moment_of_the_baseline_is_not_counted_t
     see(opened, fill(-90))
 
     assert outcome(opened)["expected"] == HELD["expected"]
+
+
+def test_a_clock_that_was_behind_when_the_books_began_makes_no_opening_later_than_them() -> None:
+    opened = make_books("behind", {"ADA": "10"})
+    with time_machine.travel(timezone.now() - timedelta(minutes=5)):
+        look(opened, open_orders(), balances(EUR="80", ADA="10"))
+
+    assert verify_books().difference is None
