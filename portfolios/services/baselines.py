@@ -11,7 +11,7 @@ from itertools import chain, compress, product
 from math import prod
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from portfolios.amounts import difference, exact_sum, sums_by
@@ -26,9 +26,10 @@ from portfolios.reconciliation.baselines import (
     leading_baseline,
     settled_baseline,
 )
-from portfolios.reconciliation.flows import flow_effect
+from portfolios.reconciliation.flows import UNSETTLED, flow_effect
 from portfolios.reconciliation.verdicts import Effect, Interval, Window
 from portfolios.services.accounts import lag
+from portfolios.services.cursors import SHOWN_LATE
 from portfolios.services.effects import (
     balance_legs,
     baseline_key,
@@ -49,7 +50,7 @@ Cause = LedgerEntry.Cause
 _Part = tuple[bool, str]
 # What a fill has moved: what was traded, or a fee, signed by asset.
 _Moved = tuple[Fill, bool, Mapping[str, Decimal]]
-# A baseline that no look up to then has proved is taken as the first one after it fits best, or else as it is.
+# A baseline that no look up to then has proved is taken as it is.
 PROVED_WITHIN: Final = timedelta(days=1)
 _STAMPED_BY: Final = timedelta(milliseconds=1)
 # More of them take a worker's time and memory, while nobody else can write to the account.
@@ -75,8 +76,7 @@ def set_baseline(account: ExchangeAccount, leg: Leg, run: SyncRun) -> None:
     )
     account.baseline_at = leg.requested_at + timedelta(seconds=leg.clock_offset)
     account.baseline_booked_at, account.baseline_run = timezone.now(), run
-    last = account.ledger_entries.order_by("-pk").values_list("pk", flat=True).first()
-    account.baseline_last_entry = last or 0
+    account.baseline_last_entry = account.ledger_entries.aggregate(last=Max("pk"))["last"] or 0
     names = ("baseline_at", "baseline_booked_at", "baseline_run", "baseline_last_entry")
     account.save(update_fields=names)
 
@@ -85,8 +85,8 @@ def settle_baseline(account: ExchangeAccount, legs: Sequence[Leg], run: SyncRun)
     """Prove which trades about its time the baseline contains, by the first later look that leaves no doubt.
 
     The baseline was a read like any other: it may have been behind, or have been answered after a trade that the books
-    took as later. What is corrected is exactly such a trade, and only if that makes every asset agree; after a day also
-    if some other movement without a record hides one of its assets.
+    took as later. What is corrected is exactly such a trade, and only if that makes every asset agree; once all that
+    happened then is told, also if some other movement without a record hides one of its assets.
     """
     if account.baseline_settled_at is not None or account.baseline_booked_at is None:
         return
@@ -98,20 +98,20 @@ def settle_baseline(account: ExchangeAccount, legs: Sequence[Leg], run: SyncRun)
     leg = _telling_leg(account, legs, window)
     if leg is None:
         return
-    is_due = now - account.baseline_booked_at > PROVED_WITHIN
-    if _is_proved_by(account, leg, window, run, is_due=is_due) or is_due:
+    age = now - account.baseline_booked_at
+    is_due = age > PROVED_WITHIN
+    if _is_proved_by(account, leg, window, run, age) or is_due:
         _settle(account, now)
 
 
 def _is_proved_by(
-    account: ExchangeAccount, leg: Leg, window: Window, run: SyncRun, *, is_due: bool
+    account: ExchangeAccount, leg: Leg, window: Window, run: SyncRun, age: timedelta
 ) -> bool:
-    """Whether `leg` leaves no doubt of what the baseline contains; what it was wrong by is booked then.
-
-    Once it is due, something else may differ too.
-    """
+    """Whether `leg` leaves no doubt of what the baseline contains; what it was wrong by is booked then."""
     corrections = _corrections(account, window)
     uncertain = {asset for correction in corrections for asset in correction}
+    if age <= PROVED_WITHIN and not uncertain.isdisjoint(_moving(account, leg)):
+        return False
     # What else does not agree has nothing to do with them.
     residuals = {
         asset: residual
@@ -119,7 +119,7 @@ def _is_proved_by(
         if asset in uncertain
     }
     proved = settled_baseline(residuals, corrections)
-    if proved is None and is_due:
+    if proved is None and age > SHOWN_LATE:
         proved = leading_baseline(residuals, corrections)
     if proved is None:
         return False
@@ -179,6 +179,15 @@ def _telling_leg(account: ExchangeAccount, legs: Sequence[Leg], window: Window) 
     begins = looked.low - lag(account)
     is_busy = account.fills.filter(executed_at__gt=begins, executed_at__lte=looked.high).exists()
     return None if is_busy or begins <= window.high else read[0]
+
+
+def _moving(account: ExchangeAccount, leg: Leg) -> set[str]:
+    """Name what was on its way, or came or left, about the time of a read: it may show that, or not yet."""
+    looked = window_of(leg, clock_error(account))
+    about = (looked.low - lag(account), looked.high)
+    moved = Q(occurred_at__range=about) | Q(settled_at__range=about)
+    flows = account.flows.filter(Q(status__in=UNSETTLED) | moved)
+    return {fee["asset"] for flow in flows for fee in flow.fees} | {flow.asset for flow in flows}
 
 
 def _residuals(account: ExchangeAccount, leg: Leg) -> dict[str, Decimal]:
@@ -276,13 +285,17 @@ def _mixtures(
 
 def _flows(account: ExchangeAccount, window: Window) -> list[Trade]:
     begins = window.low - lag(account)
+    # One that failed is booked as being back, if the baseline is taken to have been without it.
+    is_back = Q(kind=FlowKind.WITHDRAWAL, status=FlowStatus.FAILED, in_baseline=True)
     trades = []
-    for flow in account.flows.filter(status=FlowStatus.DONE).order_by("pk"):
+    for flow in account.flows.filter(Q(status=FlowStatus.DONE) | is_back).order_by("pk"):
         # A withdrawal leaves when it is asked for, or when it is settled.
-        times = [at for at in (flow.settled_at, flow.occurred_at) if at is not None]
+        settled_at = flow.settled_at if flow.status == FlowStatus.DONE else None
+        times = [at for at in (settled_at, flow.occurred_at) if at is not None]
         at = next((at for at in times if begins < at <= window.high), None)
         if at is not None:
-            trades.append(Trade(at, flow_effect(flow_report(flow)), flow.in_baseline))
+            report = replace(flow_report(flow), status=FlowStatus.DONE)
+            trades.append(Trade(at, flow_effect(report), flow.in_baseline))
     return trades
 
 

@@ -214,6 +214,9 @@ class History:
     def _show_faults(self) -> None:
         for port, exchange in self._exchanges.items():
             exchange.faults[:] = [x.fault for x in self._standing if x.port == port]
+        for place in self._places:
+            kinds = {x.fault.kind for x in self._standing if x.port == place.port}
+            place.has_misnamed |= DistortionKind.REJECTED_AS_CANCELED in kinds
 
     def _sync(self) -> None:
         waiting = self._worker.due_runs()

@@ -50,6 +50,8 @@ class Place:
         All that `unexplained` has been since the first such move, by asset.
     never_arrived : dict
         Portfolio and order, by client id, of what a desk has sent and the exchange has never got.
+    has_misnamed : bool
+        Whether the exchange has told rejections as cancellations: what is told so is taken so, and stays.
     """
 
     label: str
@@ -63,6 +65,7 @@ class Place:
     unexplained: dict[str, Decimal] = field(default_factory=dict)
     drifts: dict[str, list[Decimal]] = field(default_factory=dict)
     never_arrived: dict[str, tuple[str, OrderRequest]] = field(default_factory=dict)
+    has_misnamed: bool = False
 
     @property
     def orders(self) -> dict[str, Order]:

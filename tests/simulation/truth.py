@@ -123,9 +123,15 @@ def _unequal_orders(place: Place, account: ExchangeAccount, since: datetime) -> 
             continue
         owner = order.portfolio.name if order.portfolio else None
         is_now = (order.status, order.filled, order.amount, order.price, owner)
-        should_be = (real.status, real.filled, real.amount, real.price, place.owners.get(id_))
+        status = order.status if _is_misnamed(place, order, real) else real.status
+        should_be = (status, real.filled, real.amount, real.price, place.owners.get(id_))
         if is_now != should_be:
             yield f"order {name} is {_shown(is_now)}, truly {_shown(should_be)}"
+
+
+def _is_misnamed(place: Place, order: Order, real: books.Order) -> bool:
+    told = (order.status, real.status)
+    return place.has_misnamed and told == (OrderStatus.CANCELED, OrderStatus.REJECTED)
 
 
 def _shown(values: tuple[object, ...]) -> str:

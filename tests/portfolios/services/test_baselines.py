@@ -150,12 +150,12 @@ def test_the_first_look_that_can_tell_proves_the_baseline_even_after_days(
 
 
 def see_drifted(account: ExchangeAccount, eur: str, ada: str) -> None:
-    """Look when the fill of the baseline's time is told and the balances are other ones, and once more after a day."""
+    """Look when the fill of the baseline's time is told and the balances are other ones, and after an hour again."""
     told = fill(0.1)
     ended = make_order_report(status=OrderStatus.CLOSED, raw_status="FILLED", filled=D(10))
     legs = [open_orders(), balances(EUR=eur, ADA=ada), account_fills(told), flows_leg()]
     look(account, *later([*legs, order_leg(ended), fills_leg(told)], 60))
-    ExchangeAccount.objects.update(baseline_booked_at=timezone.now() - timedelta(days=2))
+    ExchangeAccount.objects.update(baseline_booked_at=timezone.now() - timedelta(minutes=61))
     account.refresh_from_db()
     look(account, *later(legs, 120))
 

@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from portfolios.models import ExchangeAccount, JudgedContent, LedgerEntry
-from providers.reports import FlowKind, FlowReport, FlowSource
+from providers.reports import FlowKind, FlowReport, FlowSource, FlowStatus
 from tests.kept import kept
 from tests.portfolios.services.reads import (
     balances,
@@ -229,4 +229,53 @@ def test_more_mixtures_than_can_be_listed_prove_nothing_and_are_not_stored(
 
     [content] = JudgedContent.objects.filter(rows__spot__EUR__doubt__isnull=False)
     assert "corrections" not in content.rows["spot"]["EUR"]
+    assert account.baseline_settled_at is None
+
+
+def withdrawal(moment: datetime, status: FlowStatus, **told: str) -> FlowReport:
+    """Report a withdrawal of 25 asked for at `moment`, told to the second, that ended five minutes later."""
+    return make_flow_report(
+        "-25",
+        kind=FlowKind.WITHDRAWAL,
+        source=FlowSource.WITHDRAWALS,
+        occurred_at=moment.replace(microsecond=0),
+        settled_at=moment + timedelta(minutes=5),
+        status=status,
+        **told,
+    )
+
+
+def test_a_withdrawal_of_the_baselines_second_that_failed_brings_nothing_back(
+    account: ExchangeAccount,
+) -> None:
+    see(account, withdrawal(began(account), FlowStatus.FAILED), "100")
+
+    assert expected() == D(100)
+
+
+def test_a_withdrawal_from_before_the_baseline_that_failed_is_back(
+    account: ExchangeAccount,
+) -> None:
+    see(account, withdrawal(began(account), FlowStatus.FAILED), "125")
+
+    assert expected() == D(125)
+
+
+def test_a_look_while_something_is_on_its_way_proves_nothing_of_the_baseline(
+    account: ExchangeAccount,
+) -> None:
+    near = withdrawal(began(account) + timedelta(seconds=4), FlowStatus.DONE)
+    on_way = replace(
+        near,
+        external_id="on-way",
+        status=FlowStatus.PENDING,
+        occurred_at=timezone.now() - timedelta(minutes=2),
+        settled_at=None,
+    )
+
+    # As if the first had been in the baseline; in truth the second has not left yet.
+    legs = (open_orders(), balances(EUR="75"), flows_leg(near, on_way, source=near.source))
+    look(account, *legs)
+
+    account.refresh_from_db()
     assert account.baseline_settled_at is None
