@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -11,11 +12,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portfolios.models import Decision, Discrepancy, ExchangeAccount, Order, Portfolio
+from portfolios.models.order import OPEN_STATUSES
 from portfolios.reconciliation.execution import opening_cost
 from portfolios.services.discrepancies import resolve
 from portfolios.services.journal import posted
 from portfolios.services.ledger import book_order, rewrite_reserved
-from providers.reports import OrderStatus
+from providers.reports import OrderReport, OrderStatus
 
 # How far the exchange's time of an order may be from the books' own.
 NEAR: Final = timedelta(minutes=10)
@@ -131,6 +133,32 @@ def accept_match(order: Order, candidate: Order, decision: Decision | None = Non
     _take_over(sent, candidate, sent.portfolio, decision)
     rewrite_reserved(account)
     return candidate
+
+
+def match_named(account: ExchangeAccount, told: Mapping[str, Sequence[OrderReport]]) -> None:
+    """Take orders that nobody claims for those that were sent, now that the exchange tells their client ids.
+
+    It had left these out before. The caller holds the account and rewrites its locks.
+
+    Parameters
+    ----------
+    told : Mapping of str to sequence of OrderReport
+        What is reported under each client id.
+    """
+    rows = account.orders.filter(external_id="", client_order_id__in=list(told))
+    sent = rows.filter(status__in=OPEN_STATUSES, portfolio__mode=Portfolio.Mode.LIVE)
+    for order in sent.select_related("portfolio").order_by("pk"):
+        named = {(row.symbol, row.external_id) for row in told[order.client_order_id]}
+        seen = unclaimed_orders(account).filter(
+            external_id__in={id_ for _, id_ in named},
+            client_order_id="",
+            is_released=False,
+            symbol=order.symbol,
+            side=order.side,
+        )
+        if len(named) == 1 and order.portfolio and not _has_facts(order):
+            for kept in seen.filter(symbol__in={symbol for symbol, _ in named}):
+                _take_over(order, kept, order.portfolio, None)
 
 
 def _take_over(sent: Order, kept: Order, owner: Portfolio, decision: Decision | None) -> None:

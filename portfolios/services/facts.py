@@ -13,6 +13,7 @@ from portfolios.services.absence import climb_ladder
 from portfolios.services.acknowledgements import with_acknowledged
 from portfolios.services.baselines import set_baseline
 from portfolios.services.claim_rules import apply_claim_rules
+from portfolios.services.claims import match_named
 from portfolios.services.cursors import advance_cursors
 from portfolios.services.denied_fills import find_denied_fills
 from portfolios.services.discrepancies import Findings
@@ -102,6 +103,7 @@ def _apply_orders(
 ) -> None:
     told = order_reads(legs)
     set_reused_apart(account, told)
+    match_named(account, told.by_client_id)
     reads = with_acknowledged(account, with_orphans(account, told))
     findings = outcome.findings
     outcome.orders.add(store_external_orders(account, reads, run))

@@ -214,3 +214,27 @@ def test_two_live_orders_of_one_client_id_are_frozen_until_the_first_has_ended(
     assert not Order.objects.exclude(frozen_because="").exists()
     conflict = account.discrepancies.get(code=Code.ORDER_ID_CONFLICT)
     assert conflict.state == Discrepancy.State.RESOLVED
+
+
+def test_an_order_whose_client_id_is_told_late_is_the_one_that_was_sent(
+    account: ExchangeAccount,
+) -> None:
+    send(account)
+    see(account, [shown("7", client_order_id="")])
+    before = rows()
+
+    see(account, [shown("7")])
+
+    assert (before, rows()) == (
+        [("", "created", False), ("7", "open", True)],
+        [("7", "open", False)],
+    )
+
+
+def test_a_client_id_that_is_told_late_of_two_orders_names_none(account: ExchangeAccount) -> None:
+    send(account)
+    see(account, [shown("7", client_order_id=""), shown("8", client_order_id="")])
+
+    see(account, [shown("7"), shown("8")])
+
+    assert [external for _, _, external in rows()] == [False, True, True]
