@@ -495,6 +495,7 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(choices=portfolios.models.choices.leg_kinds, max_length=14, verbose_name='kind')),
                 ('subject', models.CharField(blank=True, max_length=128, verbose_name='subject')),
                 ('covered_until', models.DateTimeField(verbose_name='covered until')),
+                ('empty_until', models.DateTimeField(editable=False, null=True)),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='cursors', to='portfolios.exchangeaccount', verbose_name='account')),
             ],
             options={

@@ -56,6 +56,8 @@ class ReadCursor(models.Model):
     kind = models.CharField(_("kind"), max_length=14, choices=leg_kinds)
     subject = models.CharField(_("subject"), max_length=128, blank=True)
     covered_until = models.DateTimeField(_("covered until"))
+    # A look up to then was told nothing. That counts once another one is told nothing either.
+    empty_until = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         verbose_name = _("read cursor")

@@ -122,7 +122,10 @@ def _of_seldom_flows(
 
 
 def advance_cursors(account: ExchangeAccount, legs: Iterable[Leg], findings: Findings) -> None:
-    """Move each cursor as far as its list was read without a gap; tell of what no read can tell any more."""
+    """Move each cursor as far as its list was read without a gap; tell of what no read can tell any more.
+
+    Over a stretch of which nothing is told they move at the second look.
+    """
     read = [
         leg
         for leg in legs
@@ -149,14 +152,23 @@ def advance_cursors(account: ExchangeAccount, legs: Iterable[Leg], findings: Fin
             cursor = ReadCursor(account=account, kind=leg.kind, subject=leg.subject)
         elif leg.until <= cursor.covered_until:
             continue
-        cursor.pk, cursor.covered_until = None, leg.until
+        _advance(cursor, leg, begins)
+        cursor.pk = None
         stored[leg.kind, leg.subject] = moved[leg.kind, leg.subject] = cursor
     ReadCursor.objects.bulk_create(
         moved.values(),
         update_conflicts=True,
         unique_fields=("account", "kind", "subject"),
-        update_fields=("covered_until",),
+        update_fields=("covered_until", "empty_until"),
     )
+
+
+def _advance(cursor: ReadCursor, leg: Leg, begins: datetime) -> None:
+    if leg.until is not None and (leg.rows or not leg.complete):
+        cursor.covered_until, cursor.empty_until = leg.until, None
+    else:
+        # A list that is answered with nothing may be one that is not answered.
+        cursor.covered_until, cursor.empty_until = cursor.empty_until or begins, leg.until
 
 
 def _note_gap(leg: Leg, findings: Findings) -> None:

@@ -154,7 +154,7 @@ def test_f08_a_rate_limit_leaves_the_cursors_of_what_was_not_read(
 
 
 def test_f08_what_was_not_read_begins_where_it_was_read_last(account: ExchangeAccount) -> None:
-    first = account_fills()
+    first = account_fills(make_fill_report("1", "2"))
     look(account, open_orders(), balances(EUR="100"), first)
 
     look(

@@ -65,7 +65,7 @@ def asked_from(account: ExchangeAccount, kind: LegKind) -> datetime:
 
 
 def test_a_whole_read_since_the_baseline_sets_the_cursor(account: ExchangeAccount) -> None:
-    leg = account_fills()
+    leg = account_fills(make_fill_report("1", "2"))
 
     read(account, leg)
 
@@ -81,7 +81,7 @@ def test_a_read_that_begins_after_the_baseline_sets_none(account: ExchangeAccoun
 
 
 def test_a_read_that_begins_after_the_cursor_does_not_move_it(account: ExchangeAccount) -> None:
-    first = account_fills()
+    first = account_fills(make_fill_report("1", "2"))
     read(account, first)
     assert first.until is not None
 
@@ -92,23 +92,48 @@ def test_a_read_that_begins_after_the_cursor_does_not_move_it(account: ExchangeA
 
 
 def test_a_read_that_begins_at_the_cursor_moves_it(account: ExchangeAccount) -> None:
-    first = account_fills()
+    first = account_fills(make_fill_report("1", "2"))
     read(account, first)
     assert first.until is not None
 
-    read(account, account_fills(since=first.until, until=first.until + HOUR))
+    last = make_fill_report("1", "2", external_id="f-2")
+    read(account, account_fills(last, since=first.until, until=first.until + HOUR))
 
     assert reached() == first.until + HOUR
 
 
 def test_an_older_read_does_not_set_the_cursor_back(account: ExchangeAccount) -> None:
-    first = account_fills()
+    first = account_fills(make_fill_report("1", "2"))
     read(account, first)
     assert first.until is not None
 
     read(account, account_fills(until=first.until - HOUR))
 
     assert reached() == first.until
+
+
+def test_a_list_that_is_told_empty_moves_the_cursor_at_the_second_look(
+    account: ExchangeAccount,
+) -> None:
+    first, second = account_fills(), account_fills(until=timezone.now() + HOUR)
+    read(account, first)
+    begun = reached()
+
+    read(account, second)
+
+    assert (begun, reached()) == (account.baseline_at, first.until)
+
+
+def test_what_an_empty_list_left_out_is_asked_for_at_the_next_look(
+    account: ExchangeAccount,
+) -> None:
+    first = account_fills(make_fill_report("1", "2"))
+    read(account, first)
+    assert first.until is not None
+
+    read(account, account_fills(since=first.until, until=first.until + HOUR))
+
+    assert asked_from(account, LegKind.ACCOUNT_FILLS) <= first.until
 
 
 def test_a_list_that_the_market_does_not_have_sets_no_cursor(account: ExchangeAccount) -> None:
