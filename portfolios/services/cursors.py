@@ -64,9 +64,13 @@ def cursors(
     is_new = any(row.code in BALANCE_CODES and row.times_seen <= LOOKS_BACK for row in rows)
     agreed_at = (is_new and _agreed_at(account)) or now
     flows_since = _half_told_flows_since(account, now) or now
-    back = {
+    # What was on its way then keeps its older time, where what is asked for is listed and not what has moved.
+    asked_since = min(flows_since, agreed_at - LONGEST_WAY) if is_new else flows_since
+    back: dict[str, datetime] = {
         LegKind.ACCOUNT_FILLS: min(fills_since, agreed_at),
         LegKind.FLOWS: min(flows_since, agreed_at),
+        FlowSource.DEPOSITS: asked_since,
+        FlowSource.WITHDRAWALS: asked_since,
     }
     read = {(cursor.kind, cursor.subject): cursor for cursor in account.cursors.all()}
     return (
@@ -74,7 +78,7 @@ def cursors(
             Cursor(
                 LegKind(kind),
                 subject,
-                min(cursor.covered_until, back[LegKind(kind)]),
+                min(cursor.covered_until, back.get(subject) or back[kind]),
             )
             for (kind, subject), cursor in sorted(read.items())
         ),

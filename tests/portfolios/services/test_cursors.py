@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount, Flow, ReadCursor
 from portfolios.services import facts
-from portfolios.services.cursors import cursors, overlap
+from portfolios.services.cursors import LONGEST_WAY, cursors, overlap
 from providers.reports import (
     FeeReport,
     FillReport,
@@ -195,7 +195,7 @@ def test_a_withdrawal_without_its_fee_is_asked_for_again_for_a_day(
 def test_a_new_difference_has_lists_read_from_before_all_agreed_but_not_before_the_baseline(
     account: ExchangeAccount, hours_ago: float, expected: float
 ) -> None:
-    read(account, flows_leg())
+    read(account, flows_leg(source=FlowSource.LEDGER))
     agreed_at = account.verified_at
     assert agreed_at is not None
     ExchangeAccount.objects.update(baseline_at=agreed_at - hours_ago * HOUR)
@@ -204,6 +204,17 @@ def test_a_new_difference_has_lists_read_from_before_all_agreed_but_not_before_t
     account.refresh_from_db()
 
     assert asked_from(account, LegKind.FLOWS) == agreed_at - expected * HOUR
+
+
+def test_a_new_difference_has_lists_of_what_is_asked_for_read_from_before_its_way(
+    account: ExchangeAccount,
+) -> None:
+    read(account, flows_leg(source=FlowSource.WITHDRAWALS))
+    make_discrepancy(account, times_seen=1)
+    account.refresh_from_db()
+
+    assert account.baseline_at is not None
+    assert asked_from(account, LegKind.FLOWS) == account.baseline_at - LONGEST_WAY
 
 
 def bought(number: int, executed_at: datetime, fee: str | None) -> FillReport:
