@@ -108,7 +108,7 @@ def _is_proved_by(
     account: ExchangeAccount, leg: Leg, window: Window, run: SyncRun, age: timedelta
 ) -> bool:
     """Whether `leg` leaves no doubt of what the baseline contains; what it was wrong by is booked then."""
-    corrections = _corrections(account, window)
+    corrections = _mixtures(account, _trades(account, window), window)
     uncertain = {asset for correction in corrections for asset in correction}
     if age <= PROVED_WITHIN and not uncertain.isdisjoint(_moving(account, leg)):
         return False
@@ -172,13 +172,16 @@ def _telling_leg(account: ExchangeAccount, legs: Sequence[Leg], window: Window) 
     trading = account.wallets[0]
     read = [leg for leg in balance_legs(legs) if leg.subject == trading and leg.complete]
     lists = [leg for leg in legs if leg.kind in (LegKind.ACCOUNT_FILLS, LegKind.FLOWS)]
-    is_told = any(leg.status is LegStatus.OBSERVED for leg in lists)
-    if not read or not is_told or any(leg.status is LegStatus.FAILED for leg in lists):
+    observed = [leg for leg in lists if leg.status is LegStatus.OBSERVED]
+    if not read or not observed or any(leg.status is LegStatus.FAILED for leg in lists):
         return None
+    # Lists that tell nothing may be none that are told: it takes a second look.
+    unsure = account.cursors.filter(covered_until__lte=window.high)
+    is_told = any(leg.rows for leg in observed) or not unsure.exists()
     looked = window_of(read[0], clock_error(account))
     begins = looked.low - lag(account)
     is_busy = account.fills.filter(executed_at__gt=begins, executed_at__lte=looked.high).exists()
-    return None if is_busy or begins <= window.high else read[0]
+    return read[0] if is_told and not is_busy and begins > window.high else None
 
 
 def _moving(account: ExchangeAccount, leg: Leg) -> set[str]:
@@ -251,10 +254,6 @@ def _interval(
     effects = [Effect(trade.at, trade.amounts[asset], stream) for stream, trade in trades]
     assumed = exact_sum(trade.amounts[asset] for _, trade in trades if trade.is_in_baseline)
     return baseline_interval(effects, window, lag(account), assumed)
-
-
-def _corrections(account: ExchangeAccount, window: Window) -> list[Mapping[str, Decimal]]:
-    return _mixtures(account, _trades(account, window), window)
 
 
 def _trades(account: ExchangeAccount, window: Window) -> tuple[list[Trade], ...]:

@@ -201,3 +201,17 @@ def test_a_clock_that_was_behind_when_the_books_began_makes_no_opening_later_tha
         look(opened, open_orders(), balances(EUR="80", ADA="10"))
 
     assert verify_books().difference is None
+
+
+def test_lists_that_tell_nothing_prove_the_baseline_at_the_second_look_only(
+    account: ExchangeAccount,
+) -> None:
+    told_until = timezone.now() + timedelta(minutes=1)
+    lists = [account_fills(until=told_until), flows_leg(until=told_until)]
+    settled = []
+    for seconds in (60, 120):
+        look(account, *later([open_orders(), balances(EUR="80", ADA="10"), *lists], seconds))
+        account.refresh_from_db()
+        settled.append(account.baseline_settled_at is not None)
+
+    assert settled == [False, True]
