@@ -110,7 +110,7 @@ def _is_proved_by(
     """Whether `leg` leaves no doubt of what the baseline contains; what it was wrong by is booked then."""
     corrections = _mixtures(account, _trades(account, window), window)
     uncertain = {asset for correction in corrections for asset in correction}
-    if age <= PROVED_WITHIN and not uncertain.isdisjoint(_moving(account, leg)):
+    if age <= PROVED_WITHIN and not uncertain.isdisjoint(_moving(account, leg, window)):
         return False
     # What else does not agree has nothing to do with them.
     residuals = {
@@ -184,12 +184,13 @@ def _telling_leg(account: ExchangeAccount, legs: Sequence[Leg], window: Window) 
     return read[0] if is_told and not is_busy and begins > window.high else None
 
 
-def _moving(account: ExchangeAccount, leg: Leg) -> set[str]:
-    """Name what was on its way, or came or left, about the time of a read: it may show that, or not yet."""
+def _moving(account: ExchangeAccount, leg: Leg, window: Window) -> set[str]:
+    """Name what was asked for by the baseline's time, and came or left about a later read's, or is leaving yet."""
     looked = window_of(leg, clock_error(account))
     about = (looked.low - lag(account), looked.high)
-    moved = Q(occurred_at__range=about) | Q(settled_at__range=about)
-    flows = account.flows.filter(Q(status__in=UNSETTLED) | moved)
+    is_leaving = Q(status__in=UNSETTLED, kind=FlowKind.WITHDRAWAL)
+    asked = account.flows.filter(occurred_at__lte=window.high)
+    flows = asked.filter(is_leaving | Q(settled_at__range=about))
     return {fee["asset"] for flow in flows for fee in flow.fees} | {flow.asset for flow in flows}
 
 

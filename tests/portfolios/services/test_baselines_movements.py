@@ -261,21 +261,12 @@ def test_a_withdrawal_from_before_the_baseline_that_failed_is_back(
     assert expected() == D(125)
 
 
-def test_a_look_while_something_is_on_its_way_proves_nothing_of_the_baseline(
+def test_a_look_at_the_very_time_at_which_a_withdrawal_left_does_not_tell_of_the_baseline(
     account: ExchangeAccount,
 ) -> None:
-    near = withdrawal(began(account) + timedelta(seconds=4), FlowStatus.DONE)
-    on_way = replace(
-        near,
-        external_id="on-way",
-        status=FlowStatus.PENDING,
-        occurred_at=timezone.now() - timedelta(minutes=2),
-        settled_at=None,
-    )
-
-    # As if the first had been in the baseline; in truth the second has not left yet.
-    legs = (open_orders(), balances(EUR="75"), flows_leg(near, on_way, source=near.source))
-    look(account, *legs)
+    # Asked for after the baseline; the balance is read just before it is gone.
+    asked = withdrawal(began(account) + timedelta(seconds=4), FlowStatus.DONE)
+    see(account, replace(asked, settled_at=timezone.now()), "100")
 
     account.refresh_from_db()
     assert account.baseline_settled_at is None
