@@ -95,6 +95,7 @@ def make_order(owner: Portfolio | ExchangeAccount, **kwargs: Any) -> Order:
     account = owner.account if isinstance(owner, Portfolio) else owner
     defaults = {
         "external": portfolio is None,
+        "is_backtest": portfolio is not None and portfolio.mode == Portfolio.Mode.BACKTEST,
         "external_id": f"order-{next(_numbers)}",
         "symbol": "BTC/USDT",
         "side": OrderSide.BUY,

@@ -5,9 +5,11 @@ from django.http import HttpRequest
 
 from portfolios.forms import ClaimRuleForm
 from portfolios.models import ClaimRule, Portfolio
+from portfolios.services.openings import has_books
 
-# What the books were opened on cannot be changed under them.
-_FIXED_BY_OPENING = ("account", "trading_symbol", "initial_balance")
+# What the books are kept of, and were opened on, cannot be changed under them.
+_FIXED_BY_BOOKS = ("account", "trading_symbol", "mode")
+_FIXED_BY_OPENING = ("initial_balance",)
 _SHOWN = ("initialized", "initialized_at", "opening_cash", "realized_gain")
 
 
@@ -23,8 +25,9 @@ class PortfolioAdmin(admin.ModelAdmin[Portfolio]):
     def get_readonly_fields(
         self, request: HttpRequest, obj: Portfolio | None = None
     ) -> tuple[str, ...]:
-        is_open = obj is not None and obj.initialized
-        return (*_FIXED_BY_OPENING, *_SHOWN) if is_open else _SHOWN
+        of_books = _FIXED_BY_BOOKS if obj is not None and has_books(obj) else ()
+        of_opening = _FIXED_BY_OPENING if obj is not None and obj.initialized else ()
+        return (*of_books, *of_opening, *_SHOWN)
 
 
 @admin.register(ClaimRule)

@@ -311,6 +311,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('external', models.BooleanField(default=False, verbose_name='external')),
+                ('is_backtest', models.BooleanField(default=False, editable=False)),
                 ('is_released', models.BooleanField(default=False, editable=False)),
                 ('external_id', models.CharField(blank=True, max_length=128, verbose_name='exchange id')),
                 ('client_order_id', models.CharField(blank=True, max_length=128, verbose_name='client id')),
@@ -344,7 +345,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'orders',
                 'ordering': ['created_at', 'pk'],
                 'indexes': [models.Index(fields=['account', 'status'], name='order_account_status'), models.Index(fields=['external_id'], name='order_external_id'), models.Index(fields=['client_order_id'], name='order_client_order_id'), models.Index(fields=['account', 'fills_wanted'], name='order_account_wanted'), models.Index(fields=['account', 'symbol'], name='order_account_symbol'), models.Index(fields=['account', 'external_id'], name='order_account_external_id'), models.Index(fields=['account', 'client_order_id'], name='order_account_client_id'), models.Index(fields=['account', 'updated_at'], name='order_account_updated'), models.Index(fields=['account', '-created_at', '-id'], name='order_account_newest')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('external_id', ''), _negated=True), fields=('account', 'symbol', 'external_id'), name='order_external_id_unique_in_symbol'), models.CheckConstraint(condition=models.Q(models.Q(('external_id', ''), _negated=True), models.Q(('client_order_id', ''), _negated=True), _connector='OR'), name='order_has_an_id')],
+                'constraints': [models.UniqueConstraint(condition=models.Q(models.Q(('external_id', ''), _negated=True), ('is_backtest', False)), fields=('account', 'symbol', 'external_id'), name='order_external_id_unique_in_symbol'), models.CheckConstraint(condition=models.Q(models.Q(('external_id', ''), _negated=True), models.Q(('client_order_id', ''), _negated=True), _connector='OR'), name='order_has_an_id')],
             },
         ),
         migrations.CreateModel(
@@ -788,6 +789,10 @@ class Migration(migrations.Migration):
                 'ordering': ['asset'],
                 'constraints': [models.UniqueConstraint(fields=('account', 'wallet', 'asset'), name='balance_unique_in_wallet')],
             },
+        ),
+        migrations.AddConstraint(
+            model_name='order',
+            constraint=models.UniqueConstraint(condition=models.Q(models.Q(('external_id', ''), _negated=True), ('is_backtest', True)), fields=('portfolio', 'symbol', 'external_id'), name='order_id_unique_in_backtest'),
         ),
         migrations.AddIndex(
             model_name='order',

@@ -32,6 +32,8 @@ class Order(models.Model):
         verbose_name=_("portfolio"),
     )
     external = models.BooleanField(_("external"), default=False)
+    # Of a portfolio that is one: no exchange knows the order, and its ids are none of an exchange's.
+    is_backtest = models.BooleanField(default=False, editable=False)
     # Whether a person took it from its portfolio: no rule gives it away again.
     is_released = models.BooleanField(default=False, editable=False)
     # Text: ids have leading zeros, letters and more digits than an integer holds.
@@ -77,8 +79,13 @@ class Order(models.Model):
             # Some exchanges number the orders of each symbol anew.
             models.UniqueConstraint(
                 fields=["account", "symbol", "external_id"],
-                condition=~models.Q(external_id=""),
+                condition=~models.Q(external_id="") & models.Q(is_backtest=False),
                 name="order_external_id_unique_in_symbol",
+            ),
+            models.UniqueConstraint(
+                fields=["portfolio", "symbol", "external_id"],
+                condition=~models.Q(external_id="") & models.Q(is_backtest=True),
+                name="order_id_unique_in_backtest",
             ),
             models.CheckConstraint(
                 condition=~models.Q(external_id="") | ~models.Q(client_order_id=""),

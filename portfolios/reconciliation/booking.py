@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from portfolios.amounts import exact
+from portfolios.amounts import difference, exact, ratio_of
 from portfolios.reconciliation.execution import Execution, OrderFacts
+from portfolios.reconciliation.lots import OpenLots
 from providers.reports import OrderSide
 
 ZERO = Decimal(0)
@@ -53,15 +54,32 @@ def pending(order: OrderFacts, moved: Execution, booked: Booked) -> Pending:
         )
 
 
-def cost_and_gain(
-    order: OrderFacts, change: Pending, *, held: Decimal, sold_cost: Decimal
-) -> tuple[Decimal, Decimal]:
+def cost_and_gain(order: OrderFacts, change: Pending, lots: OpenLots) -> tuple[Decimal, Decimal]:
     """Change of the position's cost and the realised gain of booking `change`, in quote units.
 
-    A buy adds what was paid. A sale takes `sold_cost`, what the sold units had cost, and the rest of its proceeds is
-    gain. What a buy is corrected by after all of it was sold is gain too: nothing is left whose cost it could be.
+    A sale takes what the sold units had cost, and the rest of its proceeds is gain. Of what it sells beyond zero the
+    proceeds are no gain but a negative cost: only when that is bought back is the difference gained. What a purchase
+    pays beyond that is the cost of what it leaves. A later price of what is closed by now is gain too: nothing is left
+    whose cost it could be.
     """
-    with exact():
-        if order.side is OrderSide.BUY:
-            return (-change.quote, ZERO) if change.base or held else (ZERO, change.quote)
-        return -sold_cost, change.quote - sold_cost
+    paid = change.quote.copy_negate()
+    if change.base:
+        return opened_and_gained(change.base, paid, lots)
+    sign = Decimal(1) if order.side is OrderSide.BUY else Decimal(-1)
+    return (paid, ZERO) if lots.are_of(sign) else (ZERO, change.quote)
+
+
+def opened_and_gained(amount: Decimal, paid: Decimal, lots: OpenLots) -> tuple[Decimal, Decimal]:
+    """Change of the cost and the gain when what is held changes by `amount`, for which `paid` was given.
+
+    Parameters
+    ----------
+    amount : Decimal
+        Signed units, not zero.
+    paid : Decimal
+        Quote units, or what had been paid for what was given; negative for what was got.
+    """
+    closing, size = lots.closing(amount), amount.copy_abs()
+    opened = ratio_of(paid, difference(size, closing.amount), size)
+    cost = difference(opened, closing.cost)
+    return cost, difference(cost, paid)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from portfolios.amounts import difference, exact, exact_sum
 from portfolios.reconciliation.booking import Booked, Pending, cost_and_gain, pending
 from portfolios.reconciliation.execution import OrderFacts, execution, fees_by_asset
-from portfolios.reconciliation.lots import Change, OpenLots, cost_of_sold
+from portfolios.reconciliation.lots import Change, OpenLots
 from providers.reports import FeeReport, FillReport, OrderSide
 
 ZERO = Decimal(0)
-_FEW: Final = 50
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -318,44 +317,19 @@ def sale_differences(history: Iterable[tuple[Entry, str]]) -> Iterator[Differenc
     history : iterable of (Entry, str)
         All entries of one asset of one portfolio in the order of their booking, each with the id of its order.
     """
-    before = _History()
-    held = ZERO
+    lots = OpenLots()
     for entry, order in history:
         if entry.side is not None:
-            cost = _cost(entry, entry.side, before.changes, held)
+            cost = _cost(entry, entry.side, lots)
             if entry.cost != cost:
                 yield Difference(Check.SALE, entry.cost, cost, entry.asset, entry.owner, order)
-        before.add(Change(entry.amount, entry.cost, is_trade=not entry.is_fee))
-        held = exact_sum((held, entry.amount))
+        lots.apply(Change(entry.amount, entry.cost, is_trade=not entry.is_fee))
 
 
-@dataclass(slots=True)
-class _History:
-    """The changes of a position; from time to time the lots that are open take the place of those that made them.
-
-    Otherwise each sale of many would replay all that came before it.
-    """
-
-    changes: list[Change] = field(default_factory=list)
-    limit: int = _FEW
-
-    def add(self, change: Change) -> None:
-        self.changes.append(change)
-        if len(self.changes) < self.limit:
-            return
-        lots = list(OpenLots(self.changes))
-        if all(lot.amount for lot in lots):  # one used up by a fee would look like a correction
-            self.changes = [Change(lot.amount, lot.cost) for lot in lots]
-        self.limit = 2 * len(self.changes) + _FEW
-
-
-def _cost(entry: Entry, side: OrderSide, before: Sequence[Change], held: Decimal) -> Decimal:
-    is_sale = side is OrderSide.SELL and entry.amount
-    sold_cost = cost_of_sold(before, entry.amount.copy_negate()) if is_sale else ZERO
+def _cost(entry: Entry, side: OrderSide, lots: OpenLots) -> Decimal:
     cash = difference(entry.gain, entry.cost)
     facts = OrderFacts(base=entry.asset, quote="", side=side, filled=ZERO)
-    change = Pending(entry.amount, cash, {})
-    return cost_and_gain(facts, change, held=held, sold_cost=sold_cost)[0]
+    return cost_and_gain(facts, Pending(entry.amount, cash, {}), lots)[0]
 
 
 def opening_differences(

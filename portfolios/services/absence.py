@@ -94,9 +94,8 @@ def old_denials(account: ExchangeAccount, legs: Sequence[Leg]) -> frozenset[str]
     told = account.discrepancies.filter(code__in=codes).exclude(
         state__in=[Discrepancy.State.SUSPECTED, Discrepancy.State.RESOLVED]
     )
-    waiting = account.orders.filter(status__in=OPEN_STATUSES).exclude(
-        external_id="", pk__in=told.values("order")
-    )
+    real = account.orders.filter(status__in=OPEN_STATUSES, is_backtest=False)
+    waiting = real.exclude(external_id="", pk__in=told.values("order"))
     named = waiting.values_list("external_id", "client_order_id", "symbol")
     news = {name for id_, own, symbol in named for name in names_of(id_ or own, symbol)}
     return denied - news
@@ -106,7 +105,8 @@ def _doubtful_orders(account: ExchangeAccount, read: Believed) -> list[Order]:
     """Find the open orders that were asked for one by one, or have never been acknowledged."""
     subjects = [leg.subject for leg in read.legs if leg.kind is LegKind.ORDER]
     asked = [id_ for subject in subjects for id_ in (subject, subject.rpartition(" ")[0]) if id_]
-    orders = account.orders.filter(status__in=OPEN_STATUSES).select_related("portfolio")
+    real = account.orders.filter(status__in=OPEN_STATUSES, is_backtest=False)
+    orders = real.select_related("portfolio")
     return list(orders.filter(Q(external_id__in=asked) | Q(external_id="")).order_by("pk"))
 
 

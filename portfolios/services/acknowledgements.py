@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from portfolios.models import ExchangeAccount, Order, Portfolio
+from portfolios.models import ExchangeAccount, Order
 from portfolios.models.order import OPEN_STATUSES
-from portfolios.services.order_findings import is_used_up
+from portfolios.services.contradictions import is_used_up
 from portfolios.services.order_reads import OrderId, OrderReads, unknown_orders
 from providers.reports import OrderReport, OrderStatus
 
@@ -26,13 +26,14 @@ def with_acknowledged(account: ExchangeAccount, reads: OrderReads) -> OrderReads
     """
     if not reads.by_client_id:
         return reads
-    rows = account.orders.filter(
+    real = account.orders.filter(is_backtest=False)
+    rows = real.filter(
         external_id="", client_order_id__in=list(reads.by_client_id), status__in=_FINDABLE
-    ).exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
+    )
     orders = sorted(rows, key=lambda row: (row.status == OrderStatus.LAPSED, row.pk))
     if not orders:
         return reads
-    told = account.orders.filter(external_id__in=list(reads.reports))
+    told = real.filter(external_id__in=list(reads.reports))
     known = {(row.symbol, row.external_id): row for row in told}
     free = unknown_orders(account, reads)
     acknowledged: dict[int, Sequence[OrderReport]] = {}

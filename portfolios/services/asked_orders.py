@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from django.utils import timezone
 
-from portfolios.models import Discrepancy, ExchangeAccount, Portfolio
+from portfolios.models import Discrepancy, ExchangeAccount
 from portfolios.models.order import OPEN_STATUSES, TRIGGER_TYPES
 from portfolios.services.discrepancies import Live, live_of
 from portfolios.services.fills import orphan_key
@@ -41,7 +41,7 @@ def known_orders(account: ExchangeAccount, live: Live | None = None) -> tuple[Kn
     live : dict or None
         What `live_of` the account gives, if it is known.
     """
-    rows = account.orders.exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
+    rows = account.orders.filter(is_backtest=False)
     live = live_of(account) if live is None else live
     # Each by its index: of both in one question an account's orders would all be looked through.
     wanted = rows.filter(fills_wanted__gt=0).order_by().values(*ASKED_BY)
@@ -108,7 +108,8 @@ def _orders_of_orphans(account: ExchangeAccount, live: Live) -> list[KnownOrder]
     named = account.fills.filter(order=None).exclude(order_external_id="").order_by()
     orphans = set(named.values_list("symbol", "order_external_id"))
     orphans = {orphan for orphan in orphans if orphan_key(*orphan) in recent}
-    ours = account.orders.filter(external_id__in={order_id for _, order_id in orphans})
+    real = account.orders.filter(is_backtest=False)
+    ours = real.filter(external_id__in={order_id for _, order_id in orphans})
     return [
         KnownOrder(order_id, symbol, filled=ZERO, is_open=False, wants_fills=True)
         for symbol, order_id in sorted(orphans - set(ours.values_list("symbol", "external_id")))

@@ -91,7 +91,8 @@ def unacked_match(order: Order) -> Order | None:
 
 def _sent(orders: QuerySet[Order]) -> QuerySet[Order]:
     """Narrow to what a book has sent and no exchange has acknowledged."""
-    return orders.filter(status=OrderStatus.CREATED, external_id="", portfolio__isnull=False)
+    sent = orders.filter(status=OrderStatus.CREATED, external_id="", portfolio__isnull=False)
+    return sent.filter(is_backtest=False)
 
 
 def _alike(order: Order) -> QuerySet[Order]:

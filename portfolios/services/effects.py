@@ -165,7 +165,7 @@ class Booked:
 
 
 def _orders_since(account: ExchangeAccount, since: datetime) -> list[Order]:
-    real = account.orders.exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
+    real = account.orders.filter(is_backtest=False)
     filled_since = account.fills.filter(executed_at__gt=since, order__isnull=False)
     is_recent = Q(updated_at__gt=since) & ~Q(filled=ZERO) | Q(pk__in=filled_since.values("order"))
     return list(real.filter(is_recent).order_by("pk"))

@@ -66,15 +66,12 @@ def _store_some(
         if _moves_nothing(reports, reads):
             # Nothing is left to be booked: it is written once, not once more with what it moved.
             set_state(order, merged_order(order_state(order), report), is_found=True)
-            whole.append((order, report))
+            whole.append(order)
     stored = _store(account, orders, run)
     outcome.problems += len(orders) - len(stored)
     kept = {order.pk for order in stored}
-    outcome.changed = len([order for order, _ in whole if order.pk in kept])
-    outcome.whole = {
-        order.pk for order, report in whole if order.pk in kept and _is_alone(report, reads)
-    }
-    outcome.checked = len(outcome.whole)
+    outcome.whole = {order.pk for order in whole if order.pk in kept}
+    outcome.checked = outcome.changed = len(outcome.whole)
     return outcome
 
 
@@ -114,12 +111,6 @@ def _moves_nothing(reports: Sequence[OrderReport], reads: OrderReads) -> bool:
     is_untouched = report.status is OrderStatus.OPEN and report.filled == 0 and not is_charged
     of_order = (report.external_id, report.symbol)
     return is_untouched and not (reads.fills_leg(*of_order) or reads.fills_of(*of_order))
-
-
-def _is_alone(report: OrderReport, reads: OrderReads) -> bool:
-    """Whether no other order is told of with its client id, which would have to be compared with it."""
-    client_id = report.client_order_id
-    return not client_id or len(reads.by_client_id[client_id]) == 1
 
 
 def _tells_most(report: OrderReport) -> tuple[Decimal, str, bool]:

@@ -14,6 +14,7 @@ from portfolios.services.acknowledgements import with_acknowledged
 from portfolios.services.baselines import set_baseline
 from portfolios.services.claim_rules import apply_claim_rules
 from portfolios.services.claims import match_named
+from portfolios.services.contradictions import has_frozen_orders
 from portfolios.services.cursors import advance_cursors
 from portfolios.services.denied_fills import find_denied_fills
 from portfolios.services.discrepancies import Findings
@@ -26,7 +27,7 @@ from portfolios.services.ledger import rewrite_reserved
 from portfolios.services.openings import sync_unallocated
 from portfolios.services.order_batch import OrdersOutcome
 from portfolios.services.order_reads import OrderId, OrderReads, order_reads, with_orphans
-from portfolios.services.orders import has_frozen_orders, sync_orders
+from portfolios.services.orders import sync_orders
 from portfolios.services.quarantine import believed
 from portfolios.services.reused_ids import set_reused_apart, with_own_fill_ids
 from providers.errors import OpeningRefused
@@ -128,9 +129,9 @@ def _apply_orphans(
     read = [listed, *(fill_rows(leg) for leg in reads.fills.values())]
     if not any(read):
         return 0
-    orders = account.orders.filter(external_id__in=reads.ids, frozen_because="")
     # What a backtest calls its orders says nothing of those at the exchange.
-    orders = orders.exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
+    real = account.orders.filter(is_backtest=False)
+    orders = real.filter(external_id__in=reads.ids, frozen_because="")
     known = set(orders.values_list("symbol", "external_id"))
     loose = _chosen(read, lambda order: order not in known)
     new = store_orphans(account, loose, run, outcome.findings)

@@ -11,7 +11,7 @@ from typing import Final
 from django.db.models import Q, QuerySet, prefetch_related_objects
 
 from portfolios.amounts import exact_sum, plain
-from portfolios.models import Discrepancy, ExchangeAccount, Fill, Order, Portfolio, SyncRun
+from portfolios.models import Discrepancy, ExchangeAccount, Fill, Order, SyncRun
 from portfolios.models.choices import Severity
 from portfolios.reconciliation.fills import fill_conflict, late_fees, oldest_first, unseen
 from portfolios.services.discrepancies import Finding, Findings
@@ -152,8 +152,8 @@ def find_orphans(account: ExchangeAccount, findings: Findings) -> None:
     for fill in account.fills.filter(order=None):
         orders[fill.symbol, fill.order_external_id].append(fill)
     ids = {order_id for _, order_id in orders} - {""}
-    named = account.orders.filter(external_id__in=ids) if ids else account.orders.none()
-    named = named.exclude(portfolio__mode=Portfolio.Mode.BACKTEST)
+    real = account.orders.filter(is_backtest=False)
+    named = real.filter(external_id__in=ids) if ids else real.none()
     known = {(order.symbol, order.external_id): order for order in named}
     for (symbol, order_id), fills in sorted(orders.items()):
         why = "could not be read, or is not known at the exchange"

@@ -75,11 +75,11 @@ class Journal:
                 _add_up(self._amounts, entry)
         return self._amounts.get(holding)
 
-    def cost_of(self, holding: Holding, sold: Decimal) -> Decimal:
-        """Sum what `sold` units have cost, oldest first, after all that is booked."""
+    def lots(self, holding: Holding) -> OpenLots:
+        """Tell what is open of a holding after all that is booked, and what that had cost."""
         if holding not in self._lots:
             self._lots[holding] = OpenLots(self._history(holding))
-        return self._lots[holding].cost_of(sold)
+        return self._lots[holding]
 
     def post(self) -> None:
         """Write what is gathered, and move the positions."""

@@ -19,7 +19,13 @@ from portfolios.models import (
     Position,
     SyncRun,
 )
-from portfolios.reconciliation.booking import Booked, Pending, cost_and_gain, pending
+from portfolios.reconciliation.booking import (
+    Booked,
+    Pending,
+    cost_and_gain,
+    opened_and_gained,
+    pending,
+)
 from portfolios.reconciliation.execution import (
     OrderFacts,
     execution,
@@ -127,23 +133,31 @@ def _set_costs(
 ) -> None:
     """Set what the change adds to the costs, all in the portfolio's trading symbol, and its gain.
 
-    Paid in another asset, nothing is gained yet: the cost of what is given away goes over to what is got for it.
+    Paid in another asset, nothing is gained yet: the cost of what is given away goes over to what is got for it, unless
+    that was owed.
     """
     traded, paid = entries
     if facts.quote == portfolio.trading_symbol:
-        held = journal.held((portfolio.pk, facts.base)) or ZERO
-        sold_cost = _cost_of_given(traded, journal) if facts.side is OrderSide.SELL else ZERO
-        traded.cost, traded.gain = cost_and_gain(facts, change, held=held, sold_cost=sold_cost)
+        lots = journal.lots((portfolio.pk, facts.base))
+        traded.cost, traded.gain = cost_and_gain(facts, change, lots)
         return
     given, got = (paid, traded) if facts.side is OrderSide.BUY else (traded, paid)
-    got.cost = _cost_of_given(given, journal)
-    given.cost = got.cost.copy_negate()
+    cost = _cost_of_given(given, journal)
+    given.cost = cost.copy_negate()
+    got.cost, got.gain = _cost_of_got(got, cost, journal)
 
 
 def _cost_of_given(given: LedgerEntry, journal: Journal) -> Decimal:
     if given.amount >= 0:
         return ZERO
-    return journal.cost_of((given.portfolio_id, given.asset), given.amount.copy_negate())
+    return journal.lots((given.portfolio_id, given.asset)).closing(given.amount).cost
+
+
+def _cost_of_got(got: LedgerEntry, cost: Decimal, journal: Journal) -> tuple[Decimal, Decimal]:
+    """Give what it costs, as what was given for it had, and what is gained if it had been owed."""
+    if got.amount <= 0:
+        return cost, ZERO
+    return opened_and_gained(got.amount, cost, journal.lots((got.portfolio_id, got.asset)))
 
 
 def _holds(order: Order, asset: str, journal: Journal) -> bool:

@@ -13,7 +13,7 @@ from django.db.models import Max, Q
 from django.utils.translation import gettext as _
 
 from portfolios.amounts import difference, exact_sum
-from portfolios.models import Discrepancy, ExchangeAccount, Order, Portfolio
+from portfolios.models import Discrepancy, ExchangeAccount, Order
 from portfolios.models.choices import Severity
 from portfolios.reconciliation.execution import fees_by_asset, lock
 from portfolios.reconciliation.locks import (
@@ -50,10 +50,9 @@ OPEN_STATUSES: Final = (OrderStatus.CREATED, OrderStatus.OPEN)
 # The latest fills show what is charged now; older ones need not be read for it.
 _FILLS_THAT_TELL: Final = 200
 ORDERS_NOT_READ: Final = "open orders were not all read"
-# Of an order and its portfolio.
 _TELL_A_LOCK: Final = (
     *("symbol", "side", "price", "amount", "filled", "status", "type", "external_id"),
-    *("missing_since", "frozen_because", "created_at", "updated_at", "account", "portfolio__mode"),
+    *("missing_since", "frozen_because", "created_at", "updated_at", "account"),
 )
 _ORDER_LISTS: Final = (LegKind.OPEN_ORDERS, LegKind.TRIGGER_ORDERS)
 _BY_WALLET: Final = (
@@ -134,10 +133,10 @@ def _order_locks(
 ) -> Iterator[Lock]:
     is_open = Q(status__in=OPEN_STATUSES)
     may_show = is_open | Q(updated_at__gt=reach)
-    orders = account.orders.filter(may_show).order_by()
+    orders = account.orders.filter(may_show, is_backtest=False).order_by()
     changes = orders.values_list("pk", Max("fills__executed_at"), Max("versions__replaced_at"))
     changed = {pk: moments for pk, *moments in changes.iterator() if any(moments)}
-    for order in orders.select_related("portfolio").only(*_TELL_A_LOCK).iterator():
+    for order in orders.only(*_TELL_A_LOCK).iterator():
         moments = (order.created_at, order.updated_at, *changed.get(order.pk, ()))
         is_certain = (
             _waits_at_the_exchange(order)
@@ -152,12 +151,11 @@ def _order_locks(
 def _waits_at_the_exchange(order: Order) -> bool:
     """Whether nothing makes it doubtful that the exchange has the order in its book.
 
-    A trigger order may lock from the first or only once it is triggered; that of a backtest should lock nothing.
+    A trigger order may lock from the first or only once it is triggered.
     """
-    is_backtest = order.portfolio is not None and order.portfolio.mode == Portfolio.Mode.BACKTEST
     is_known = order.status == OrderStatus.OPEN and bool(order.external_id)
     is_doubtful = order.missing_since is not None or bool(order.frozen_because)
-    return is_known and not (is_doubtful or is_backtest or order.is_trigger)
+    return is_known and not (is_doubtful or order.is_trigger)
 
 
 def _leaving(account: ExchangeAccount, leg: Leg) -> Iterator[Lock]:

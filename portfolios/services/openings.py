@@ -49,6 +49,12 @@ def sync_unallocated(portfolio: Portfolio, cash: BalanceReport | None, run: Sync
     mark_opened(portfolio, opening)
 
 
+def has_books(portfolio: Portfolio) -> bool:
+    """Whether anything is booked of it already: of what account and mode it is says what that means."""
+    is_booked = portfolio.orders.exists() or portfolio.ledger_entries.exists()
+    return portfolio.initialized or is_booked
+
+
 def available_cash(portfolio: Portfolio, free: Decimal) -> Decimal:
     """Tell what the portfolio can be opened with, given what is free at the exchange."""
     held = portfolio.positions.filter(asset=portfolio.trading_symbol)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,7 +10,6 @@ from typing import Final
 from django.db import transaction
 
 from portfolios.models import ExchangeAccount, Order
-from portfolios.models.order import OPEN_STATUSES
 from portfolios.services.journal import Journal
 from portfolios.services.order_reads import OrderId
 
@@ -44,42 +42,22 @@ class OrdersOutcome:
 
 
 class OrderBatch:
-    """What is to be written of `orders`, and their entries of the ledger.
+    """What is to be written of orders of `account`, and their entries of the ledger.
 
     Parameters
     ----------
-    orders : iterable of Order
-        All that wait or that something is told of.
     is_patient : bool
         Whether to gather what is written until `write`; otherwise each order is written in its turn.
     """
 
-    def __init__(
-        self, account: ExchangeAccount, orders: Iterable[Order] = (), *, is_patient: bool = True
-    ) -> None:
+    def __init__(self, account: ExchangeAccount, *, is_patient: bool = True) -> None:
         self.journal = Journal(account)
         self._is_patient = is_patient
         self._changed: list[Order] = []
-        self._by_id: defaultdict[tuple[str, str], list[Order]] = defaultdict(list)
-        self._by_client_id: defaultdict[str, list[Order]] = defaultdict(list)
-        for order in orders:
-            self._index(order)
 
     def add(self, order: Order) -> None:
         """Write `order`, whose state has changed, with the others."""
         self._changed.append(order)
-        self._index(order)
-
-    def of_id(self, symbol: str, external_id: str) -> list[Order]:
-        return [x for x in self._by_id[symbol, external_id] if x.external_id == external_id]
-
-    def waiting_with(self, client_id: str) -> list[Order]:
-        """List the orders that have not ended and have this client id, as they are by now."""
-        return [
-            order
-            for order in self._by_client_id[client_id]
-            if order.client_order_id == client_id and order.status in OPEN_STATUSES
-        ]
 
     @contextmanager
     def turn(self, order: Order, *, writes_at_once: bool) -> Iterator[None]:
@@ -115,8 +93,3 @@ class OrderBatch:
             changed, update_conflicts=True, unique_fields=["id"], update_fields=WRITTEN
         )
         self.journal.post()
-
-    def _index(self, order: Order) -> None:
-        self._by_id[order.symbol, order.external_id].append(order)
-        if order.client_order_id:
-            self._by_client_id[order.client_order_id].append(order)

@@ -140,7 +140,7 @@ def _doubtful_orders(account: ExchangeAccount, symbols: Sequence[str]) -> list[O
         | Q(pk__in=live.filter(order__isnull=False).values("order"))
     )
     orders = account.orders.filter(doubted, symbol__in=symbols, price__isnull=False)
-    real = orders.exclude(portfolio__mode=Portfolio.Mode.BACKTEST).order_by("-pk")
+    real = orders.filter(is_backtest=False).order_by("-pk")
     return [order for order in real[:MOST] if order.remaining > 0]
 
 

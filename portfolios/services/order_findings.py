@@ -1,4 +1,4 @@
-"""What is wrong with a single order: contradictions that freeze it, fills that do not fit what is reported."""
+"""What is wrong with a single order: reports that contradict each other, fills that do not fit what is reported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from portfolios.reconciliation.execution import covers
 from portfolios.reconciliation.fills import overfill
 from portfolios.reconciliation.orders import Conflict, OrderState, conflicts
 from portfolios.services.discrepancies import Finding, Findings
-from portfolios.services.order_batch import OrderBatch
 from providers.reports import Leg, LegStatus, OrderReport, OrderStatus
 
 Code = Discrepancy.Code
@@ -37,80 +36,6 @@ _MAY_BE_STALE: Final = (Conflict.FILL_AHEAD, Conflict.REGRESSION)
 _LOOKS_THAT_WARN: Final = 3
 
 
-def freeze_contradictions(
-    order: Order, reports: Sequence[OrderReport], findings: Findings, batch: OrderBatch
-) -> bool:
-    """Freeze an order whose ids or terms are those of another one; whether it is frozen.
-
-    It thaws when the exchange no longer contradicts the books: nothing was applied meanwhile.
-    """
-    keys = _contradiction_keys(order)
-    if not reports:
-        return bool(order.frozen_because)
-    why: dict[Discrepancy.Code, str] = {}
-    for report in reports:
-        if report.symbol != order.symbol or report.side not in (None, order.side):
-            why[Code.ORDER_FIELD_MISMATCH] = (
-                f"Order {report.external_id} is {order.side} {order.symbol} in the books and "
-                f"{report.side} {report.symbol} at the exchange. It was left as it is."
-            )
-        other = _other_of_those_ids(order, report, batch)
-        if other is not None:
-            why[Code.ORDER_ID_CONFLICT] = (
-                f"Order {report.external_id} has the client id {report.client_order_id} at the exchange; in the books "
-                "these are the ids of two orders. It was left as it is."
-            )
-            # What nobody claims has no other ids than those of the exchange.
-            if other.portfolio_id is not None:
-                _freeze(Order.objects.get(pk=other.pk), why[Code.ORDER_ID_CONFLICT])
-    findings.judged |= set(keys.values())
-    for code, text in why.items():
-        severity = Severity.CRITICAL if code == Code.ORDER_FIELD_MISMATCH else Severity.ERROR
-        findings.add(_finding(order, code, severity, keys[code], cause=text, is_certain=True))
-    _freeze(order, next(iter(why.values()), ""))
-    return bool(why)
-
-
-def thaw(order: Order, findings: Findings) -> None:
-    """Let an order take part again: what the exchange tells of its ids contradicts nothing."""
-    findings.judged |= set(_contradiction_keys(order).values())
-    _freeze(order, "")
-
-
-def _contradiction_keys(order: Order) -> dict[Discrepancy.Code, str]:
-    return {
-        Code.ORDER_FIELD_MISMATCH: _key(order, "fields"),
-        Code.ORDER_ID_CONFLICT: _key(order, "ids"),
-    }
-
-
-def is_used_up(order: Order, report: OrderReport) -> bool:
-    """Whether the client id of its report is the order's own and free again, because the order has ended."""
-    if order.client_order_id not in ("", report.client_order_id):
-        return False
-    has_ended = not order.is_open and order.status != OrderStatus.LAPSED
-    return has_ended or (report.status is not None and report.status.is_terminal)
-
-
-def _freeze(order: Order, because: str) -> None:
-    if order.frozen_because != because[:200]:
-        order.frozen_because = because[:200]
-        order.save(update_fields=["frozen_because"])
-
-
-def _other_of_those_ids(order: Order, report: OrderReport, batch: OrderBatch) -> Order | None:
-    """Find the other order of the books that has one of the report's ids, while `order` has the other one."""
-    client_id = report.client_order_id
-    if not order.external_id:
-        same = batch.of_id(report.symbol, report.external_id)
-    elif not client_id or client_id == order.client_order_id or is_used_up(order, report):
-        return None
-    else:
-        # A client id may be used again after its order has ended.
-        same = batch.waiting_with(client_id)
-    return next((other for other in same if other.pk != order.pk), None)
-
-
 def find_in_report(order: Order, known: OrderState, report: OrderReport) -> list[Finding]:
     """Tell what a report says against the books; it changes nothing there."""
     found = []
@@ -121,11 +46,11 @@ def find_in_report(order: Order, known: OrderState, report: OrderReport) -> list
         if conflict is Conflict.REGRESSION and _has_lasted(order):
             severity = Severity.WARNING
         found.append(
-            _finding(
+            order_finding(
                 order,
                 code,
                 severity,
-                _key(order, code),
+                order_key(order, code),
                 book=known.filled,
                 exchange=report.filled,
                 cause=cause,
@@ -145,7 +70,7 @@ def _has_lasted(order: Order) -> bool:
 
 def judge_reports(order: Order, findings: Findings) -> None:
     """Note that the order was looked at: what contradicted the books before and does no more is resolved."""
-    findings.judged |= {_key(order, code) for code, *_ in _CONFLICTS.values()}
+    findings.judged |= {order_key(order, code) for code, *_ in _CONFLICTS.values()}
 
 
 def find_in_state(
@@ -158,11 +83,11 @@ def find_in_state(
     """Tell of fills that an ended order still lacks, and of more of them than were ordered."""
     _find_gap(order, state, fills, findings)
     _find_untold(order, state, reports, fills, findings)
-    key = _key(order, "overfilled")
+    key = order_key(order, "overfilled")
     findings.judged.add(key)
     if overfill(state.amount, state.filled) > 0:
         findings.add(
-            _finding(
+            order_finding(
                 order,
                 Code.ORDER_OVERFILLED,
                 Severity.ERROR,
@@ -192,11 +117,11 @@ def find_fills_ahead(
         return False
     if overfill(told.amount, of_fills) == 0:  # that is told as such
         findings.add(
-            _finding(
+            order_finding(
                 order,
                 Code.ORDER_FILL_AHEAD,
                 Severity.ERROR,
-                _key(order, Code.ORDER_FILL_AHEAD),
+                order_key(order, Code.ORDER_FILL_AHEAD),
                 book=of_fills,
                 exchange=figure,
                 cause="it has ended with less than its fills add up to; all of them are booked",
@@ -220,7 +145,7 @@ def amount_of_fills(order: Order) -> Decimal:
 
 def _find_gap(order: Order, state: OrderState, fills: Leg | None, findings: Findings) -> None:
     """Tell of an ended order whose fills do not add up; that nobody asks for them any more resolves nothing."""
-    key = _key(order, "fills")
+    key = order_key(order, "fills")
     of_fills = amount_of_fills(order)
     if not state.status.is_terminal or covers(of_fills, order.opening_filled, state.filled):
         findings.judged.add(key)
@@ -230,7 +155,7 @@ def _find_gap(order: Order, state: OrderState, fills: Leg | None, findings: Find
     elif order.fills_wanted or fills is not None:
         known = exact_sum((of_fills, order.opening_filled))
         findings.add(
-            _finding(
+            order_finding(
                 order,
                 Code.ORDER_FILLS_INCOMPLETE,
                 Severity.WARNING,
@@ -250,7 +175,7 @@ def _find_untold(
     findings: Findings,
 ) -> None:
     """Tell of an ended order of which nobody knows how much was filled: neither a report says it nor all its fills."""
-    key = _key(order, "filled")
+    key = order_key(order, "filled")
     ends = [report for report in reports if report.status is None or report.status.is_terminal]
     is_untold = any(report.filled is None for report in ends)
     is_whole = fills is not None and fills.status is LegStatus.OBSERVED and fills.complete
@@ -258,7 +183,7 @@ def _find_untold(
         findings.judged.add(key)
     elif is_untold:
         findings.add(
-            _finding(
+            order_finding(
                 order,
                 Code.ORDER_FILLED_UNKNOWN,
                 Severity.WARNING,
@@ -271,7 +196,7 @@ def _find_untold(
         )
 
 
-def _finding(
+def order_finding(
     order: Order, code: Discrepancy.Code, severity: Severity, key: str, **values: Any
 ) -> Finding:
     book, exchange = values.get("book"), values.get("exchange")
@@ -288,5 +213,5 @@ def _finding(
     )
 
 
-def _key(order: Order, what: str) -> str:
+def order_key(order: Order, what: str) -> str:
     return f"order:{order.pk}:{what}"

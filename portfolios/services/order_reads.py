@@ -125,7 +125,7 @@ def unknown_orders(account: ExchangeAccount, reads: OrderReads) -> dict[OrderId,
     told: defaultdict[OrderId, list[OrderReport]] = defaultdict(list)
     for report in (report for reports in reads.reports.values() for report in reports):
         told[report.symbol, report.external_id].append(report)
-    rows = account.orders.filter(external_id__in=list(reads.reports)).order_by()
+    rows = account.orders.filter(is_backtest=False, external_id__in=list(reads.reports)).order_by()
     told_before = rows.values_list("symbol", "external_id", "raw_status")
     known = {(symbol, id_): raw_status for symbol, id_, raw_status in told_before}
     wrong = {key[1] for key, raw_status in known.items() if not raw_status and key not in told}

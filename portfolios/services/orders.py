@@ -30,6 +30,7 @@ from portfolios.reconciliation.orders import (
     joined_fees,
     merged_order,
 )
+from portfolios.services.contradictions import Contradictions
 from portfolios.services.discrepancies import Findings
 from portfolios.services.fills import fee_rows, store_fills
 from portfolios.services.incidents import record_incident
@@ -40,9 +41,7 @@ from portfolios.services.order_findings import (
     find_fills_ahead,
     find_in_report,
     find_in_state,
-    freeze_contradictions,
     judge_reports,
-    thaw,
 )
 from portfolios.services.order_reads import OrderReads as OrderReads
 from portfolios.services.order_reads import names_of
@@ -73,12 +72,6 @@ STATE_FIELDS: Final = (
     "created_at",
     "updated_at",
 )
-
-
-def has_frozen_orders(account: ExchangeAccount) -> bool:
-    """Whether an open order contradicts the exchange: what it moves is not booked to its owner meanwhile."""
-    waiting = account.orders.filter(status__in=OPEN_STATUSES)
-    return waiting.exclude(frozen_because="").exists()
 
 
 def sync_orders(
@@ -122,9 +115,13 @@ def _sync_orders(
     owners = {portfolio.pk: portfolio for portfolio in portfolios}
     orders = account.orders.filter(Q(portfolio__in=owners) | Q(portfolio=None))
     found = _found(orders, owners, reads, whole)
-    batch = OrderBatch(account, found, is_patient=is_patient)
+    batch = OrderBatch(account, is_patient=is_patient)
+    contradictions = Contradictions(found, reads)
     for order in found:
-        _sync_order(order, reads, run, outcome, findings, batch)
+        if contradictions.freeze(order, findings):
+            _leave(order, reads, run, outcome)
+        else:
+            _sync_order(order, reads, run, outcome, findings, batch)
     batch.write()
     _count_denials(orders, reads.denied)
     return outcome, findings
@@ -194,6 +191,15 @@ class Told:
         return bool(self) and not _tells_nothing_new(order, self.reports, self.leg, self.fills)
 
 
+def _leave(order: Order, reads: OrderReads, run: SyncRun, outcome: OrdersOutcome) -> None:
+    """Note that something is told of an order that is frozen, and that nothing is applied."""
+    told = Told.of(order, reads)
+    outcome.checked += bool(told.reports)
+    if told:
+        _record(order, UnexpectedReport(order.frozen_because), "orders.apply", run)
+        outcome.problems += 1
+
+
 def _sync_order(
     order: Order,
     reads: OrderReads,
@@ -204,14 +210,6 @@ def _sync_order(
 ) -> None:
     told = Told.of(order, reads)
     outcome.checked += bool(told.reports)
-    if not told:
-        if not order.external_id and order.client_order_id in reads.by_client_id:
-            thaw(order, findings)
-        return
-    if freeze_contradictions(order, told.reports, findings, batch):
-        _record(order, UnexpectedReport(order.frozen_because), "orders.apply", run)
-        outcome.problems += 1
-        return
     if told.reports:
         judge_reports(order, findings)
     if not told.is_news_of(order):

@@ -71,7 +71,8 @@ def _why_not(account: ExchangeAccount, leg: Leg, legs: Sequence[Leg]) -> str:
 
 
 def _why_not_orders(account: ExchangeAccount, leg: Leg, legs: Sequence[Leg]) -> str:
-    orders = account.orders.filter(status__in=OPEN_STATUSES).exclude(external_id="")
+    real = account.orders.filter(status__in=OPEN_STATUSES, is_backtest=False)
+    orders = real.exclude(external_id="")
     if leg.subject:
         orders = orders.filter(symbol=leg.subject)
     ended = _known_to_have_ended(legs)

@@ -95,7 +95,7 @@ def _is_anything_left(account: ExchangeAccount) -> bool:
     doubtful = Q(missing_since__isnull=False) | ~Q(frozen_because="") | Q(external_id="")
     wanted = Q(fills_wanted__gt=0) | (Q(status__in=OPEN_STATUSES) & doubtful)
     return (
-        account.orders.filter(wanted).exists()
+        account.orders.filter(wanted, is_backtest=False).exists()
         or account.discrepancies.filter(state__in=Discrepancy.LIVE).exists()
         or account.quarantines.exists()
         or account.portfolios.filter(mode=Portfolio.Mode.LIVE, initialized=False).exists()

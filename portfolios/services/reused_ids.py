@@ -29,7 +29,8 @@ def set_reused_apart(account: ExchangeAccount, reads: OrderReads) -> None:
     """Rename ended orders whose id now is that of a later one, so that nothing of it is booked to them."""
     if not reads.reports:
         return
-    ended = account.orders.filter(external_id__in=list(reads.reports), created_at__isnull=False)
+    real = account.orders.filter(is_backtest=False, created_at__isnull=False)
+    ended = real.filter(external_id__in=list(reads.reports))
     for order in ended.exclude(status__in=OPEN_STATUSES):
         # Some exchanges number the orders of each symbol anew: that of another one is no second order of this id.
         told = [report for report in reads.of(order) if report.symbol == order.symbol]

@@ -237,7 +237,7 @@ def _last_reads(account: ExchangeAccount, newest: JudgedSnapshot | None) -> dict
 def _known_order_ids(account: ExchangeAccount) -> frozenset[str]:
     """Ids of the orders that fills of the coming read may belong to."""
     oldest = min((cursor.covered_until for cursor in account.cursors.all()), default=None)
-    orders = account.orders.exclude(external_id="")
+    orders = account.orders.filter(is_backtest=False).exclude(external_id="")
     ids = orders.order_by().values_list("external_id", flat=True)
     if oldest is not None:
         recent = ids.filter(updated_at__gte=oldest - RECENT)

@@ -11,7 +11,7 @@ from typing import Final
 from django.db.models import Count, Max, Q, Subquery, prefetch_related_objects
 from django.db.models.functions import Coalesce
 
-from portfolios.models import ExchangeAccount, JudgedSnapshot, Portfolio, StoredLeg, SyncRun
+from portfolios.models import ExchangeAccount, JudgedSnapshot, StoredLeg, SyncRun
 from portfolios.reconciliation.balances import Evidence, judged
 from portfolios.reconciliation.verdicts import (
     STALE_AT_MOST,
@@ -119,7 +119,7 @@ def books_of(account: ExchangeAccount, rules: Rules) -> Books:
 
 def _derived(account: ExchangeAccount) -> dict[str, int]:
     """Count by quote asset the orders whose cost is reckoned from a price: neither they nor any fill tell it."""
-    real = account.orders.exclude(portfolio__mode=Portfolio.Mode.BACKTEST).exclude(filled=ZERO)
+    real = account.orders.filter(is_backtest=False).exclude(filled=ZERO)
     since = Q(updated_at__gt=account.baseline_at) | Q(updated_at=None)
     untold = real.filter(since, cost=None, fills=None).order_by().values("symbol")
     counts: dict[str, int] = {}

@@ -19,6 +19,8 @@ from providers.reports import OrderSide, OrderStatus, OrderType
 # An asset has at most the 20 characters that a position keeps.
 _SYMBOL = re.compile(r"[^\s/:]{1,20}/[^\s/:]{1,20}(:[^\s/]{1,40})?")
 _ROWS_OF_A_QUERY: Final = 400
+# An account's, or those of one of its backtests.
+_IdsOf = tuple[int, int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +50,22 @@ def _row(node: Node, under_way: Import) -> _Row:
     given = _given(node)
     node.refuse_unknown()
     if given["external_id"]:
-        of_symbol = (portfolio.account_id, given["symbol"], given["external_id"])
+        of_symbol = (_ids_of(portfolio), given["symbol"], given["external_id"])
         under_way.refuse_twice(node, "external_id", *of_symbol)
     # One's own id may be used again, but not while its order is open.
     if given["client_order_id"] and not OrderStatus(given["status"]).is_terminal:
         under_way.refuse_twice(node, "client_order_id", portfolio.name, given["client_order_id"])
     return _Row(node, portfolio, given)
+
+
+def _ids_of(portfolio: Portfolio) -> _IdsOf:
+    """Name within what the ids of its orders are told apart: what a backtest calls its own means no other order."""
+    is_backtest = portfolio.mode == Portfolio.Mode.BACKTEST
+    return portfolio.account_id, portfolio.pk if is_backtest else None
+
+
+def _ids_of_order(order: Order) -> _IdsOf:
+    return order.account_id, order.portfolio_id if order.is_backtest else None
 
 
 class _KnownOrders:
@@ -65,16 +77,19 @@ class _KnownOrders:
             found |= self._read(rows[start : start + _ROWS_OF_A_QUERY])
         # Some exchanges count the orders of each symbol by themselves.
         self._by_symbol_and_id = {
-            (row.account_id, row.symbol, row.external_id): row for row in found.values()
+            (_ids_of_order(row), row.symbol, row.external_id): row for row in found.values()
         }
         # One that the exchange has not told yet is known by its id alone: another symbol is a changed one.
         self._untold = {
-            (row.account_id, row.external_id): row for row in found.values() if not row.raw_status
+            (_ids_of_order(row), row.external_id): row
+            for row in found.values()
+            if not row.raw_status
         }
-        self._by_client_id: dict[tuple[int | None, str], Order] = {}
+        self._by_client_id: dict[tuple[_IdsOf, int | None, str], Order] = {}
         # One that still waits for the exchange's id comes first, then the newest.
         for order in sorted(found.values(), key=lambda row: (row.external_id != "", -row.pk)):
-            self._by_client_id.setdefault((order.portfolio_id, order.client_order_id), order)
+            of_owner = (_ids_of_order(order), order.portfolio_id, order.client_order_id)
+            self._by_client_id.setdefault(of_owner, order)
 
     @staticmethod
     def _read(rows: Sequence[_Row]) -> dict[int, Order]:
@@ -89,17 +104,16 @@ class _KnownOrders:
     def find(self, row: _Row) -> Order | None:
         """Find the order by the exchange's id, else by the portfolio's own."""
         external_id, client_id = row.given["external_id"], row.given["client_order_id"]
-        found = None
+        ids_of, found = _ids_of(row.portfolio), None
         if external_id:
-            account_id = row.portfolio.account_id
-            found = self._by_symbol_and_id.get((account_id, row.given["symbol"], external_id))
-            found = found or self._untold.get((account_id, external_id))
+            found = self._by_symbol_and_id.get((ids_of, row.given["symbol"], external_id))
+            found = found or self._untold.get((ids_of, external_id))
         if not client_id or (found is not None and found.portfolio_id is not None):
             return found
-        other = self._by_client_id.get((row.portfolio.pk, client_id))
+        other = self._by_client_id.get((ids_of, row.portfolio.pk, client_id))
         if not external_id:
             # Its own, or one that was seen at the exchange before any book named it.
-            return other or self._by_client_id.get((None, client_id))
+            return other or self._by_client_id.get((ids_of, None, client_id))
         if other is None:
             return found
         if found is None and not other.external_id:
@@ -172,6 +186,7 @@ def _order(portfolio: Portfolio, given: Mapping[str, Any]) -> Order:
     return Order(
         account=portfolio.account,
         portfolio=portfolio,
+        is_backtest=portfolio.mode == Portfolio.Mode.BACKTEST,
         joined_after_baseline=portfolio.account.baseline_at is not None,
         opening_filled=given["filled"],
         opening_cost=opening_cost(given["filled"], average=None, price=given["price"]),

@@ -10,7 +10,7 @@ from portfolios.models import LedgerEntry, Portfolio
 from portfolios.services.book.changes import Import, require_unchanged, update_row
 from portfolios.services.book.document import Node
 from portfolios.services.journal import find_position
-from portfolios.services.openings import open_portfolio
+from portfolios.services.openings import has_books, open_portfolio
 
 ZERO = Decimal(0)
 
@@ -34,6 +34,8 @@ def import_portfolio(node: Node, under_way: Import) -> None:
     immutable = ["account", "trading_symbol"]
     if portfolio.initialized:
         immutable.append("initial_balance")
+    if has_books(portfolio):
+        immutable.append("mode")
     if given["initial_balance"] == exported_cash(portfolio):
         del given["initial_balance"]
     elif not portfolio.initialized:

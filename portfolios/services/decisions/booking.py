@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from portfolios.models import Decision, ExchangeAccount, Flow, LedgerEntry, Portfolio
-from portfolios.reconciliation.lots import Change, cost_of_sold
+from portfolios.reconciliation.lots import Change, OpenLots
 from portfolios.services.journal import append_entries
 
 Cause = LedgerEntry.Cause
@@ -26,20 +26,21 @@ class Line:
 
 
 def book(account: ExchangeAccount, decision: Decision, lines: Iterable[Line]) -> None:
-    entries = [
-        LedgerEntry(
-            account=account,
-            portfolio=line.portfolio,
-            asset=line.asset,
-            amount=line.amount,
-            cost=_cost(line),
-            cause=line.cause,
-            flow=line.flow,
-        )
-        for line in lines
-        if line.amount
-    ]
-    append_decided(decision, entries)
+    append_decided(decision, [_entry(account, line) for line in lines if line.amount])
+
+
+def _entry(account: ExchangeAccount, line: Line) -> LedgerEntry:
+    cost, gain = _cost_and_gain(line)
+    return LedgerEntry(
+        account=account,
+        portfolio=line.portfolio,
+        asset=line.asset,
+        amount=line.amount,
+        cost=cost,
+        gain=gain,
+        cause=line.cause,
+        flow=line.flow,
+    )
 
 
 def book_back(account: ExchangeAccount, decision: Decision, booked: Iterable[LedgerEntry]) -> None:
@@ -69,11 +70,15 @@ def append_decided(decision: Decision, entries: Sequence[LedgerEntry]) -> None:
     append_entries(entries)
 
 
-def _cost(line: Line) -> Decimal:
-    """Tell what leaves the cost with what leaves the position; what comes has no cost that is known."""
-    if line.portfolio is None or line.amount > 0:
-        return ZERO
+def _cost_and_gain(line: Line) -> tuple[Decimal, Decimal]:
+    """Tell what leaves the cost with what leaves the position, and what is gained of what was owed.
+
+    What comes has no cost that is known.
+    """
+    if line.portfolio is None:
+        return ZERO, ZERO
     entries = line.portfolio.ledger_entries.filter(asset=line.asset).order_by("pk")
     rows = entries.values_list("amount", "cost", "cause")
     history = (Change(amount, cost, is_trade=cause != Cause.FEE) for amount, cost, cause in rows)
-    return cost_of_sold(history, line.amount.copy_negate()).copy_negate()
+    cost = OpenLots(history).closing(line.amount).cost.copy_negate()
+    return cost, cost if line.amount > 0 else ZERO

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from portfolios.amounts import difference, exact_mul, exact_sum
 from portfolios.reconciliation.booking import Booked, Pending, cost_and_gain, pending
 from portfolios.reconciliation.execution import OrderFacts, execution
-from portfolios.reconciliation.lots import Change, cost_of_sold
+from portfolios.reconciliation.lots import Change, OpenLots
 from providers.reports import FeeReport, FillReport, OrderSide
 
 D = Decimal
@@ -169,10 +169,7 @@ class Holding:
     def trade(self, side: OrderSide, amount: Decimal, quote: Decimal) -> None:
         sign = 1 if side is OrderSide.BUY else -1
         change = Pending(base=sign * amount, quote=-sign * quote, fees={})
-        sold_cost = cost_of_sold(self.history, amount) if side is OrderSide.SELL else ZERO
-        cost, gain = cost_and_gain(
-            replace(ORDER, side=side), change, held=self.amount, sold_cost=sold_cost
-        )
+        cost, gain = cost_and_gain(replace(ORDER, side=side), change, OpenLots(self.history))
         self.history.append(Change(change.base, cost))
         self.amount = exact_sum((self.amount, change.base))
         self.cost = exact_sum((self.cost, cost))
@@ -222,18 +219,55 @@ def test_a_sale_of_a_part_takes_its_part_of_the_cost() -> None:
     assert (holding.cost, holding.gain) == (D(30), D(3))
 
 
-def test_what_was_never_bought_costs_nothing() -> None:
+def test_what_was_never_bought_gains_nothing_until_it_is_bought_back() -> None:
     holding = Holding()
 
     holding.trade(OrderSide.SELL, D(1), D(13))
+    sold = holding.cost, holding.gain
+    holding.trade(OrderSide.BUY, D(1), D(10))
 
-    assert (holding.cost, holding.gain) == (D(0), D(13))
+    assert sold == (D(-13), D(0))
+    assert (holding.cost, holding.gain) == (D(0), D(3))
 
 
-def test_a_sale_of_more_than_is_held_takes_no_more_than_its_whole_cost() -> None:
+def test_of_a_sale_of_more_than_is_held_only_what_is_held_is_gained() -> None:
     holding = Holding()
     holding.trade(OrderSide.BUY, D(2), D(20))
 
     holding.trade(OrderSide.SELL, D(5), D(50))
 
-    assert (holding.cost, holding.gain) == (D(0), D(30))
+    assert (holding.cost, holding.gain) == (D(-30), D(0))
+
+
+def test_of_a_purchase_of_more_than_is_owed_the_cost_is_that_of_what_is_held_then() -> None:
+    holding = Holding()
+    holding.trade(OrderSide.SELL, D(3), D(30))
+
+    holding.trade(OrderSide.BUY, D(4), D(32))
+
+    assert (holding.cost, holding.gain) == (D(8), D(6))
+
+
+def test_a_later_price_of_what_is_owed_still_is_no_gain() -> None:
+    holding = Holding()
+    holding.trade(OrderSide.SELL, D(3), D(30))
+
+    holding.trade(OrderSide.SELL, D(0), D(1))
+
+    assert (holding.cost, holding.gain) == (D(-31), D(0))
+
+
+@quick
+@given(trades, positive)
+def test_when_nothing_is_held_nor_owed_no_cost_is_left_and_all_cash_is_gain(
+    life: list[tuple[OrderSide, Decimal, Decimal]], quote: Decimal
+) -> None:
+    holding = Holding()
+    for side, amount, paid in life:
+        holding.trade(side, amount, paid)
+    if holding.amount:
+        side = OrderSide.SELL if holding.amount > 0 else OrderSide.BUY
+        holding.trade(side, holding.amount.copy_abs(), quote)
+
+    assert (holding.amount, holding.cost) == (D(0), D(0))
+    assert holding.gain == holding.cash

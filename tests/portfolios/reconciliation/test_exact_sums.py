@@ -214,11 +214,10 @@ def test_what_is_sold_in_parts_takes_the_whole_cost_to_the_last_digit(pick: Pick
 @quick
 @given(picks)
 def test_cost_and_gain_are_what_changed_hands(pick: Pick) -> None:
-    held, moved, paid = signed(pick), positive(pick), positive(pick)
+    before = [Change(signed(pick), signed(pick)) for _ in range(pick.randint(0, 3))]
     order = replace(ORDER, side=pick.choice(list(OrderSide)))
-    quote = paid if order.side is OrderSide.SELL else paid.copy_negate()
-    change = Pending(base=moved, quote=quote, fees={})
+    change = Pending(base=signed(pick), quote=signed(pick), fees={})
 
-    cost, gain = cost_and_gain(order, change, held=held, sold_cost=moved)
+    cost, gain = cost_and_gain(order, change, OpenLots(before))
 
-    assert Fraction(gain) - Fraction(cost) == Fraction(quote)
+    assert Fraction(gain) - Fraction(cost) == Fraction(change.quote)

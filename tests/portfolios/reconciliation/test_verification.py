@@ -10,10 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from portfolios.amounts import exact_sum
 from portfolios.reconciliation.booking import Pending, cost_and_gain
 from portfolios.reconciliation.execution import OrderFacts
-from portfolios.reconciliation.lots import Change, cost_of_sold
+from portfolios.reconciliation.lots import Change, OpenLots
 from portfolios.reconciliation.verification import (
     Check,
     Difference,
@@ -252,8 +251,7 @@ def history(trades: list[Trade]) -> list[tuple[Entry, str]]:
         cost, gain = cost_and_gain(
             replace(FACTS, side=side),
             change,
-            held=exact_sum(row.amount for row, _order in entries),
-            sold_cost=cost_of_sold(before, amount) if is_sale else D(0),
+            OpenLots(before),
         )
         values = {"cost": cost, "gain": gain, "side": side}
         entries.append((traded(number, "ADA", change.base, **values), str(number)))

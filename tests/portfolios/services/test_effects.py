@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from portfolios.models import ExchangeAccount, Portfolio
+from portfolios.models import ExchangeAccount
 from portfolios.reconciliation.verdicts import Effect, Window
 from portfolios.services.effects import effects_since, expected_by_wallet, expected_totals
 from providers.reports import (
@@ -130,7 +130,7 @@ def test_a_fill_of_before_the_baseline_that_is_told_later_is_no_effect(
 
 def test_a_backtest_moves_nothing(account: ExchangeAccount, at: datetime) -> None:
     see(account, closed(at), make_fill_report("10", "2", executed_at=at))
-    Portfolio.objects.update(mode=Portfolio.Mode.BACKTEST)
+    account.orders.update(is_backtest=True)
 
     assert effects(account, at) == {}
 

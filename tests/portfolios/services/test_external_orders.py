@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 
 from portfolios.models import (
@@ -19,6 +20,7 @@ from portfolios.models import (
     Position,
     SyncRun,
 )
+from portfolios.services.book import import_book
 from portfolios.services.verification import verify_books
 from providers.reports import FeeReport, FillReport, OrderStatus
 from providers.sandbox.books import Fee
@@ -312,7 +314,7 @@ def test_what_is_stored_whole_leaves_nothing_to_the_next_look(account: ExchangeA
     assert stored_facts() == facts
 
 
-def test_a_new_order_with_the_client_id_of_another_is_compared_with_it(
+def test_a_new_order_that_the_exchange_gives_the_client_id_of_another_is_told_apart_from_it(
     account: ExchangeAccount,
 ) -> None:
     note_order(account, client_order_id="c")
@@ -320,4 +322,19 @@ def test_a_new_order_with_the_client_id_of_another_is_compared_with_it(
 
     look(account, open_orders(*same), balances(EUR="100"))
 
-    assert account.discrepancies.filter(code=Discrepancy.Code.ORDER_ID_CONFLICT).exists()
+    assert not account.discrepancies.filter(code=Discrepancy.Code.ORDER_ID_CONFLICT).exists()
+
+
+def test_a_book_gives_a_portfolio_no_order_of_another_account(account: ExchangeAccount) -> None:
+    other = make_books("other")
+    for each in (account, other):
+        look(each, open_orders(make_order_report(client_order_id="c")), balances(EUR="100"))
+    named = {"external_id": "", "client_order_id": "c", "symbol": "ADA/EUR", "side": "buy"}
+    rows = [
+        named | {"portfolio": f"alpha {each.label}", "amount": "10"} for each in (account, other)
+    ]
+
+    import_book({"orders": rows})
+
+    assert Order.objects.exclude(account=F("portfolio__account")).count() == 0
+    assert Order.objects.count() == 2

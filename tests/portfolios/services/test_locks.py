@@ -134,10 +134,11 @@ def test_an_order_in_doubt_may_lock_all_or_nothing(
     assert verdict(alpha.account, "20.2") == "DIFFERS"
 
 
-def test_an_order_of_a_backtest_need_not_lock_anything(alpha: Portfolio) -> None:
-    Portfolio.objects.update(mode=Portfolio.Mode.BACKTEST)
+def test_an_order_of_a_backtest_locks_nothing(alpha: Portfolio) -> None:
+    alpha.orders.update(is_backtest=True)
 
-    assert verdict(alpha.account, "0") == "CONSISTENT"
+    assert verdict(alpha.account, "0") == "VERIFIED"
+    assert verdict(alpha.account, "20") == "DIFFERS"
 
 
 def test_an_order_that_was_just_filled_in_part_may_lock_more_than_its_rest(
