@@ -101,6 +101,11 @@ def _earliest(one: datetime | None, other: datetime | None) -> datetime | None:
     return min((time for time in (one, other) if time is not None), default=None)
 
 
+def told_until(at: datetime) -> datetime:
+    """Tell by when what is told of `at` had happened: who tells movements to the second cuts off the rest."""
+    return at if at.microsecond else at.replace(microsecond=999_999)
+
+
 def is_in_baseline(flow: FlowReport, baseline_at: datetime) -> bool:
     """Whether the balance that was read at `baseline_at` held the effect of `flow` already.
 

@@ -26,7 +26,7 @@ from portfolios.reconciliation.baselines import (
     leading_baseline,
     settled_baseline,
 )
-from portfolios.reconciliation.flows import UNSETTLED, flow_effect
+from portfolios.reconciliation.flows import UNSETTLED, flow_effect, told_until
 from portfolios.reconciliation.verdicts import Effect, Interval, Window
 from portfolios.services.accounts import lag
 from portfolios.services.cursors import SHOWN_LATE
@@ -292,7 +292,8 @@ def _flows(account: ExchangeAccount, window: Window) -> list[Trade]:
         # A withdrawal leaves when it is asked for, or when it is settled.
         settled_at = flow.settled_at if flow.status == FlowStatus.DONE else None
         times = [at for at in (settled_at, flow.occurred_at) if at is not None]
-        at = next((at for at in times if begins < at <= window.high), None)
+        about = (at if at > begins else min(told_until(at), window.high) for at in times)
+        at = next((at for at in about if begins < at <= window.high), None)
         if at is not None:
             report = replace(flow_report(flow), status=FlowStatus.DONE)
             trades.append(Trade(at, flow_effect(report), flow.in_baseline))
@@ -359,11 +360,10 @@ def _fills(account: ExchangeAccount, window: Window) -> list[Trade]:
             is_in = number not in booked
         if at <= window.high:
             parts[fill, is_in] += amounts.items()
-    trades = [
+    return [
         Trade(fill.executed_at or window.low, sums_by(amounts), is_in)
-        for (fill, is_in), amounts in parts.items()
+        for (fill, is_in), amounts in reversed(parts.items())
     ]
-    return trades[::-1]
 
 
 def _booked_since_baseline(account: ExchangeAccount, moved: Sequence[_Moved]) -> set[int]:

@@ -270,3 +270,37 @@ def test_a_look_at_the_very_time_at_which_a_withdrawal_left_does_not_tell_of_the
 
     account.refresh_from_db()
     assert account.baseline_settled_at is None
+
+
+@pytest.mark.parametrize("off_by", [0, 1, 5, -1, -5])
+@pytest.mark.parametrize("total", ["100", "75"], ids=["in it", "after it"])
+def test_a_withdrawal_told_in_the_baselines_second_is_where_the_next_balance_has_it(
+    total: str, off_by: int
+) -> None:
+    clock = timedelta(seconds=off_by)
+    opened = make_books("another", lag_seconds=abs(off_by))
+    read_at = timezone.now().replace(microsecond=400_000) - timedelta(minutes=10)
+    legs = [open_orders(), balances(EUR="100")]
+    look(opened, *(replace(leg, requested_at=read_at, responded_at=read_at) for leg in legs))
+
+    see(opened, withdrawal(read_at + clock, FlowStatus.DONE), total)
+
+    assert expected() == D(total)
+
+
+@pytest.mark.parametrize(("amount", "total"), [("25", "125"), ("25", "100"), ("-25", "75")])
+def test_what_is_told_to_the_second_may_have_moved_after_the_baseline_that_was_read_in_it(
+    amount: str, total: str
+) -> None:
+    opened = make_books("another", lag_seconds=0)
+    read_at = timezone.now().replace(microsecond=400_000) - timedelta(minutes=10)
+    legs = [open_orders(), balances(EUR="100")]
+    look(opened, *(replace(leg, requested_at=read_at, responded_at=read_at) for leg in legs))
+    second = read_at.replace(microsecond=0)
+    kind = FlowKind.DEPOSIT if D(amount) > 0 else FlowKind.WITHDRAWAL
+    source = FlowSource.DEPOSITS if D(amount) > 0 else FlowSource.WITHDRAWALS
+    moved = {"kind": kind, "source": source, "occurred_at": second, "settled_at": second}
+
+    see(opened, make_flow_report(amount, **moved), total)
+
+    assert expected() == D(total)
