@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -299,7 +300,12 @@ def test_what_is_told_to_the_second_may_have_moved_after_the_baseline_that_was_r
     second = read_at.replace(microsecond=0)
     kind = FlowKind.DEPOSIT if D(amount) > 0 else FlowKind.WITHDRAWAL
     source = FlowSource.DEPOSITS if D(amount) > 0 else FlowSource.WITHDRAWALS
-    moved = {"kind": kind, "source": source, "occurred_at": second, "settled_at": second}
+    moved: dict[str, Any] = {
+        "kind": kind,
+        "source": source,
+        "occurred_at": second,
+        "settled_at": second,
+    }
 
     see(opened, make_flow_report(amount, **moved), total)
 
