@@ -60,6 +60,8 @@ class Finding:
         Whether it is no matter of timing and opens at once.
     is_unproved : bool
         Whether it stays suspected however long it lasts: the proof is counted elsewhere.
+    looks : int
+        In how many looks it has to be seen, at least, before it opens.
     turn : Turn or None
         Of balances: what the look means for the episode, decided from the last looks, and None while it is not
         settled. Of others None.
@@ -81,6 +83,7 @@ class Finding:
     portfolio: Portfolio | None = None
     is_certain: bool = False
     is_unproved: bool = False
+    looks: int = 2
     turn: Turn | None = None
 
     @property
@@ -251,7 +254,8 @@ def _step(row: Discrepancy, finding: Finding, seen_at: datetime) -> Step:
     )
     settle = lag(row.account) + grace(row.account)
     step = next_step(episode, finding.difference, seen_at, settle)
-    return Step.STAY if finding.is_unproved else step
+    is_early = step is Step.OPEN and row.times_seen + 1 < finding.looks
+    return Step.STAY if finding.is_unproved or is_early else step
 
 
 def _state_after(

@@ -54,6 +54,8 @@ _TELL_A_LOCK: Final = (
     *("symbol", "side", "price", "amount", "filled", "status", "type", "external_id"),
     *("missing_since", "frozen_because", "created_at", "updated_at", "account"),
 )
+# What is in use and what is open come from two lists, and an exchange may be behind with either for a while.
+_LOOKS: Final = 5
 _ORDER_LISTS: Final = (LegKind.OPEN_ORDERS, LegKind.TRIGGER_ORDERS)
 _BY_WALLET: Final = (
     Code.BALANCE_LOCK_MISMATCH,
@@ -348,6 +350,7 @@ def _find_mismatches(
                 difference=beyond,
                 cause=_cause(is_swapped=is_swapped, may_leave=may_leave),
                 is_unproved=beyond > 0 and not are_movements_read,
+                looks=2 if is_swapped else _LOOKS,
             )
         )
 

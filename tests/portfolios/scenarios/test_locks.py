@@ -29,6 +29,7 @@ from tests.desk import KEY, Desk
 from tests.portfolios.services.reads import (
     balances,
     flows_leg,
+    later,
     look,
     make_flow_report,
     make_order_report,
@@ -245,3 +246,27 @@ def test_l12_after_a_rebuild_all_is_booked_that_waited(edited: Desk) -> None:
     assert Order.objects.get().filled == D(10)
     assert edited.position("EUR", None).amount == D(105)
     assert edited.differences() == []
+
+
+def test_an_order_that_is_hidden_for_four_looks_alarms_nobody(trader: Desk) -> None:
+    trader.engine.buy(KEY, "ADA/EUR", "10", "2")
+    hidden = Fault(DistortionKind.EMPTY_LIST, path="openOrders")
+    trader.server.faults.append(hidden)
+    for _look in range(4):
+        trader.sync()
+    trader.server.faults.clear()
+    trader.sync()
+
+    told = DiscrepancyEvent.objects.filter(discrepancy__code="BALANCE_LOCK_MISMATCH")
+    assert list(told.values_list("after", flat=True)) == ["SUSPECTED", "RESOLVED"]
+
+
+def test_what_is_in_use_without_an_order_is_told_at_the_fifth_look(
+    account: ExchangeAccount,
+) -> None:
+    states: list[str] = []
+    for seconds in range(0, 250, 50):
+        look(account, *later((open_orders(), of_eur("60", "40", "100"), flows_leg()), seconds))
+        states += differences(account).values()
+
+    assert states == ["SUSPECTED"] * 4 + ["OPEN"]
