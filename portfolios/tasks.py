@@ -161,10 +161,11 @@ def dispatch_due() -> None:
     The one schedule of the queue; runs every minute.
     """
     now = timezone.now()
+    _throw_away_what_nobody_takes(now)
     waiting = [*heal_abandoned_runs(most=MOST_LOST_OF_A_TICK), *_open_due(now)]
     dealt = tasks_of(waiting, settings.Q_CLUSTER["workers"])
     # Oldest first; a run that finds no room is found again by a later tick, as one that has lost its task.
-    for ids in sorted(dealt, key=min)[: _room()]:
+    for ids in sorted(dealt, key=min)[: _room(now)]:
         _queue("sync_accounts", ids)
     if _is_pruning_due(now):
         _queue("prune_old")
@@ -178,10 +179,20 @@ def _open_due(now: datetime) -> list[SyncRun]:
     return opened
 
 
-def _room() -> int:
-    """Count the tasks that the queue takes yet, well before it is a flood; what is in it already is not lost."""
-    queued: int = OrmQ.objects.count()
+def _room(now: datetime) -> int:
+    """Count the tasks that the queue takes yet, well before it is a flood; what is in it already is not lost.
+
+    Those that were taken do not count: they are being done, or the worker that took them was killed.
+    """
+    queued: int = OrmQ.objects.filter(lock__lte=now).count()
     return max(0, MOST_QUEUED // 2 - queued)
+
+
+def _throw_away_what_nobody_takes(now: datetime) -> None:
+    """Clear the queue of tasks of other workers, and of those locked by no clock that is right, or for ever."""
+    longest = timedelta(seconds=2 * settings.Q_CLUSTER["retry"])
+    takeable = {"key": settings.Q_CLUSTER["name"], "lock__lte": now + longest}
+    OrmQ.objects.exclude(**takeable).delete()
 
 
 def _is_pruning_due(now: datetime) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django_q.models import OrmQ
+from django_q.signing import SignedPackage
 
 from portfolios import tasks
 from portfolios.models import ExchangeAccount, SyncRun
@@ -18,6 +20,11 @@ from tests.portfolios.test_tasks import queued_runs
 
 Status = SyncRun.Status
 pytestmark = pytest.mark.django_db
+
+
+def fill_the_queue(count: int, **row: Any) -> None:
+    torn = {"key": "possync", "payload": "torn"}
+    OrmQ.objects.bulk_create(OrmQ(**torn | row) for _row in range(count))
 
 
 def queries_of_a_tick(accounts: int) -> int:
@@ -67,7 +74,7 @@ def test_a_queue_that_is_half_a_flood_is_given_no_more(
 ) -> None:
     make_account()
     monkeypatch.setattr(tasks, "MOST_QUEUED", 4)
-    OrmQ.objects.bulk_create(OrmQ(key="possync", payload="torn") for _row in range(2))
+    fill_the_queue(2, lock=timezone.now())
 
     dispatch_due()
 
@@ -85,3 +92,50 @@ def test_a_tick_closes_so_many_lost_runs_that_it_ends_before_the_next(
 
     lost = SyncRun.objects.filter(status=Status.LOST).order_by("pk")
     assert list(lost) == running[:2]
+
+
+NEVER_TAKEN: dict[str, dict[str, Any]] = {
+    "that no worker may take": {"lock": None},
+    "locked by a clock that was ahead": {"lock": timezone.now() + timedelta(days=1)},
+    "of other workers": {"lock": timezone.now(), "key": "another"},
+}
+LEFT_BEHIND: dict[str, dict[str, Any]] = {
+    "of workers that were killed": {"lock": timezone.now() + timedelta(minutes=10)}
+}
+
+
+def of_rows(rows: dict[str, dict[str, Any]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("row", rows.values(), ids=rows)
+
+
+@pytest.mark.parametrize("count", [1_500, 10_000])
+@of_rows(NEVER_TAKEN | LEFT_BEHIND)
+def test_tasks_left_in_the_queue_keep_no_due_account_waiting(
+    row: dict[str, Any], count: int
+) -> None:
+    make_account()
+    fill_the_queue(count, **row)
+
+    tasks.wake_if_needed()
+    dispatch_due()
+
+    payloads = OrmQ.objects.exclude(payload="torn").values_list("payload", flat=True)
+    assert "sync_accounts" in [SignedPackage.loads(payload)["name"] for payload in payloads]
+
+
+@of_rows(NEVER_TAKEN)
+def test_tasks_that_nobody_takes_are_thrown_away(row: dict[str, Any]) -> None:
+    fill_the_queue(1, **row)
+
+    dispatch_due()
+
+    assert not OrmQ.objects.exists()
+
+
+@of_rows(LEFT_BEHIND)
+def test_a_task_that_was_taken_stays_until_it_is_given_to_another(row: dict[str, Any]) -> None:
+    fill_the_queue(1, **row)
+
+    dispatch_due()
+
+    assert OrmQ.objects.count() == 1
