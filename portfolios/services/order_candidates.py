@@ -17,6 +17,7 @@ from portfolios.reconciliation.attribution import Candidate, CandidateKind, Part
 from portfolios.reconciliation.verdicts import quantum_of
 from portfolios.services.candidates import MOST, Scope, Suspect, always
 from portfolios.services.ledger import stored_fees
+from portfolios.services.traded_symbols import traded_symbols
 from providers.mapping import base_and_quote
 from providers.reports import LegKind, LegStatus, OrderSide, OrderStatus
 
@@ -58,7 +59,7 @@ def order_suspects(scope: Scope) -> list[Suspect]:
 def _symbols(scope: Scope) -> list[str]:
     """List the symbols of the account whose trades move what is to be explained, or pay fees in it."""
     assets = {asset for wallet, asset in scope.standing if wallet == scope.wallet}
-    traded = set(scope.account.orders.order_by().values_list("symbol", flat=True).distinct())
+    traded = traded_symbols(scope.account)
     traded |= set(scope.account.fills.filter(order=None).values_list("symbol", flat=True))
     if any(fee_asset in assets for fee_asset in _third_assets(scope.account)):
         return sorted(traded)

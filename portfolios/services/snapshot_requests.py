@@ -23,6 +23,7 @@ from portfolios.services.discrepancies import BALANCE_CODES, Live, live_of
 from portfolios.services.effects import balance_legs
 from portfolios.services.judged_contents import Read, reads_of
 from portfolios.services.snapshots import newest_snapshot, waits_since
+from portfolios.services.traded_symbols import traded_symbols
 from providers.reports import (
     THE_REST,
     BalanceReport,
@@ -205,8 +206,7 @@ def _assets(account: ExchangeAccount) -> tuple[str, ...]:
 
 
 def _symbols(account: ExchangeAccount) -> tuple[str, ...]:
-    symbols = account.orders.order_by().values_list("symbol", flat=True).distinct()
-    return tuple(sorted({*symbols, *account.symbols}))
+    return tuple(sorted({*traded_symbols(account), *account.symbols}))
 
 
 def _last_balances(

@@ -17,6 +17,7 @@ from portfolios.selectors.accounts import strips_of
 from portfolios.selectors.listing import Listing
 from portfolios.selectors.orders import account_fills, portfolio_orders
 from portfolios.services.flows import UNSETTLED
+from portfolios.services.traded_symbols import EACH_SYMBOL
 from tests.builders import NOON, make_account, make_portfolio
 
 pytestmark = pytest.mark.django_db
@@ -87,11 +88,6 @@ FOUND: list[tuple[str, str, Asked]] = [
         "orders without a time",
         "account_id=? AND updated_at=?",
         lambda account: account.orders.filter(updated_at=None).order_by(),
-    ),
-    (
-        "symbols of an account",
-        "account_id=?",
-        lambda account: account.orders.order_by().values_list("symbol").distinct(),
     ),
     (
         "orders by the exchange's id",
@@ -206,6 +202,23 @@ def test_it_is_found_by_an_index(searched: str, asked: Asked) -> None:
 
     if connection.vendor == "sqlite":
         assert f"({searched})" in plan
+    else:
+        assert "Index" in plan
+        assert "Seq Scan" not in plan
+
+
+def test_the_symbols_of_an_account_are_found_one_by_one_in_the_index() -> None:
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            explain = "EXPLAIN QUERY PLAN"
+        else:
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            explain = "EXPLAIN"
+        cursor.execute(f"{explain} {EACH_SYMBOL}", [make_account().pk] * 2)
+        plan = str(cursor.fetchall())
+
+    if connection.vendor == "sqlite":
+        assert "USING COVERING INDEX order_account_symbol (account_id=? AND symbol>?)" in plan
     else:
         assert "Index" in plan
         assert "Seq Scan" not in plan
