@@ -229,6 +229,8 @@ def one_line(text: str, limit: int = MAX_MESSAGE) -> str:
 
 def _printable(text: str) -> str:
     """Write out control, format and lone surrogate characters; databases refuse some, too."""
+    if text.isprintable():  # as nearly every text is: nothing of that kind is
+        return text
     return "".join(_written_out(char) if _is_control(char) else char for char in text)
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from portfolios.models import LegContent, StoredLeg, SyncRun
 from portfolios.services.legs import store_legs
@@ -59,6 +61,14 @@ def test_thousands_of_orders_are_stored_whole(run: SyncRun) -> None:
 
     rows = LegContent.objects.get().rows
     assert [row["external_id"] for row in rows] == [str(number) for number in range(2000)]
+
+
+def test_what_two_legs_told_is_written_one_by_one(run: SyncRun) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        store_legs(run, [balances(EUR="1"), open_orders(make_order_report())])
+
+    written = [q for q in asked if q["sql"].startswith('INSERT INTO "portfolios_legcontent"')]
+    assert len(written) == 2
 
 
 def test_a_secret_that_the_exchange_repeats_is_not_stored(run: SyncRun) -> None:
