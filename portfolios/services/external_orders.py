@@ -18,7 +18,7 @@ from portfolios.services.incidents import record_incident
 from portfolios.services.ledger import require_lock
 from portfolios.services.order_batch import OrdersOutcome
 from portfolios.services.order_reads import OrderReads, unknown_orders
-from portfolios.services.orders import order_state, set_state
+from portfolios.services.order_states import order_state, set_state
 from providers.errors import UnexpectedReport
 from providers.redaction import leg_error
 from providers.reports import FillReport, OrderReport, OrderStatus

@@ -48,8 +48,13 @@ class OrderReads:
     @property
     def ids(self) -> set[str]:
         """Ids of all orders that something is told of."""
+        return {*self.reports, *self.ids_of_fills} - {""}
+
+    @property
+    def ids_of_fills(self) -> set[str]:
+        """Ids of the orders whose fills are told, or were asked for."""
         asked = {*self.fills, *(subject.rpartition(" ")[0] for subject in self.fills)}
-        return {*self.reports, *self.account_fills, *self.orphans, *asked} - {""}
+        return {*self.account_fills, *self.orphans, *asked}
 
     def of(self, order: Order) -> Sequence[OrderReport]:
         """List the reports of `order`; those of its id and another symbol only if it was never told under its own."""

@@ -32,9 +32,9 @@ from portfolios.reconciliation.orders import (
 )
 from portfolios.services.contradictions import Contradictions
 from portfolios.services.discrepancies import Findings
-from portfolios.services.fills import fee_rows, store_fills
+from portfolios.services.fills import store_fills
 from portfolios.services.incidents import record_incident
-from portfolios.services.ledger import book_order, fill_report, require_lock, stored_fees
+from portfolios.services.ledger import book_order, fill_report, require_lock
 from portfolios.services.order_batch import OrderBatch, OrdersOutcome
 from portfolios.services.order_findings import (
     amount_of_fills,
@@ -45,6 +45,8 @@ from portfolios.services.order_findings import (
 )
 from portfolios.services.order_reads import OrderReads as OrderReads
 from portfolios.services.order_reads import names_of
+from portfolios.services.order_states import order_state, set_state
+from portfolios.services.unmoved_orders import UnmovedOrders
 from providers.errors import UnexpectedReport
 from providers.redaction import leg_error
 from providers.reports import (
@@ -52,26 +54,12 @@ from providers.reports import (
     Leg,
     LegStatus,
     OrderReport,
-    OrderStatus,
-    OrderType,
 )
 
 ZERO = Decimal(0)
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 # Syncs that ask for an order's fills until they add up: an exchange may list them a little later than the order.
 FILL_READS: Final = 10
-STATE_FIELDS: Final = (
-    "external_id",
-    "client_order_id",
-    "raw_status",
-    "price",
-    "average",
-    "amount",
-    "filled",
-    "cost",
-    "created_at",
-    "updated_at",
-)
 
 
 def sync_orders(
@@ -114,7 +102,9 @@ def _sync_orders(
     outcome, findings = OrdersOutcome(), Findings()
     owners = {portfolio.pk: portfolio for portfolio in portfolios}
     orders = account.orders.filter(Q(portfolio__in=owners) | Q(portfolio=None))
-    found = _found(orders, owners, reads, whole)
+    told = _waiting_or_told(orders, reads, whole)
+    moved, outcome.checked = UnmovedOrders(account, reads).moved(told)
+    found = _found(orders.filter(pk__in=moved), owners, reads)
     batch = OrderBatch(account, is_patient=is_patient)
     contradictions = Contradictions(found, reads)
     for order in found:
@@ -127,21 +117,25 @@ def _sync_orders(
     return outcome, findings
 
 
+def _waiting_or_told(
+    orders: QuerySet[Order], reads: OrderReads, whole: Collection[int]
+) -> QuerySet[Order]:
+    is_told = Q(external_id__in=reads.ids) | Q(pk__in=list(reads.acknowledged))
+    rows = orders.filter(Q(status__in=OPEN_STATUSES) | is_told)
+    if not whole:
+        return rows
+    # Thousands of a new account, of which nobody has to look at any value.
+    left = [pk for pk in rows.values_list("pk", flat=True) if pk not in whole]
+    return orders.filter(pk__in=left)
+
+
 def _found(
-    orders: QuerySet[Order],
-    owners: Mapping[int, Portfolio],
-    reads: OrderReads,
-    whole: Collection[int],
+    orders: QuerySet[Order], owners: Mapping[int, Portfolio], reads: OrderReads
 ) -> list[Order]:
-    """List the orders that wait, and those that something is told of: by portfolio, oldest first."""
-    is_reported = Q(external_id__in=reads.ids) | Q(pk__in=list(reads.acknowledged))
-    rows = orders.filter(Q(status__in=OPEN_STATUSES) | is_reported)
-    if whole:  # thousands of a new account, which nobody has to load
-        left = [pk for pk in rows.values_list("pk", flat=True) if pk not in whole]
-        rows = orders.filter(pk__in=left)
+    """Load the orders with what they need to be brought up to date: by portfolio, oldest first."""
     places = {pk: place for place, pk in enumerate([*owners, None])}
     found = sorted(
-        rows.order_by("pk"),
+        orders.order_by("pk"),
         # Not by the database: each has its own order of letters, and of times that are not told.
         key=lambda order: (
             places[order.portfolio_id],
@@ -360,24 +354,6 @@ def _fills_wanted(
     if fills.status is LegStatus.UNSUPPORTED:
         return 0
     return max((order.fills_wanted or FILL_READS) - 1, 0)
-
-
-def order_state(order: Order) -> OrderState:
-    return OrderState(
-        status=OrderStatus(order.status),
-        type=OrderType(order.type) if order.type else None,
-        fees=stored_fees(order.fees),
-        **{name: getattr(order, name) for name in STATE_FIELDS},
-    )
-
-
-def set_state(order: Order, state: OrderState, *, is_found: bool) -> None:
-    for name in STATE_FIELDS:
-        setattr(order, name, getattr(state, name))
-    order.status, order.type = state.status, state.type or ""
-    order.fees = fee_rows(state.fees)
-    if is_found:
-        order.missing_since, order.strikes, order.last_strike_at = None, 0, None
 
 
 def _note_version(order: Order, before: OrderState, after: OrderState, run: SyncRun | None) -> None:

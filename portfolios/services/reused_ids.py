@@ -16,7 +16,7 @@ from portfolios.reconciliation.orders import is_another
 from portfolios.services.fills import fill_rows
 from portfolios.services.ledger import fill_report
 from portfolios.services.order_reads import OrderReads
-from portfolios.services.orders import order_state
+from portfolios.services.order_states import order_state
 from providers.reports import FillReport, Leg, Row
 
 # What is left of an id beside the day that tells it from another one; columns end there.
