@@ -165,6 +165,7 @@ DECISION_FORMS: Final[Mapping[str, type[DecisionForm]]] = {
     Kind.RELEASE_ORDER: OrderForm,
     Kind.MATCH_ORDER: MatchForm,
     Kind.ACCEPT_LAPSE: OrderForm,
+    Kind.ACCEPT_BUST: DiscrepancyForm,
     Kind.ASSIGN_FLOW: AssignForm,
     Kind.ADJUST: AdjustForm,
     Kind.REBASELINE: RebaselineForm,

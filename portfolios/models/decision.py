@@ -19,6 +19,7 @@ class Decision(models.Model):
         MATCH_ORDER = "match_order", _("Take an order for one that was sent")
         ASSIGN_FLOW = "assign_flow", _("Give a movement to portfolios")
         ACCEPT_LAPSE = "accept_lapse", _("Take an order as lapsed")
+        ACCEPT_BUST = "accept_bust", _("Take a fill as undone")
         ADJUST = "adjust", _("Book an adjustment")
         ACKNOWLEDGE = "acknowledge", _("Acknowledge")
         DISMISS = "dismiss", _("Dismiss")

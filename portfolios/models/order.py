@@ -141,7 +141,10 @@ class Order(models.Model):
 
 
 class OrderVersion(models.Model):
-    """The terms of an order before they were amended at the exchange; the order itself has the newest."""
+    """The terms of an order before they were amended at the exchange; the order itself has the newest.
+
+    `filled` and `average` only where a fill was taken back: what the order said before.
+    """
 
     order = models.ForeignKey(
         Order, models.CASCADE, related_name="versions", verbose_name=_("order")
@@ -149,6 +152,8 @@ class OrderVersion(models.Model):
     number = models.PositiveIntegerField(_("version"))
     price = AmountField(_("price"), null=True)
     amount = AmountField(_("amount"))
+    filled = AmountField(_("filled"), null=True)
+    average = AmountField(_("average"), null=True)
     run = models.ForeignKey("portfolios.SyncRun", models.SET_NULL, null=True, verbose_name=_("run"))
     replaced_at = models.DateTimeField(_("replaced"))
 
@@ -185,6 +190,15 @@ class Fill(models.Model):
     cost = AmountField(_("cost"))
     fees = models.JSONField(_("fees"), default=list)
     executed_at = models.DateTimeField(_("executed"), null=True)
+    # The fill that this one, of the opposite amounts, takes back: the exchange has undone it, as a person says.
+    undoes = models.OneToOneField(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="undone_by",
+        verbose_name=_("takes back"),
+    )
 
     class Meta:
         ordering = ["executed_at", "pk"]
@@ -205,6 +219,19 @@ class Fill(models.Model):
 
     def __str__(self) -> str:
         return f"{self.side} {self.amount} {self.symbol}"
+
+    @property
+    def is_undone(self) -> bool:
+        """Whether it is taken back, and that is not; read with `undone_by`."""
+        times, fill = 0, self.undoing
+        while fill is not None:
+            times, fill = times + 1, fill.undoing
+        return times % 2 == 1
+
+    @property
+    def undoing(self) -> Fill | None:
+        """What takes it back, should that be taken back itself too."""
+        return getattr(self, "undone_by", None)
 
 
 class ClaimRule(models.Model):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
-from portfolios.amounts import difference, exact, ratio_of
+from portfolios.amounts import difference, exact, exact_sum, ratio_of
 from portfolios.reconciliation.execution import Execution, OrderFacts
 from portfolios.reconciliation.lots import OpenLots
 from providers.reports import OrderSide
@@ -54,19 +55,58 @@ def pending(order: OrderFacts, moved: Execution, booked: Booked) -> Pending:
         )
 
 
-def cost_and_gain(order: OrderFacts, change: Pending, lots: OpenLots) -> tuple[Decimal, Decimal]:
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """Sums of what was booked of one order in its base asset: what it cost, and what was gained."""
+
+    base: Decimal = ZERO
+    cost: Decimal = ZERO
+    gain: Decimal = ZERO
+
+    def with_more(self, base: Decimal, cost: Decimal, gain: Decimal) -> Traded:
+        with exact():
+            return Traded(self.base + base, self.cost + cost, self.gain + gain)
+
+
+NOTHING: Final = Traded()
+
+
+def cost_and_gain(
+    order: OrderFacts, change: Pending, lots: OpenLots, booked: Traded = NOTHING
+) -> tuple[Decimal, Decimal]:
     """Change of the position's cost and the realised gain of booking `change`, in quote units.
 
     A sale takes what the sold units had cost, and the rest of its proceeds is gain. Of what it sells beyond zero the
     proceeds are no gain but a negative cost: only when that is bought back is the difference gained. What a purchase
     pays beyond that is the cost of what it leaves. A later price of what is closed by now is gain too: nothing is left
     whose cost it could be.
+
+    What is undone of an order takes its part of what was booked of that back: of a purchase the gain, of a sale the
+    cost, which are known to the digit.
+
+    Parameters
+    ----------
+    booked : Traded
+        What was booked of the order before.
     """
     paid = change.quote.copy_negate()
+    if is_undoing(order.side, change.base, booked) and lots.total != change.base.copy_negate():
+        part = change.base.copy_negate()
+        if order.side is OrderSide.SELL:
+            cost = ratio_of(booked.cost, part, booked.base).copy_negate()
+            return cost, difference(cost, paid)
+        gain = ratio_of(booked.gain, part, booked.base).copy_negate()
+        return exact_sum((gain, paid)), gain
     if change.base:
         return opened_and_gained(change.base, paid, lots)
     sign = Decimal(1) if order.side is OrderSide.BUY else Decimal(-1)
     return (paid, ZERO) if lots.are_of(sign) else (ZERO, change.quote)
+
+
+def is_undoing(side: OrderSide, change: Decimal, booked: Traded) -> bool:
+    """Whether a change of what an order of that side has traded makes that less."""
+    less, more = (change, booked.base) if side is OrderSide.BUY else (booked.base, change)
+    return less < 0 < more
 
 
 def opened_and_gained(amount: Decimal, paid: Decimal, lots: OpenLots) -> tuple[Decimal, Decimal]:

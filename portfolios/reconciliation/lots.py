@@ -26,7 +26,7 @@ class Change:
     amount : Decimal
         Signed units of the asset.
     cost : Decimal
-        What the change added to the position's cost, quote units; looked at only for what it opens.
+        What the change added to the position's cost, quote units.
     is_trade : bool
         Whether it was bought or sold, or held from the opening; False for a fee, which changes the amount only.
     """
@@ -80,6 +80,10 @@ class OpenLots:
     def __iter__(self) -> Iterator[Lot]:
         return iter(self._lots)
 
+    @property
+    def total(self) -> Decimal:
+        return exact_sum(lot.amount for lot in self._lots)
+
     def are_of(self, amount: Decimal) -> bool:
         """Whether there are any, and held as a positive `amount` is, or owed as a negative one."""
         return any(_is_same(lot.amount, amount) for lot in self._lots)
@@ -115,8 +119,12 @@ class OpenLots:
             return
         closed = self.closing(change.amount).cost
         rest = self._close(change.amount)
+        left = exact_sum((change.cost, closed))
         if rest:
-            self._lots.append(Lot(rest, exact_sum((change.cost, closed))))
+            self._lots.append(Lot(rest, left))
+        elif left and self._lots:
+            # What was undone was not what is closed first: the rest cost so much more.
+            self._lots[-1].cost = exact_sum((self._lots[-1].cost, left))
 
     def _close(self, amount: Decimal) -> Decimal:
         """Close by `amount` what is of the other sign, and give what is left of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -9,7 +10,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from portfolios.amounts import difference, exact, exact_sum
-from portfolios.reconciliation.booking import Booked, Pending, cost_and_gain, pending
+from portfolios.reconciliation.booking import Booked, Pending, Traded, cost_and_gain, pending
 from portfolios.reconciliation.execution import OrderFacts, execution, fees_by_asset
 from portfolios.reconciliation.lots import Change, OpenLots
 from providers.reports import FeeReport, FillReport, OrderSide
@@ -317,19 +318,22 @@ def sale_differences(history: Iterable[tuple[Entry, str]]) -> Iterator[Differenc
     history : iterable of (Entry, str)
         All entries of one asset of one portfolio in the order of their booking, each with the id of its order.
     """
-    lots = OpenLots()
+    lots, orders = OpenLots(), defaultdict[str, Traded](Traded)
     for entry, order in history:
         if entry.side is not None:
-            cost = _cost(entry, entry.side, lots)
+            # All bookings of one order for one owner.
+            series = ":".join(entry.key.split(":")[:3])
+            cost = _cost(entry, entry.side, lots, orders[series])
             if entry.cost != cost:
                 yield Difference(Check.SALE, entry.cost, cost, entry.asset, entry.owner, order)
+            orders[series] = orders[series].with_more(entry.amount, entry.cost, entry.gain)
         lots.apply(Change(entry.amount, entry.cost, is_trade=not entry.is_fee))
 
 
-def _cost(entry: Entry, side: OrderSide, lots: OpenLots) -> Decimal:
+def _cost(entry: Entry, side: OrderSide, lots: OpenLots, booked: Traded) -> Decimal:
     cash = difference(entry.gain, entry.cost)
     facts = OrderFacts(base=entry.asset, quote="", side=side, filled=ZERO)
-    return cost_and_gain(facts, Pending(entry.amount, cash, {}), lots)[0]
+    return cost_and_gain(facts, Pending(entry.amount, cash, {}), lots, booked)[0]
 
 
 def opening_differences(

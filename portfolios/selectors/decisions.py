@@ -47,6 +47,7 @@ PERMISSIONS: Final[Mapping[str, str]] = {
     Kind.RELEASE_ORDER: _ORDER,
     Kind.MATCH_ORDER: _DISCREPANCY,
     Kind.ACCEPT_LAPSE: _DISCREPANCY,
+    Kind.ACCEPT_BUST: _BOOKS,
     Kind.ASSIGN_FLOW: _BOOKS,
     Kind.ADJUST: _BOOKS,
     Kind.REBASELINE: _BOOKS,
@@ -70,6 +71,10 @@ SENTENCES: Final[Mapping[str, Word]] = {
     Kind.ACCEPT_LAPSE: _(
         "The order ends as lapsed with what it has filled, and what its rest reserved is available again. If the "
         "exchange tells of it later after all, its word counts."
+    ),
+    Kind.ACCEPT_BUST: _(
+        "The fill is taken back by one of the opposite amounts: its order is filled by what is left, and what was "
+        "booked and gained of it is taken back. What the order said before stays among its versions."
     ),
     Kind.ASSIGN_FLOW: _(
         "What the movement brought or took goes from the unassigned part to portfolios. What you do not give away "
@@ -102,6 +107,7 @@ _WORDS: Final[Mapping[str, Word]] = {
     "flow": _("Left of the movement"),
     "entry": _("Ledger entry"),
     "status": _("status"),
+    "filled": _("filled"),
     "client_order_id": _("client id"),
     "opening_filled": _("filled before the books"),
     "amount": _("amount"),
@@ -117,7 +123,7 @@ _WORDS: Final[Mapping[str, Word]] = {
 }
 # Tables, and fields of others, whose values are amounts.
 _OF_NUMBERS: Final = ("position", "flow", "entry")
-_NUMBERS: Final = ("opening_filled", "unallocated", "net_size")
+_NUMBERS: Final = ("filled", "opening_filled", "unallocated", "net_size")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from portfolios.selectors.discrepancy_trend import Trend, trend_of
 from portfolios.selectors.discrepancy_words import what_is_wrong
 from portfolios.services.claims import unacked_match
 from portfolios.services.lapses import proposes_lapse, released_by_lapse
+from portfolios.services.undone_fills import proposes_undoing
 
 MAX_EVENTS = 50
 
@@ -59,6 +60,7 @@ class DiscrepancyPage:
     """
 
     discrepancy: Discrepancy
+    is_bust: bool
     lapse: Lapse | None
     match: Order | None
     events: list[DiscrepancyEvent]
@@ -112,6 +114,7 @@ def discrepancy_page(discrepancy: Discrepancy) -> DiscrepancyPage:
     trend = trend_of(discrepancy, events)
     return DiscrepancyPage(
         discrepancy=discrepancy,
+        is_bust=proposes_undoing(discrepancy),
         lapse=Lapse(*released_by_lapse(order)) if order and proposes_lapse(discrepancy) else None,
         match=unacked_match(order) if order and is_unacked else None,
         events=events,

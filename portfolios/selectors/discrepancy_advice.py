@@ -101,8 +101,8 @@ ADVICE: Final[Mapping[str, Promise]] = {
     ),
     Code.FILL_LOCAL_ONLY: _(
         "The exchange has told this fill before, and two whole lists of its time leave it out: the trade may have been "
-        "undone. It stays booked. Compare with the exchange's own history; if the balances show that it was undone, "
-        "book an adjustment with your reason."
+        "undone. It stays booked. Compare with the exchange's own history; if it was undone there, take it as undone "
+        "here: its order, the balances and the gain are then what they are without it."
     ),
     Code.FILL_COVERAGE_GAP: _(
         "Fills of some time or symbol could not be read. They are read again by themselves while the exchange still "

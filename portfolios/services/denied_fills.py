@@ -54,8 +54,10 @@ def find_denied_fills(account: ExchangeAccount, legs: Iterable[Leg], findings: F
         return
     told = [row for leg in legs for row in fill_rows(leg)]
     is_told, about = _teller(told), _finder(reads)
-    for fill in account.fills.filter(_narrowed(reads)).select_related("order__portfolio"):
-        if not any(read.has(fill) for read in about(fill)):
+    # What a person has taken as undone is not looked for, nor what takes it back.
+    told_once = account.fills.filter(_narrowed(reads), undoes=None)
+    for fill in told_once.select_related("order__portfolio", "undone_by"):
+        if fill.is_undone or not any(read.has(fill) for read in about(fill)):
             continue
         findings.judged.add(denied_key(fill.pk))
         if not is_told(fill):

@@ -209,13 +209,22 @@ def half_told_since(account: ExchangeAccount, now: datetime) -> datetime | None:
 
 
 def fills_without_fee(account: ExchangeAccount, now: datetime) -> QuerySet[Fill]:
-    recent = account.fills.filter(fees=[], executed_at__gt=now - TOLD_LATE)
+    recent = account.fills.filter(
+        fees=[], executed_at__gt=now - TOLD_LATE, undoes=None, undone_by=None
+    )
     return recent.order_by("executed_at", "pk")
 
 
 def denied_key(fill: int) -> str:
     """Name the finding of a fill that the exchange tells no more."""
     return f"denied:{fill}"
+
+
+def denied_fill(found: Discrepancy) -> Fill | None:
+    """Find the fill that a finding says is told no more."""
+    named, _, pk = found.key.partition(":")
+    fills = found.account.fills.select_related("order__account", "order__portfolio")
+    return fills.filter(pk=int(pk)).first() if named == "denied" else None
 
 
 def denied_fills(account: ExchangeAccount, keys: Iterable[str], now: datetime) -> list[Fill]:
@@ -240,7 +249,8 @@ def _known(account: ExchangeAccount, rows: Sequence[FillReport]) -> dict[_Key, F
         return {}
     fills = account.fills.filter(external_id__in={row.external_id for row in rows})
     found: Mapping[_Key, Fill] = {
-        (fill.symbol, fill.side, fill.external_id): fill for fill in fills.select_related("order")
+        (fill.symbol, fill.side, fill.external_id): fill
+        for fill in fills.select_related("order", "undone_by")
     }
     return dict(found)
 
@@ -248,7 +258,8 @@ def _known(account: ExchangeAccount, rows: Sequence[FillReport]) -> dict[_Key, F
 def _compare(fill: Fill, row: FillReport, order: Order | None, stored: Stored) -> None:
     """Take in the fees that a stored fill still lacked; tell of what contradicts it, which changes nothing."""
     told = fill_report(fill)
-    conflict = fill_conflict(told, row)
+    conflict = "it is told again, and was taken as undone" if fill.is_undone else ""
+    conflict = conflict or fill_conflict(told, row)
     if order is not None and fill.order_id not in (None, order.pk):
         if not conflict and _is_of_earlier(fill, order):
             return

@@ -15,17 +15,10 @@ from portfolios.models import (
     Flow,
     LedgerEntry,
     Order,
-    Portfolio,
     Position,
     SyncRun,
 )
-from portfolios.reconciliation.booking import (
-    Booked,
-    Pending,
-    cost_and_gain,
-    opened_and_gained,
-    pending,
-)
+from portfolios.reconciliation.booking import NOTHING, Booked, Pending, Traded, pending
 from portfolios.reconciliation.execution import (
     OrderFacts,
     execution,
@@ -34,6 +27,7 @@ from portfolios.reconciliation.execution import (
     moved_before,
 )
 from portfolios.reconciliation.flows import due_effect
+from portfolios.services.costs import set_costs, traded_of
 from portfolios.services.journal import Journal, append_entries
 from providers.mapping import base_and_quote
 from providers.reports import (
@@ -72,7 +66,7 @@ def book_order(
     booked = [entry for entry in all_booked if entry.key.startswith(series)]
     change = pending(facts, moved, _sums(booked, facts))
     if change:
-        entries = _entries(order, facts, change, run, journal)
+        entries = _entries(order, facts, change, run, journal, traded_of(booked, facts))
         for entry in entries:
             entry.key = f"{series}{len(booked)}:{entry.cause}:{entry.asset}"
         if out_of_unassigned:
@@ -95,7 +89,12 @@ def _sums(entries: Sequence[LedgerEntry], facts: OrderFacts) -> Booked:
 
 
 def _entries(
-    order: Order, facts: OrderFacts, change: Pending, run: SyncRun | None, journal: Journal
+    order: Order,
+    facts: OrderFacts,
+    change: Pending,
+    run: SyncRun | None,
+    journal: Journal,
+    booked: Traded = NOTHING,
 ) -> list[LedgerEntry]:
     def entry(asset: str, cause: str, amount: Decimal) -> LedgerEntry:
         return LedgerEntry(
@@ -113,7 +112,7 @@ def _entries(
         traded = entry(facts.base, Cause.EXECUTION, change.base)
         paid = entry(facts.quote, Cause.EXECUTION, change.quote)
         if order.portfolio is not None:  # what nobody claims has no cost that anybody asks for
-            _set_costs(order.portfolio, facts, change, (traded, paid), journal)
+            set_costs(order.portfolio, facts, change, (traded, paid), booked, journal)
         entries = [traded, paid]
     for asset, fee in change.fees.items():
         charged = entry(asset, Cause.FEE, fee)
@@ -122,42 +121,6 @@ def _entries(
             charged.portfolio = None
         entries.append(charged)
     return entries
-
-
-def _set_costs(
-    portfolio: Portfolio,
-    facts: OrderFacts,
-    change: Pending,
-    entries: tuple[LedgerEntry, LedgerEntry],
-    journal: Journal,
-) -> None:
-    """Set what the change adds to the costs, all in the portfolio's trading symbol, and its gain.
-
-    Paid in another asset, nothing is gained yet: the cost of what is given away goes over to what is got for it, unless
-    that was owed.
-    """
-    traded, paid = entries
-    if facts.quote == portfolio.trading_symbol:
-        lots = journal.lots((portfolio.pk, facts.base))
-        traded.cost, traded.gain = cost_and_gain(facts, change, lots)
-        return
-    given, got = (paid, traded) if facts.side is OrderSide.BUY else (traded, paid)
-    cost = _cost_of_given(given, journal)
-    given.cost = cost.copy_negate()
-    got.cost, got.gain = _cost_of_got(got, cost, journal)
-
-
-def _cost_of_given(given: LedgerEntry, journal: Journal) -> Decimal:
-    if given.amount >= 0:
-        return ZERO
-    return journal.lots((given.portfolio_id, given.asset)).closing(given.amount).cost
-
-
-def _cost_of_got(got: LedgerEntry, cost: Decimal, journal: Journal) -> tuple[Decimal, Decimal]:
-    """Give what it costs, as what was given for it had, and what is gained if it had been owed."""
-    if got.amount <= 0:
-        return cost, ZERO
-    return opened_and_gained(got.amount, cost, journal.lots((got.portfolio_id, got.asset)))
 
 
 def _holds(order: Order, asset: str, journal: Journal) -> bool:

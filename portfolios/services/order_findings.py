@@ -139,6 +139,14 @@ def _told_filled(order: Order, told: OrderState, reports: Sequence[OrderReport])
     return told.filled if told.raw_status and not untold.exists() else None
 
 
+def tells_undone(order: Order, known: OrderState, report: OrderReport) -> bool:
+    """Whether a report is an older copy, from before a fill was undone that it still counts."""
+    if report.updated_at is None or report.filled is None or report.filled <= known.filled:
+        return False
+    undoing = [fill.executed_at for fill in order.fills.all() if fill.undoes_id is not None]
+    return any(at is not None and at >= report.updated_at for at in undoing)
+
+
 def amount_of_fills(order: Order) -> Decimal:
     return exact_sum(fill.amount for fill in order.fills.all())
 

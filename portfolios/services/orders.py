@@ -42,6 +42,7 @@ from portfolios.services.order_findings import (
     find_in_report,
     find_in_state,
     judge_reports,
+    tells_undone,
 )
 from portfolios.services.order_reads import OrderReads as OrderReads
 from portfolios.services.order_reads import names_of
@@ -285,6 +286,8 @@ def _with_reports(
 ) -> OrderState:
     """Join all reports of a snapshot, and tell what each says against the books."""
     for report in reports:
+        if tells_undone(order, known, report):
+            continue
         if not _is_overtaken(report, reports):
             findings.found += find_in_report(order, known, report)
         known = merged_order(known, report)

@@ -126,6 +126,7 @@ def _orders(scope: Scope) -> Iterator[_Row]:
     for order in orders:
         values: _Values = {
             "status": order.status,
+            "filled": plain(order.filled),
             "portfolio": _name(order.portfolio),
             "client_order_id": order.client_order_id,
             "opening_filled": plain(order.opening_filled),

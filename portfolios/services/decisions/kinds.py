@@ -9,7 +9,7 @@ from typing import Final
 from django.utils.translation import gettext as _
 
 from portfolios.models import Decision
-from portfolios.services.decisions import amounts, discrepancies, flows, openings, orders
+from portfolios.services.decisions import amounts, busts, discrepancies, flows, openings, orders
 from portfolios.services.decisions.booking import book_back
 from portfolios.services.decisions.doing import Doing
 from portfolios.services.discrepancy_decisions import put_back
@@ -83,6 +83,12 @@ KINDS: Final[Mapping[Decision.Kind, Act]] = {
     Kind.RELEASE_ORDER: _of_order(orders.take_from_owner, orders.give_back_to_owner),
     Kind.MATCH_ORDER: _of_order(orders.match, orders.unmatch),
     Kind.ACCEPT_LAPSE: _of_order(orders.lapse, orders.unlapse),
+    Kind.ACCEPT_BUST: Act(
+        busts.accept_bust,
+        busts.restore,
+        discrepancies.about_discrepancy,
+        changes_totals=True,
+    ),
     Kind.ASSIGN_FLOW: Act(flows.assign, _book_back, flows.about_flow),
     Kind.ADJUST: Act(
         amounts.adjust,

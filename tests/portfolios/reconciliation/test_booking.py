@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portfolios.amounts import difference, exact_mul, exact_sum
-from portfolios.reconciliation.booking import Booked, Pending, cost_and_gain, pending
+from portfolios.reconciliation.booking import Booked, Pending, Traded, cost_and_gain, pending
 from portfolios.reconciliation.execution import OrderFacts, execution
 from portfolios.reconciliation.lots import Change, OpenLots
 from providers.reports import FeeReport, FillReport, OrderSide
@@ -255,6 +255,23 @@ def test_a_later_price_of_what_is_owed_still_is_no_gain() -> None:
     holding.trade(OrderSide.SELL, D(0), D(1))
 
     assert (holding.cost, holding.gain) == (D(-31), D(0))
+
+
+def test_of_a_purchase_undone_nothing_is_gained() -> None:
+    lots = OpenLots([Change(D(4), D(4)), Change(D(4), D(8))])
+    undone = Pending(base=D(-4), quote=D(8), fees={})
+
+    assert cost_and_gain(ORDER, undone, lots, Traded(D(4), D(8))) == (D(-8), D(0))
+
+
+def test_of_a_sale_undone_its_cost_is_back_and_its_gain_is_none() -> None:
+    lots = OpenLots([Change(D(1), D(1))])
+    undone = Pending(base=D(2), quote=D(-10), fees={})
+    booked = Traded(base=D(-4), cost=D(-4), gain=D(16))
+
+    sale = replace(ORDER, side=OrderSide.SELL)
+
+    assert cost_and_gain(sale, undone, lots, booked) == (D(2), D(-8))
 
 
 @quick

@@ -205,7 +205,7 @@ def test_what_is_sold_in_parts_takes_the_whole_cost_to_the_last_digit(pick: Pick
     for start, end in pairwise(marks):
         sold = difference(end, start)
         taken.append(cost_of_sold(history, sold))
-        history.append(Change(sold.copy_negate(), D(0)))
+        history.append(Change(sold.copy_negate(), taken[-1].copy_negate()))
 
     assert total(taken) == total([cost for _bought, cost in buys])
     assert list(OpenLots(history)) == []

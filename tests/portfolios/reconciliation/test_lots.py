@@ -16,8 +16,8 @@ def bought(amount: str, cost: str) -> Change:
     return Change(D(amount), D(cost))
 
 
-def sold(amount: str) -> Change:
-    return Change(D(f"-{amount}"), D(0))
+def sold(amount: str, cost: str) -> Change:
+    return Change(D(f"-{amount}"), D(f"-{cost}"))
 
 
 def test_what_was_bought_first_is_sold_first() -> None:
@@ -29,7 +29,7 @@ def test_a_sale_may_reach_into_the_next_lot() -> None:
 
 
 def test_an_earlier_sale_has_taken_the_oldest() -> None:
-    assert cost_of_sold([bought("5", "5"), bought("5", "10"), sold("5")], D(5)) == D(10)
+    assert cost_of_sold([bought("5", "5"), bought("5", "10"), sold("5", "5")], D(5)) == D(10)
 
 
 def test_a_fee_in_the_asset_makes_the_rest_dearer_and_no_cost_is_lost() -> None:
@@ -74,6 +74,12 @@ def test_a_purchase_closes_nothing_that_is_held() -> None:
     assert OpenLots([bought("5", "5")]).closing(D(3)) == Closing(cost=D(0), amount=D(0))
 
 
+def test_a_purchase_undone_leaves_the_cost_of_the_others() -> None:
+    lots = OpenLots([bought("5", "5"), bought("5", "10"), Change(D(-5), D(-10))])
+
+    assert list(lots) == [Lot(D(5), D(5))]
+
+
 def test_a_fee_in_the_asset_itself_is_owed_with_the_rest() -> None:
     [owed] = OpenLots([Change(D(-3), D(-9)), Change(D("-0.5"), D(0), is_trade=False)])
 
@@ -88,6 +94,6 @@ def test_selling_everything_takes_every_cost_whatever_was_sold_before(
     taken = []
     for sale in [*sales, D("1e12")]:
         taken.append(cost_of_sold(history, sale))
-        history.append(Change(sale.copy_negate(), D(0)))
+        history.append(Change(sale.copy_negate(), taken[-1].copy_negate()))
 
     assert exact_sum(taken) == exact_sum(cost for _, cost in buys)

@@ -112,6 +112,23 @@ def a_lapse() -> Proposal:
     return Proposal(order.account, Kind.ACCEPT_LAPSE, {"order": order.pk})
 
 
+def a_bust() -> Proposal:
+    portfolio = make_portfolio()
+    filled = {"filled": D("0.01"), "status": "closed", "external_id": "77"}
+    order = make_order(portfolio, **filled)
+    fill = make_fill(order)
+    with posted(order.account) as journal:
+        book_order(order, None, journal)
+    row = make_discrepancy(
+        order.account,
+        order=order,
+        portfolio=portfolio,
+        code=Discrepancy.Code.FILL_LOCAL_ONLY,
+        key=f"denied:{fill.pk}",
+    )
+    return Proposal(order.account, Kind.ACCEPT_BUST, {"discrepancy": row.pk})
+
+
 def an_assignment() -> Proposal:
     flow = make_flow(amount=D(100), asset="USDT")
     book_flow(flow, None)
@@ -151,6 +168,7 @@ CASES: dict[Decision.Kind, Callable[[], Proposal]] = {
     Kind.RELEASE_ORDER: a_release,
     Kind.MATCH_ORDER: a_match,
     Kind.ACCEPT_LAPSE: a_lapse,
+    Kind.ACCEPT_BUST: a_bust,
     Kind.ASSIGN_FLOW: an_assignment,
     Kind.ADJUST: an_adjustment,
     Kind.REBASELINE: a_rebaseline,
