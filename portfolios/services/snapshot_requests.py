@@ -143,15 +143,19 @@ def _is_unsettled(account: ExchangeAccount, doubts: Doubts) -> bool:
 def _has_differences(account: ExchangeAccount, now: datetime, doubts: Doubts) -> bool:
     """Whether lists that seldom tell anything may tell why a balance differs, and were not read for it yet.
 
-    They are until a little after the newest difference was seen, and then hourly. What happened at the time of the
-    baseline may differ as well until that is settled.
+    They are while a difference is suspected, since the look that opens it must miss nothing either; until a little
+    after the newest difference was seen; and then hourly. What happened at the time of the baseline may differ as well
+    until that is settled.
     """
     if account.quiet_run_id is not None:
         return False
     waiting_since = waits_since(doubts.newest)
     if waiting_since is not None and now - waiting_since > JUDGED_LATE:
         return True  # what is judged so late is judged several times at once
-    seen = [row.first_seen for row in doubts.live.values() if row.code in BALANCE_CODES]
+    differing = [row for row in doubts.live.values() if row.code in BALANCE_CODES]
+    if any(row.state == Discrepancy.State.SUSPECTED for row in differing):
+        return True
+    seen = [row.first_seen for row in differing]
     is_settled = account.baseline_settled_at is not None
     if not seen and is_settled and not _is_seldom_flow_on_its_way(account):
         return False

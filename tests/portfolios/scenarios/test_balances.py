@@ -153,6 +153,17 @@ def test_lists_that_seldom_tell_anything_are_read_for_each_difference_and_hourly
     assert snapshot_request(account).has_differences is is_wanted
 
 
+def test_they_are_read_at_each_look_while_a_difference_is_suspected(
+    account: ExchangeAccount,
+) -> None:
+    look(account, open_orders(), balances(EUR="400"))
+    now = timezone.now()
+    account.discrepancies.update(first_seen=now - timedelta(minutes=20))
+    account.baseline_settled_at, account.seldom_read_at = now, now - timedelta(minutes=6)
+
+    assert snapshot_request(account).has_differences
+
+
 def test_where_nothing_differs_they_are_read_for_the_baseline_only(trader: Desk) -> None:
     asked = [snapshot_request(trader.account).has_differences]
     trader.deposit("EUR", "1")
