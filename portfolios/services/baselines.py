@@ -50,8 +50,8 @@ Cause = LedgerEntry.Cause
 _Part = tuple[bool, str]
 # What a fill has moved: what was traded, or a fee, signed by asset.
 _Moved = tuple[Fill, bool, Mapping[str, Decimal]]
-# A baseline that no look up to then has proved is taken as it is.
-PROVED_WITHIN: Final = timedelta(days=1)
+# What was moving at the time of the baseline has ended, or is told of, this long after it.
+TOLD_WITHIN: Final = timedelta(days=1)
 _STAMPED_BY: Final = timedelta(milliseconds=1)
 # More of them take a worker's time and memory, while nobody else can write to the account.
 _MOST_MIXTURES: Final = 10_000
@@ -98,9 +98,7 @@ def settle_baseline(account: ExchangeAccount, legs: Sequence[Leg], run: SyncRun)
     leg = _telling_leg(account, legs, window)
     if leg is None:
         return
-    age = now - account.baseline_booked_at
-    is_due = age > PROVED_WITHIN
-    if _is_proved_by(account, leg, window, run, age) or is_due:
+    if _is_proved_by(account, leg, window, run, now - account.baseline_booked_at):
         _settle(account, now)
 
 
@@ -108,16 +106,19 @@ def _is_proved_by(
     account: ExchangeAccount, leg: Leg, window: Window, run: SyncRun, age: timedelta
 ) -> bool:
     """Whether `leg` leaves no doubt of what the baseline contains; what it was wrong by is booked then."""
-    corrections = _mixtures(account, _trades(account, window), window)
-    uncertain = {asset for correction in corrections for asset in correction}
-    if age <= PROVED_WITHIN and not uncertain.isdisjoint(_moving(account, leg, window)):
+    streams = _trades(account, window)
+    corrections = _mixtures(account, streams, window)
+    found = _residuals(account, leg)
+    if corrections == [{}]:
+        # What does not agree may be told of only by a later list, should this one have left something out.
+        return not any(found.values())
+    uncertain = {asset for trades in streams for trade in trades for asset in trade.amounts}
+    if age <= TOLD_WITHIN and not uncertain.isdisjoint(_moving(account, leg, window)):
         return False
     # What else does not agree has nothing to do with them.
-    residuals = {
-        asset: residual
-        for asset, residual in _residuals(account, leg).items()
-        if asset in uncertain
-    }
+    residuals = {asset: residual for asset, residual in found.items() if asset in uncertain}
+    if not corrections:
+        return age > TOLD_WITHIN and not any(residuals.values())
     proved = settled_baseline(residuals, corrections)
     if proved is None and age > SHOWN_LATE:
         proved = leading_baseline(residuals, corrections)

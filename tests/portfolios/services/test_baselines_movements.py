@@ -180,18 +180,17 @@ def test_the_first_look_proves_the_baseline_however_late_it_comes(
     assert expected() == D(100)
 
 
-def test_a_baseline_that_looks_have_not_proved_within_a_day_stays_as_it_is(
-    account: ExchangeAccount,
-) -> None:
+def test_what_proves_nothing_for_days_keeps_no_later_look_from_it(account: ExchangeAccount) -> None:
     long_ago = timezone.now() - timedelta(days=3)
     ExchangeAccount.objects.update(baseline_booked_at=long_ago)
     account.refresh_from_db()
     near = deposit(began(account) + timedelta(seconds=4))
     see(account, near, "60")
+    assert (expected(), account.baseline_settled_at) == (D(125), None)
 
     see(account, near, "100")
 
-    assert expected() == D(125)
+    assert expected() == D(100)
 
 
 def test_what_no_mixture_of_the_movements_about_the_baseline_explains_is_told(

@@ -37,9 +37,8 @@ from tests.simulation.judging.venue import Balances, Fill
 
 ZERO = Decimal(0)
 GRACE: Final = timedelta(seconds=30)
-# As in services.cursors and services.baselines, which need a database.
+# As in services.cursors, which needs a database.
 CLOCK_ERROR: Final = timedelta(seconds=5)
-PROVED_WITHIN: Final = timedelta(days=1)
 # More than the rules need, so that the first since a fault are still there.
 _LOOKS: Final = 12
 
@@ -202,13 +201,12 @@ class PosSync:
         )
 
     def _settle_baseline(self, looked: Mapping[str, Judgement], window: Window) -> bool:
-        """Prove which trades the baseline held by a look with none about its own time; give up after a day."""
+        """Prove which trades the baseline held by a look with none about its own time."""
         base = self._baseline
         assert base is not None
         if base.is_settled:
             return False
         begins = window.low - self.lag
-        is_due = window.low - base.at > PROVED_WITHIN
         if begins <= base.window.high or self._is_busy(begins, window.high):
             return False
         uncertain = {asset for correction in base.corrections for asset in correction}
@@ -216,7 +214,7 @@ class PosSync:
             asset: looked[asset].residual or ZERO for asset in uncertain if asset in looked
         }
         proved = settled_baseline(residuals, base.corrections)
-        base.is_settled = proved is not None or is_due
+        base.is_settled = proved is not None
         if proved is not None:
             for asset, amount in base.corrections[proved].items():
                 self.expected[asset] = exact_sum((self.expected[asset], amount))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from portfolios.services import baselines, cursors
+from portfolios.services import cursors
 from tests.simulation.judging import ours
 from tests.simulation.judging.trials import OURS, Trial
 from tests.simulation.judging.venue import QUOTE, UNIT
@@ -10,7 +10,6 @@ from tests.simulation.judging.venue import QUOTE, UNIT
 
 def test_it_judges_by_the_product_s_own_bounds() -> None:
     assert ours.CLOCK_ERROR == cursors.CLOCK_ERROR
-    assert ours.PROVED_WITHIN == baselines.PROVED_WITHIN
 
 
 def test_a_read_is_judged_once_the_lists_are_a_lag_newer() -> None:
