@@ -15,7 +15,15 @@ from django.db.models import Max, Q
 from django.utils import timezone
 
 from portfolios.amounts import difference, exact_sum, sums_by
-from portfolios.models import ExchangeAccount, Fill, LedgerEntry, Order, StoredLeg, SyncRun
+from portfolios.models import (
+    Discrepancy,
+    ExchangeAccount,
+    Fill,
+    LedgerEntry,
+    Order,
+    StoredLeg,
+    SyncRun,
+)
 from portfolios.reconciliation.balances import NONE
 from portfolios.reconciliation.baselines import (
     Trade,
@@ -30,6 +38,7 @@ from portfolios.reconciliation.flows import UNSETTLED, flow_effect, told_until
 from portfolios.reconciliation.verdicts import Effect, Interval, Window
 from portfolios.services.accounts import lag
 from portfolios.services.cursors import SHOWN_LATE
+from portfolios.services.discrepancies import BALANCE_CODES
 from portfolios.services.effects import (
     balance_legs,
     baseline_key,
@@ -121,7 +130,7 @@ def _is_proved_by(
         return age > TOLD_WITHIN and not any(residuals.values())
     proved = settled_baseline(residuals, corrections)
     if proved is None and age > SHOWN_LATE:
-        proved = leading_baseline(residuals, corrections)
+        proved = _leading(account, residuals, corrections)
     if proved is None:
         return False
     entries = {
@@ -130,6 +139,21 @@ def _is_proved_by(
     }
     _book(account, entries, run)
     return True
+
+
+def _leading(
+    account: ExchangeAccount,
+    residuals: Mapping[str, Decimal],
+    corrections: Sequence[Mapping[str, Decimal]],
+) -> int | None:
+    """Find what leads, if an earlier look saw the rest too: what the lists lack at first, as a fee, they tell later."""
+    leading = leading_baseline(residuals, corrections)
+    if leading is None:
+        return None
+    left = {asset for asset, x in residuals.items() if x != corrections[leading].get(asset, ZERO)}
+    live = account.discrepancies.filter(state__in=Discrepancy.LIVE, code__in=BALANCE_CODES)
+    seen = live.filter(wallet=account.wallets[0]).values_list("asset", flat=True)
+    return leading if left.issubset(seen) else None
 
 
 def _book(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from portfolios.models import Discrepancy, ExchangeAccount, ReadCursor
 from portfolios.models.choices import Severity
@@ -95,14 +95,17 @@ def _agreed_at(account: ExchangeAccount) -> datetime | None:
 
 
 def _half_told_flows_since(account: ExchangeAccount, now: datetime) -> datetime | None:
-    """Tell when the first movement began that has not ended, or the first withdrawal that left lately without a fee."""
+    """Tell when the first movement began that has not ended, or the first withdrawal that left lately without a fee.
+
+    Of one that was told without its time nobody knows: it may have been on its way for long.
+    """
     left = Q(kind=FlowKind.WITHDRAWAL, status=FlowStatus.DONE, fees=[])
     is_recent = Q(settled_at__gt=now - TOLD_LATE) | Q(
         settled_at=None, occurred_at__gt=now - TOLD_LATE
     )
     half_told = account.flows.filter(Q(status__in=UNSETTLED) | left & is_recent)
-    times = half_told.filter(occurred_at__isnull=False).order_by("occurred_at")
-    return times.values_list("occurred_at", flat=True).first()
+    oldest = half_told.order_by(F("occurred_at").asc(nulls_first=True)).first()
+    return None if oldest is None else oldest.occurred_at or now - LONGEST_WAY
 
 
 def _first_of_flows(account: ExchangeAccount, read: set[tuple[str, str]]) -> list[Cursor]:

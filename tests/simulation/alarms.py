@@ -12,7 +12,7 @@ from portfolios.amounts import amount, difference, exact_sum
 from portfolios.models import Discrepancy, ExchangeAccount, JudgedSnapshot, StoredLeg
 from portfolios.services.legs import leg_rows
 from providers.reports import FlowSource, LegKind, LegStatus, OrderSide
-from providers.sandbox.books import Account, Balance, WithdrawalStatus
+from providers.sandbox.books import Account, Balance, Fill, WithdrawalStatus
 from tests.simulation.clock import VirtualClock
 from tests.simulation.place import KEY, LAG_SECONDS, Place
 from tests.simulation.truth import movements_of
@@ -110,13 +110,11 @@ def _assets_left_out(place: Place, leg: StoredLeg) -> set[str]:
     begins, ends = leg.since, leg.until - timedelta(seconds=LAG_SECONDS)
     rows = leg_rows(leg)
     if leg.kind == LegKind.ACCOUNT_FILLS:
-        told = {row["external_id"] for row in rows}
+        told = {row["external_id"]: row for row in rows}
         moved = [
-            {*fill.symbol.split("/"), *({fill.fee.asset} if fill.fee else ())}
+            _left_out_of(fill, told.get(place.fill_name(fill)))
             for fill in place.engine.fills(KEY)
-            if leg.subject in ("", fill.symbol)
-            and begins <= fill.executed_at <= ends
-            and place.fill_name(fill) not in told
+            if leg.subject in ("", fill.symbol) and begins <= fill.executed_at <= ends
         ]
         return set().union(*moved)
     done = Counter(
@@ -126,6 +124,14 @@ def _assets_left_out(place: Place, leg: StoredLeg) -> set[str]:
     )
     listed = Counter((row["asset"], amount(row["amount"])) for row in rows)
     return {asset for asset, _ in done - listed}
+
+
+def _left_out_of(fill: Fill, told: dict[str, Any] | None) -> set[str]:
+    """Name what a fill moved and its row does not tell: all of it, or its fee."""
+    fee = {fill.fee.asset} if fill.fee else set()
+    if told is None:
+        return {*fill.symbol.split("/"), *fee}
+    return set() if told["fees"] else fee
 
 
 def _has_drifted(place: Place, row: Discrepancy) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -174,6 +175,22 @@ def test_what_moved_in_both_assets_of_a_trade_proves_nothing_of_the_baseline(
     see_drifted(account, "93", "11")
 
     assert outcome(account)["expected"] == {"EUR": D(60), "ADA": D(20)}
+
+
+def test_a_difference_that_no_look_saw_before_may_be_a_fee_that_is_told_late(
+    account: ExchangeAccount,
+) -> None:
+    ExchangeAccount.objects.update(baseline_booked_at=timezone.now() - timedelta(minutes=61))
+    account.refresh_from_db()
+    ended = make_order_report("9", status=OrderStatus.CLOSED, raw_status="FILLED", filled=D(10))
+    untold = replace(fill(-0.1), order_external_id="9", external_id="f-9")
+    charged = replace(untold, fees=(FeeReport("EUR", D("0.5")),))
+    for seconds, told in ((60, untold), (120, charged)):
+        legs = [open_orders(make_order_report()), balances(EUR="59.5", ADA="20"), flows_leg()]
+        legs += [order_leg(ended), account_fills(told), fills_leg(told)]
+        look(account, *later(legs, seconds))
+
+    assert outcome(account)["expected"] == {"EUR": D("59.5"), "ADA": D(20)}
 
 
 def test_a_fill_from_long_after_the_baseline_corrects_nothing(account: ExchangeAccount) -> None:

@@ -169,6 +169,22 @@ def test_a_movement_on_its_way_is_asked_for_again_until_it_ends(account: Exchang
     assert asked_from(account, LegKind.FLOWS) == done.until
 
 
+def test_a_movement_on_its_way_that_is_told_without_its_time_may_have_been_so_for_long(
+    account: ExchangeAccount,
+) -> None:
+    timeless: dict[str, Any] = {
+        "status": FlowStatus.PENDING,
+        "occurred_at": None,
+        "settled_at": None,
+    }
+    read(account, flows_leg(make_flow_report("25", **timeless)))
+
+    asked = asked_from(account, LegKind.FLOWS)
+
+    assert asked is not None
+    assert timezone.now() - asked >= LONGEST_WAY
+
+
 @pytest.mark.parametrize(
     ("hours_ago", "fee", "is_asked_for"), [(1, None, True), (1, "0.5", False), (25, None, False)]
 )
