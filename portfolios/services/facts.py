@@ -26,7 +26,13 @@ from portfolios.services.incidents import record_incident
 from portfolios.services.ledger import rewrite_reserved
 from portfolios.services.openings import sync_unallocated
 from portfolios.services.order_batch import OrdersOutcome
-from portfolios.services.order_reads import OrderId, OrderReads, order_reads, with_orphans
+from portfolios.services.order_reads import (
+    OrderId,
+    OrderReads,
+    order_reads,
+    with_orders_of_fills,
+    with_orphans,
+)
 from portfolios.services.orders import sync_orders
 from portfolios.services.quarantine import believed
 from portfolios.services.reused_ids import set_reused_apart, with_own_fill_ids
@@ -102,7 +108,7 @@ def _apply_orders(
     run: SyncRun,
     outcome: Outcome,
 ) -> None:
-    told = order_reads(legs)
+    told = with_orders_of_fills(account, order_reads(legs))
     set_reused_apart(account, told)
     match_named(account, told.by_client_id)
     reads = with_acknowledged(account, with_orphans(account, told))

@@ -120,6 +120,33 @@ def with_orphans(account: ExchangeAccount, reads: OrderReads) -> OrderReads:
     return replace(reads, orphans=dict(orphans))
 
 
+def with_orders_of_fills(account: ExchangeAccount, reads: OrderReads) -> OrderReads:
+    """Give fills that a list tells without their order to the one that they were told of, there or before.
+
+    What is new of them, as a fee, is that order's then, and is booked with it.
+    """
+    loose = [row for row in reads.account_fills.get("", ()) if row.external_id]
+    if not loose:
+        return reads
+    told = [fill_rows(leg) for leg in reads.fills.values()] + list(reads.account_fills.values())
+    named = (row for rows in told for row in rows if row.order_external_id)
+    orders = {_fill_key(row): row.order_external_id for row in named}
+    stored = account.fills.filter(external_id__in={row.external_id for row in loose})
+    for fill in stored.exclude(order=None).select_related("order"):
+        if fill.order is not None:
+            orders[fill.symbol, fill.side, fill.external_id] = fill.order.external_id
+    fills: defaultdict[str, list[FillReport]] = defaultdict(list)
+    for rows in reads.account_fills.values():
+        for row in rows:
+            order_id = row.order_external_id or orders.get(_fill_key(row), "")
+            fills[order_id].append(replace(row, order_external_id=order_id))
+    return replace(reads, account_fills=dict(fills))
+
+
+def _fill_key(row: FillReport) -> tuple[str, str, str]:
+    return row.symbol, row.side, row.external_id
+
+
 def unknown_orders(account: ExchangeAccount, reads: OrderReads) -> dict[OrderId, list[OrderReport]]:
     """List what is told of orders that the books do not have.
 

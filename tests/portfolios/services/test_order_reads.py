@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,18 +12,20 @@ from django.utils import timezone
 from portfolios.models import Discrepancy, ExchangeAccount, Order, Position
 from portfolios.services.asked_orders import known_orders
 from portfolios.services.verification import verify_books
-from providers.reports import LegKind, OrderReport, OrderStatus
+from providers.reports import FeeReport, LegKind, OrderReport, OrderStatus
 from tests.kept import kept
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
     failed,
+    fills_leg,
     look,
     make_books,
     make_fill_report,
     make_order_report,
     note_order,
     open_orders,
+    order_leg,
 )
 
 D = Decimal
@@ -124,3 +127,21 @@ def test_no_baseline_is_taken_while_an_order_is_frozen() -> None:
 
     books.refresh_from_db()
     assert books.baseline_at is None
+
+
+@pytest.mark.parametrize("is_known_before", [True, False])
+def test_a_fee_told_without_its_order_is_booked_with_the_fill(
+    account: ExchangeAccount, *, is_known_before: bool
+) -> None:
+    fill = make_fill_report("10", "2")
+    charged = replace(fill, order_external_id="", fees=(FeeReport("EUR", D("0.5")),))
+    ended = make_order_report(status=OrderStatus.CLOSED, filled=D(10))
+    legs = [open_orders(), order_leg(ended), fills_leg(fill)]
+    if is_known_before:
+        look(account, *legs, balances(EUR="80", ADA="10"))
+        legs = [open_orders()]
+
+    look(account, *legs, account_fills(charged), balances(EUR="79.5", ADA="10"))
+
+    assert account.positions.exclude(portfolio=None).get(asset="EUR").amount == D("79.5")
+    assert verify_books().difference is None
