@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet, prefetch_related_objects
 from django.utils import timezone
 
-from portfolios.amounts import difference, exact_sum
+from portfolios.amounts import exact_sum
 from portfolios.models import (
     ExchangeAccount,
     Order,
@@ -22,7 +22,7 @@ from portfolios.models import (
     SyncRun,
 )
 from portfolios.models.order import OPEN_STATUSES
-from portfolios.reconciliation.execution import covers, fees_by_asset, opening_cost
+from portfolios.reconciliation.execution import covers, fees_by_asset
 from portfolios.reconciliation.orders import (
     OrderState,
     amendment,
@@ -44,6 +44,7 @@ from portfolios.services.order_findings import (
     judge_reports,
     tells_undone,
 )
+from portfolios.services.order_openings import correct_opening
 from portfolios.services.order_reads import OrderReads as OrderReads
 from portfolios.services.order_reads import names_of
 from portfolios.services.order_states import order_state, set_state
@@ -260,7 +261,7 @@ def apply_facts(
     prefetch_related_objects([order], "fills", "ledger_entries")
     stored = store_fills(order, told.fills, run)
     findings.found += stored.findings
-    _correct_opening(order, merged, reports)
+    correct_opening(order, merged, reports, run)
     said, merged = merged, _with_fills(merged, order)
     is_ahead = find_fills_ahead(order, said, reports, findings)
     order.fills_wanted = _fills_wanted(order, merged, reports, leg, is_ahead=is_ahead)
@@ -299,25 +300,6 @@ def _is_overtaken(report: OrderReport, reports: Iterable[OrderReport]) -> bool:
     if report.filled is None:
         return False
     return any(other.filled is not None and other.filled > report.filled for other in reports)
-
-
-def _correct_opening(order: Order, state: OrderState, reports: Sequence[OrderReport]) -> None:
-    """Lower what the baseline is taken to hold of an order that no book opened: its time or a fill may be told late."""
-    baseline_at = order.account.baseline_at
-    if baseline_at is None or not order.opening_filled or order.book_values:
-        return
-    fills = [(fill.amount, fill.executed_at) for fill in order.fills.all()]
-    if not fills and all(report.filled is None for report in reports):
-        return  # nothing new is told
-    if exact_sum(amount for amount, _ in fills) > state.filled:
-        return  # the report is older than the fills
-    since = exact_sum(amount for amount, at in fills if at is not None and at > baseline_at)
-    held = max(difference(state.filled, since), ZERO)
-    if state.created_at and state.created_at > baseline_at:
-        held = ZERO
-    if held < order.opening_filled:
-        order.opening_filled = held
-        order.opening_cost = opening_cost(held, average=state.average, price=state.price)
 
 
 def _with_fills(state: OrderState, order: Order) -> OrderState:

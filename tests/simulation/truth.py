@@ -228,12 +228,15 @@ def _unequal_totals(place: Place, account: ExchangeAccount) -> Iterator[str]:
 def _is_said_to_be_unknown(
     place: Place, account: ExchangeAccount, asset: str, missing: Decimal
 ) -> bool:
-    """Whether the books say that the baseline may lack just this; what moved without a record can hide it for good."""
+    """Whether the books say that the baseline may lack just this; what moved without a record can hide it for good.
+
+    In one asset of a trade it hides the other ones too, for a while.
+    """
     snapshot = JudgedSnapshot.objects.filter(account=account).latest("seen_at")
     rows = snapshot.content.rows["spot"] if snapshot.content else {}
     possible = rows.get(asset, {}).get("corrections", ())
     is_unsettled = account.baseline_settled_at is None
-    return is_unsettled and asset in place.drifts and missing in map(Decimal, possible)
+    return is_unsettled and bool(place.drifts) and missing in map(Decimal, possible)
 
 
 def _unequal_positions(place: Place, portfolio: Portfolio) -> Iterator[str]:

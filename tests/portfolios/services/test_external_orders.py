@@ -130,6 +130,24 @@ def test_a_fill_since_the_baseline_that_is_told_late_is_booked(account: Exchange
     assert differences(account) == 0
 
 
+def test_a_fill_made_after_its_order_was_told_takes_nothing_from_what_was_filled_before(
+    account: ExchangeAccount,
+) -> None:
+    old, now = timezone.now() - timedelta(days=1), timezone.now()
+    half = make_order_report("9", amount=D(20), filled=D(7), cost=D(14), updated_at=old)
+    new = make_fill_report("3", "2", order="9", executed_at=now)
+    look(account, open_orders(half), balances(EUR="100"))
+
+    look(account, open_orders(half), account_fills(new), balances(EUR="94", ADA="3"))
+    assert Order.objects.get().opening_filled == D(7)
+
+    half = replace(half, filled=D(10), cost=D(20), updated_at=now)
+    look(account, open_orders(half), account_fills(new), balances(EUR="94", ADA="3"))
+
+    assert Order.objects.get().opening_filled == D(7)
+    assert Position.objects.get(portfolio=None, asset="ADA").amount == D(3)
+
+
 def test_an_order_that_ended_between_two_looks_is_booked_with_its_fee(trader: Desk) -> None:
     placed = trader.engine.buy(KEY, "ADA/EUR", "10", "5")
     trader.engine.fill_order(placed.id, fee=Fee("EUR", D("0.25")))
