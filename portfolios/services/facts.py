@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 
-from portfolios.models import ExchangeAccount, Portfolio, SyncRun
+from portfolios.models import ExchangeAccount, Portfolio, StoredLeg, SyncRun
 from portfolios.services import runs
 from portfolios.services.absence import climb_ladder
 from portfolios.services.acknowledgements import with_acknowledged
@@ -15,7 +15,7 @@ from portfolios.services.baselines import set_baseline
 from portfolios.services.claim_rules import apply_claim_rules
 from portfolios.services.claims import match_named
 from portfolios.services.contradictions import has_frozen_orders
-from portfolios.services.cursors import advance_cursors
+from portfolios.services.cursors import CLOCK_ERROR, advance_cursors
 from portfolios.services.denied_fills import find_denied_fills
 from portfolios.services.discrepancies import Findings
 from portfolios.services.effects import balance_legs, observed_balances
@@ -36,7 +36,7 @@ from portfolios.services.order_reads import (
 from portfolios.services.orders import sync_orders
 from portfolios.services.quarantine import believed
 from portfolios.services.reused_ids import set_reused_apart, with_own_fill_ids
-from providers.errors import OpeningRefused
+from providers.errors import ClockSkewed, OpeningRefused
 from providers.redaction import leg_error
 from providers.reports import FillReport, Leg, LegKind, LegStatus
 
@@ -90,8 +90,11 @@ def apply_snapshot(run: SyncRun, legs: Sequence[Leg]) -> Outcome:
     apply_claim_rules(account)
     outcome.openings_refused = _open_portfolios(portfolios, read.legs, run)
     if account.baseline_at is None and _can_be_baseline(account, read.legs, outcome):
-        for leg in balance_legs(read.legs):
-            set_baseline(account, leg, run)
+        if not _is_clock_known(run, read.legs):
+            outcome.openings_refused += 1
+        else:
+            for leg in balance_legs(read.legs):
+                set_baseline(account, leg, run)
     outcome.orders.changed += climb_ladder(
         account, read, run.started_at or run.queued_at, outcome.findings
     )
@@ -194,6 +197,25 @@ def _can_be_baseline(account: ExchangeAccount, legs: Sequence[Leg], outcome: Out
     is_read = bool(balance_legs(legs)) and all(map(_is_settled, legs))
     # What could not be booked yet would be booked on top of a baseline that holds it.
     return is_read and not outcome.orders.problems and not has_frozen_orders(account)
+
+
+def _is_clock_known(run: SyncRun, legs: Sequence[Leg]) -> bool:
+    """Whether the exchange's clock is that of the host, or as far from it as it was at the last look.
+
+    By it is told what the baseline holds. One that is far off for a moment would take what comes next as held already.
+    """
+    [offset, *_] = [leg.clock_offset for leg in balance_legs(legs)]
+    looks = StoredLeg.objects.filter(run__account=run.account_id, status=LegStatus.OBSERVED)
+    last = looks.filter(run__lt=run.pk, kind=LegKind.BALANCES).order_by("-pk").first()
+    known = last.clock_offset if last is not None else 0
+    if min(abs(offset), abs(offset - known)) <= CLOCK_ERROR.total_seconds():
+        return True
+    error = ClockSkewed(
+        f"The exchange's clock is {offset:+.0f} s from this host's. What the account holds is taken as its opening "
+        "once the next look tells the same. Check the host's clock."
+    )
+    record_incident(run.account, leg_error(error), "account.open", run=run)
+    return False
 
 
 def _is_settled(leg: Leg) -> bool:

@@ -232,3 +232,37 @@ def test_lists_that_tell_nothing_prove_the_baseline_at_the_second_look_only(
         settled.append(account.baseline_settled_at is not None)
 
     assert settled == [False, True]
+
+
+def clocked(offset: float) -> list[Leg]:
+    """Read an account whose exchange's clock is so many seconds from the host's."""
+    return [replace(leg, clock_offset=offset) for leg in (open_orders(), balances(EUR="80"))]
+
+
+@pytest.mark.parametrize(
+    ("offsets", "is_taken"),
+    [
+        ([4.0], True),
+        ([600.0], False),
+        ([600.0, 598.0], True),
+        ([600.0, 0.0], True),
+        ([600.0, -300.0], False),
+        ([600.0, -300.0, -300.0], True),
+    ],
+)
+def test_a_clock_that_is_far_off_is_believed_at_the_second_look(
+    db: None, offsets: list[float], *, is_taken: bool
+) -> None:
+    new = make_books()
+    for offset in offsets:
+        look(new, *clocked(offset))
+
+    assert (new.baseline_at is not None) is is_taken
+
+
+def test_a_clock_that_is_not_believed_is_told(db: None) -> None:
+    run = look(make_books(), *clocked(600.0))
+
+    incident = run.account.incidents.get()
+    assert (run.status, incident.category) == ("partial", "clock")
+    assert "+600 s from this host's" in incident.message
