@@ -94,6 +94,7 @@ class Migration(migrations.Migration):
                 ('baseline_at', models.DateTimeField(editable=False, null=True)),
                 ('baseline_booked_at', models.DateTimeField(editable=False, null=True)),
                 ('baseline_settled_at', models.DateTimeField(editable=False, null=True)),
+                ('baseline_trades', models.PositiveIntegerField(editable=False, null=True)),
                 ('baseline_last_entry', models.BigIntegerField(editable=False, null=True)),
                 ('verified_at', models.DateTimeField(editable=False, null=True, verbose_name='verified')),
                 ('disturbed_at', models.DateTimeField(editable=False, null=True)),

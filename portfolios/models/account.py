@@ -111,10 +111,11 @@ class ExchangeAccount(models.Model):
     )
 
     # When the balances of the baseline were asked for by the exchange's clock, when it was booked by ours, and when it
-    # was proved which of the trades about that time it contains.
+    # was proved which of the trades about that time it contains, of how many that were told by then.
     baseline_at = models.DateTimeField(null=True, editable=False)
     baseline_booked_at = models.DateTimeField(null=True, editable=False)
     baseline_settled_at = models.DateTimeField(null=True, editable=False)
+    baseline_trades = models.PositiveIntegerField(null=True, editable=False)
     # Primary key of the last ledger entry of then: what came later, no clock needs to tell.
     baseline_last_entry = models.BigIntegerField(null=True, editable=False)
     baseline_run = models.ForeignKey(

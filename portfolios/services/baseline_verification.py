@@ -9,7 +9,7 @@ from typing import Final
 from portfolios.amounts import sums_by
 from portfolios.models import ExchangeAccount, LedgerEntry, Portfolio
 from portfolios.reconciliation.verification import Check, Difference, unequal
-from portfolios.services.effects import baseline_key
+from portfolios.services.effects import settled_key
 from portfolios.services.judged_contents import reads_of
 
 ZERO: Final = Decimal(0)
@@ -38,11 +38,10 @@ def baseline_differences(account: ExchangeAccount) -> Iterator[Difference]:
 
 
 def _has_settled(account: ExchangeAccount, entry: LedgerEntry) -> bool:
-    """Whether the entry is what a later run corrected the baseline by, once and nobody's.
+    """Whether the entry is what a later run corrected the baseline by, once in a run and nobody's.
 
     How much that may be is no law: it was proved by what was known of the trades about the baseline, and by the lag,
     then.
     """
-    is_once = entry.key == f"{baseline_key(account.wallets[0], entry.asset)}:settled"
-    is_proved = account.baseline_settled_at is not None and entry.run_id is not None
-    return is_once and is_proved and entry.portfolio_id is None
+    is_once = entry.key == f"{settled_key(account.wallets[0], entry.asset)}{entry.run_id}"
+    return is_once and account.baseline_trades is not None and entry.portfolio_id is None

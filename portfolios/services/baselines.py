@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import chain, compress, product
+from itertools import chain, product
 from math import prod
 from typing import Final
 
@@ -18,54 +17,44 @@ from portfolios.amounts import difference, exact_sum, sums_by
 from portfolios.models import (
     Discrepancy,
     ExchangeAccount,
-    Fill,
     LedgerEntry,
-    Order,
-    StoredLeg,
     SyncRun,
 )
 from portfolios.reconciliation.balances import NONE
 from portfolios.reconciliation.baselines import (
     Trade,
     are_all_listed,
-    are_booked,
     baseline_corrections,
     baseline_interval,
     leading_baseline,
     settled_baseline,
 )
-from portfolios.reconciliation.flows import UNSETTLED, flow_effect, told_until
+from portfolios.reconciliation.flows import UNSETTLED
 from portfolios.reconciliation.verdicts import Effect, Interval, Window
 from portfolios.services.accounts import lag
-from portfolios.services.cursors import SHOWN_LATE
+from portfolios.services.baseline_trades import trades_about, window_of_baseline
+from portfolios.services.cursors import CLOCK_ERROR, SHOWN_LATE
 from portfolios.services.discrepancies import BALANCE_CODES
 from portfolios.services.effects import (
+    SETTLED,
     balance_legs,
     baseline_key,
     clock_error,
     expected_by_wallet,
     later_effects,
     observed_balances,
+    settled_key,
     window_of,
 )
-from portfolios.services.flows import may_have_been_held
 from portfolios.services.journal import append_entries
-from portfolios.services.ledger import flow_report, parts_of_fill
-from providers.reports import FlowKind, FlowStatus, Leg, LegKind, LegStatus
+from providers.reports import FillReport, FlowKind, FlowReport, Leg, LegKind, LegStatus
 
 ZERO = Decimal(0)
 Cause = LedgerEntry.Cause
-# Whether it is a fee, and its asset.
-_Part = tuple[bool, str]
-# What a fill has moved: what was traded, or a fee, signed by asset.
-_Moved = tuple[Fill, bool, Mapping[str, Decimal]]
 # What was moving at the time of the baseline has ended, or is told of, this long after it.
 TOLD_WITHIN: Final = timedelta(days=1)
-_STAMPED_BY: Final = timedelta(milliseconds=1)
 # More of them take a worker's time and memory, while nobody else can write to the account.
 _MOST_MIXTURES: Final = 10_000
-# A deposit that is done had come this long after it was first seen.
-_ARRIVES_WITHIN: Final = timedelta(days=14)
 
 
 def set_baseline(account: ExchangeAccount, leg: Leg, run: SyncRun) -> None:
@@ -95,27 +84,52 @@ def settle_baseline(account: ExchangeAccount, legs: Sequence[Leg], run: SyncRun)
 
     The baseline was a read like any other: it may have been behind, or have been answered after a trade that the books
     took as later. What is corrected is exactly such a trade, and only if that makes every asset agree; once all that
-    happened then is told, also if some other movement without a record hides one of its assets.
+    happened then is told, also if some other movement without a record hides one of its assets. More that is told of
+    that time only after it was proved opens it again.
     """
-    if account.baseline_settled_at is not None or account.baseline_booked_at is None:
+    if account.baseline_booked_at is None:
         return
-    now = timezone.now()
-    window = _window_of_baseline(account)
+    if account.baseline_settled_at is not None and not _tells_of_baseline(account, legs):
+        return
+    window = window_of_baseline(account)
     if window is None:
-        _settle(account, now)
+        _settle(account, trades=0)
         return
+    streams = trades_about(account, window)
+    trades = sum(map(len, streams))
+    if account.baseline_settled_at is not None:
+        if trades <= (account.baseline_trades or 0):
+            return
+        _note_settled(account, None)
     leg = _telling_leg(account, legs, window)
-    if leg is None:
-        return
-    if _is_proved_by(account, leg, window, run, now - account.baseline_booked_at):
-        _settle(account, now)
+    if leg is not None and _is_proved_by(account, leg, window, streams, run):
+        _settle(account, trades)
+
+
+def _tells_of_baseline(account: ExchangeAccount, legs: Sequence[Leg]) -> bool:
+    """Whether a list tells anything of the baseline's time, or of a movement that may have been on its way then."""
+    if account.baseline_at is None:
+        return False
+    until = account.baseline_at + lag(account) + 2 * CLOCK_ERROR
+    times = [
+        row.executed_at if isinstance(row, FillReport) else row.occurred_at
+        for leg in legs
+        for row in leg.rows
+        if isinstance(row, FillReport | FlowReport)
+    ]
+    return any(at is not None and at <= until for at in times)
 
 
 def _is_proved_by(
-    account: ExchangeAccount, leg: Leg, window: Window, run: SyncRun, age: timedelta
+    account: ExchangeAccount,
+    leg: Leg,
+    window: Window,
+    streams: Sequence[Sequence[Trade]],
+    run: SyncRun,
 ) -> bool:
     """Whether `leg` leaves no doubt of what the baseline contains; what it was wrong by is booked then."""
-    streams = _trades(account, window)
+    now = timezone.now()
+    age = now - (account.baseline_booked_at or now)
     corrections = _mixtures(account, streams, window)
     found = _residuals(account, leg)
     if corrections == [{}]:
@@ -134,7 +148,7 @@ def _is_proved_by(
     if proved is None:
         return False
     entries = {
-        f"{baseline_key(leg.subject, asset)}:settled": (asset, amount)
+        f"{settled_key(leg.subject, asset)}{run.pk}": (asset, amount)
         for asset, amount in sorted(corrections[proved].items())
     }
     _book(account, entries, run)
@@ -174,22 +188,14 @@ def _book(
     append_entries(entries)
 
 
-def _settle(account: ExchangeAccount, now: datetime) -> None:
-    account.baseline_settled_at = now
-    account.save(update_fields=["baseline_settled_at"])
+def _settle(account: ExchangeAccount, trades: int) -> None:
+    account.baseline_trades = trades
+    _note_settled(account, timezone.now())
 
 
-def _window_of_baseline(account: ExchangeAccount) -> Window | None:
-    leg = StoredLeg.objects.filter(
-        run=account.baseline_run, kind=LegKind.BALANCES, subject=account.wallets[0]
-    ).first()
-    return None if leg is None else _window_in_stamps(account, leg)
-
-
-def _window_in_stamps(account: ExchangeAccount, leg: StoredLeg) -> Window:
-    """Tell when something was read in times as exchanges stamp them: cut to the millisecond, and so often earlier."""
-    window = window_of(leg, clock_error(account))
-    return replace(window, low=window.low - _STAMPED_BY)
+def _note_settled(account: ExchangeAccount, at: datetime | None) -> None:
+    account.baseline_settled_at = at
+    account.save(update_fields=["baseline_settled_at", "baseline_trades"])
 
 
 def _telling_leg(account: ExchangeAccount, legs: Sequence[Leg], window: Window) -> Leg | None:
@@ -250,20 +256,21 @@ def baseline_doubts(account: ExchangeAccount) -> dict[str, Doubt]:
     """Tell by asset what the baseline may be wrong by; nothing once it is settled."""
     if account.baseline_settled_at is not None or account.baseline_run_id is None:
         return {}
-    window = _window_of_baseline(account)
+    window = window_of_baseline(account)
     if window is None:
         return {}
-    streams = _trades(account, window)
+    streams = trades_about(account, window)
     corrections = _mixtures(account, streams, window)
     is_listed = bool(corrections) and all(
         are_all_listed(trades, window, lag(account)) for trades in streams
     )
-    doubts = {}
+    doubts, corrected = {}, _corrected(account)
     for asset in sorted(
         {asset for trades in streams for trade in trades for asset in trade.amounts}
     ):
         amounts = {each[asset] for each in corrections if asset in each}
-        interval = _interval(account, asset, streams, window)
+        known = Interval.of(corrected.get(asset, ZERO))
+        interval = replace(_interval(account, asset, streams, window) + -known, point=ZERO)
         doubts[asset] = Doubt(interval, tuple(sorted(amounts)), is_listed)
     return doubts
 
@@ -282,16 +289,6 @@ def _interval(
     return baseline_interval(effects, window, lag(account), assumed)
 
 
-def _trades(account: ExchangeAccount, window: Window) -> tuple[list[Trade], ...]:
-    """List the trades about the time of the baseline: fills, and movements of three kinds, each in their own order."""
-    return (
-        _fills(account, window),
-        _flows(account, window),
-        _late_deposits(account, window),
-        _late_withdrawals(account, window),
-    )
-
-
 def _mixtures(
     account: ExchangeAccount, streams: Sequence[Sequence[Trade]], window: Window
 ) -> list[Mapping[str, Decimal]]:
@@ -302,124 +299,22 @@ def _mixtures(
     each = [baseline_corrections(trades, window, lag(account)) for trades in streams]
     if prod(map(len, each)) > _MOST_MIXTURES:
         return []
+    known = {asset: amount.copy_negate() for asset, amount in _corrected(account).items()}
     return [
-        sums_by(chain.from_iterable(changes.items() for changes in mixture))
+        _without_zeros(chain(known.items(), *(changes.items() for changes in mixture)))
         for mixture in product(*each)
     ]
 
 
-def _flows(account: ExchangeAccount, window: Window) -> list[Trade]:
-    begins = window.low - lag(account)
-    # One that failed is booked as being back, if the baseline is taken to have been without it.
-    is_back = Q(kind=FlowKind.WITHDRAWAL, status=FlowStatus.FAILED, in_baseline=True)
-    trades = []
-    for flow in account.flows.filter(Q(status=FlowStatus.DONE) | is_back).order_by("pk"):
-        # A withdrawal leaves when it is asked for, or when it is settled.
-        settled_at = flow.settled_at if flow.status == FlowStatus.DONE else None
-        times = [at for at in (settled_at, flow.occurred_at) if at is not None]
-        about = (at if at > begins else min(told_until(at), window.high) for at in times)
-        at = next((at for at in about if begins < at <= window.high), None)
-        if at is not None:
-            report = replace(flow_report(flow), status=FlowStatus.DONE)
-            trades.append(Trade(at, flow_effect(report), flow.in_baseline))
-    return trades
-
-
-def _late_deposits(account: ExchangeAccount, window: Window) -> list[Trade]:
-    """List the deposits, taken as held by the baseline, that may have been on their way then.
-
-    The exchange says that they are done, not since when: they may have come until the look that told of them.
-    """
-    begins = window.low - lag(account)
-    done = account.flows.filter(
-        kind=FlowKind.DEPOSIT, status=FlowStatus.DONE, settled_at=None, in_baseline=True
+def _corrected(account: ExchangeAccount) -> dict[str, Decimal]:
+    """Sum by asset what the baseline was corrected by already."""
+    booked = account.ledger_entries.filter(
+        cause=Cause.BASELINE,
+        key__startswith=baseline_key(account.wallets[0]),
+        key__contains=SETTLED,
     )
-    seen = done.filter(occurred_at__gt=window.low - _ARRIVES_WITHIN, occurred_at__lte=begins)
-    return [
-        Trade(window.high, flow_effect(flow_report(flow)), is_in_baseline=True)
-        for flow in seen.order_by("occurred_at", "pk")
-    ]
+    return sums_by(booked.values_list("asset", "amount"))
 
 
-def _late_withdrawals(account: ExchangeAccount, window: Window) -> list[Trade]:
-    """List the withdrawals, taken as gone by the baseline, that may have left the account only later.
-
-    What was in use when it was read did not tell: an order may have ended meanwhile.
-    """
-    begins = window.low - lag(account)
-    done = account.flows.filter(
-        kind=FlowKind.WITHDRAWAL,
-        status=FlowStatus.DONE,
-        in_baseline=True,
-        occurred_at__lte=begins,
-    ).exclude(settled_at__gt=begins, settled_at__lte=window.high)
-    return [
-        Trade(window.high, flow_effect(flow_report(flow)), is_in_baseline=True)
-        for flow in done.order_by("occurred_at", "pk")
-        if may_have_been_held(flow, window.low)
-    ]
-
-
-def _fills(account: ExchangeAccount, window: Window) -> list[Trade]:
-    """List the fills about the time of the baseline, each fee apart that was booked later than what was traded.
-
-    Orders are read before balances: what was filled in between is held by the baseline, and booked after it.
-    """
-    begins = _orders_read_at(account, window) - lag(account)
-    later = account.fills.filter(executed_at__gt=begins)
-    about = Q(executed_at__lte=window.high)
-    # What was booked of an order may be of fills after that time.
-    of_same_orders = Q(order__in=later.filter(about).exclude(order=None).values("order"))
-    moved = [
-        (fill, number > 0, amounts)
-        for fill in later.filter(about | of_same_orders).order_by("-executed_at", "-pk")
-        for number, amounts in enumerate(parts_of_fill(fill))
-    ]
-    booked = _booked_since_baseline(account, moved)
-    # By fill, and whether the baseline is taken to hold it.
-    parts: defaultdict[tuple[Fill, bool], list[tuple[str, Decimal]]] = defaultdict(list)
-    for number, (fill, _, amounts) in enumerate(moved):
-        at = fill.executed_at or window.low
-        is_in = at <= (account.baseline_at or at)
-        if fill.order_id is not None:
-            is_in = number not in booked
-        if at <= window.high:
-            parts[fill, is_in] += amounts.items()
-    return [
-        Trade(fill.executed_at or window.low, sums_by(amounts), is_in)
-        for (fill, is_in), amounts in reversed(parts.items())
-    ]
-
-
-def _booked_since_baseline(account: ExchangeAccount, moved: Sequence[_Moved]) -> set[int]:
-    """Tell which movements of orders were booked since the baseline, by their places in `moved`, newest first.
-
-    Times do not tell it: a fill that was made before the balances were read, and told only after, is booked.
-    """
-    places: defaultdict[int, defaultdict[_Part, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for number, (fill, is_fee, amounts) in enumerate(moved):
-        if fill.order_id is not None:
-            places[fill.order_id][is_fee, next(iter(amounts))].append(number)
-    booked: set[int] = set()
-    for order in account.orders.filter(pk__in=places):
-        sums = _booked_since(account, order)
-        for part, numbers in places[order.pk].items():
-            changes = [moved[number][2][part[1]] for number in numbers]
-            found = are_booked(changes, sums.get(part, ZERO))
-            booked.update(compress(numbers, found))
-    return booked
-
-
-def _orders_read_at(account: ExchangeAccount, window: Window) -> datetime:
-    """Tell when the baseline's run first asked for open orders, at the latest when it asked for balances."""
-    legs = StoredLeg.objects.filter(
-        run=account.baseline_run, kind__in=(LegKind.OPEN_ORDERS, LegKind.TRIGGER_ORDERS)
-    )
-    return min([window.low, *(_window_in_stamps(account, leg).low for leg in legs)])
-
-
-def _booked_since(account: ExchangeAccount, order: Order) -> dict[_Part, Decimal]:
-    """Sum what was booked of an order since the baseline, whoever it belongs to."""
-    since = order.ledger_entries.filter(pk__gt=account.baseline_last_entry or 0)
-    entries = since.exclude(run=account.baseline_run).values_list("cause", "asset", "amount")
-    return sums_by(((cause == Cause.FEE, asset), amount) for cause, asset, amount in entries)
+def _without_zeros(amounts: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
+    return {asset: amount for asset, amount in sums_by(amounts).items() if amount}

@@ -22,6 +22,7 @@ from providers.reports import BalanceReport, FlowKind, FlowReport, FlowStatus, L
 ZERO = Decimal(0)
 Cause = LedgerEntry.Cause
 FILLS, FLOWS, ORDERS = "fills", "flows", "orders"
+SETTLED = ":settled:"
 _OfAsset = tuple[str, Effect]
 
 
@@ -46,6 +47,11 @@ def clock_error(account: ExchangeAccount) -> timedelta:
 
 def baseline_key(wallet: str, asset: str = "") -> str:
     return f"baseline:{wallet}:{asset}"
+
+
+def settled_key(wallet: str, asset: str) -> str:
+    """Name what a baseline is corrected by, before the number of the run that does it."""
+    return f"{baseline_key(wallet, asset)}{SETTLED}"
 
 
 def expected_totals(account: ExchangeAccount) -> dict[str, Decimal]:

@@ -9,7 +9,7 @@ from portfolios.models import ExchangeAccount, LedgerEntry, StoredLeg
 from portfolios.reconciliation.verification import Check
 from portfolios.services.journal import append_entries
 from portfolios.services.verification import verify_books
-from tests.builders import NOON, make_run
+from tests.builders import make_run
 from tests.kept import kept
 from tests.portfolios.services.reads import balances, look, make_books, open_orders
 
@@ -38,25 +38,27 @@ def test_a_baseline_is_what_was_read(account: ExchangeAccount) -> None:
 
 
 def test_a_baseline_that_nothing_read_is_found(account: ExchangeAccount) -> None:
-    append(account, "5", cause=Cause.BASELINE, key="baseline:spot:ADA:settled")
+    append(account, "5", cause=Cause.BASELINE, key="baseline:spot:ADA:settled:1")
 
     assert found() == (Check.BASELINE, D(5), None)
 
 
 @pytest.mark.parametrize(
-    ("key", "is_settled", "is_found"),
+    ("asset", "is_of_run", "trades", "is_found"),
     [
-        ("baseline:spot:ADA:settled", True, False),
-        ("baseline:spot:ADA:settled", False, True),
-        ("baseline:spot:EUR:settled", True, True),
-        ("baseline:spot:ADA:again", True, True),
+        ("ADA", True, 0, False),
+        ("ADA", True, None, True),
+        ("EUR", True, 0, True),
+        ("ADA", False, 0, True),
     ],
 )
 def test_what_corrects_a_baseline_is_of_a_run_that_has_settled_it(
-    account: ExchangeAccount, key: str, *, is_settled: bool, is_found: bool
+    account: ExchangeAccount, asset: str, *, is_of_run: bool, trades: int | None, is_found: bool
 ) -> None:
-    append(account, "5", cause=Cause.BASELINE, key=key, run=make_run(account))
-    ExchangeAccount.objects.update(baseline_settled_at=NOON if is_settled else None)
+    run = make_run(account)
+    key = f"baseline:spot:{asset}:settled:{run.pk if is_of_run else 0}"
+    append(account, "5", cause=Cause.BASELINE, key=key, run=run)
+    ExchangeAccount.objects.update(baseline_trades=trades)
 
     assert (found() is not None) is is_found
 

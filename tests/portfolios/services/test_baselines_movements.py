@@ -11,6 +11,7 @@ import pytest
 from django.utils import timezone
 
 from portfolios.models import ExchangeAccount, JudgedContent, LedgerEntry
+from portfolios.services.verification import verify_books
 from providers.reports import FlowKind, FlowReport, FlowSource, FlowStatus
 from tests.kept import kept
 from tests.portfolios.services.reads import (
@@ -309,3 +310,38 @@ def test_what_is_told_to_the_second_may_have_moved_after_the_baseline_that_was_r
     see(opened, make_flow_report(amount, **moved), total)
 
     assert expected() == D(total)
+
+
+def test_what_is_told_of_the_baselines_time_after_it_was_proved_opens_it_again(
+    account: ExchangeAccount,
+) -> None:
+    see(account, deposit(began(account) + timedelta(minutes=5)), "125")
+    assert account.baseline_settled_at is not None
+
+    late = deposit(began(account) + timedelta(seconds=4))
+    see(account, replace(late, external_id="d-2"), "125")
+
+    account.refresh_from_db()
+    assert (expected(), account.baseline_settled_at is None) == (D(125), False)
+
+
+def test_what_the_baseline_was_corrected_by_counts_when_it_is_opened_again(
+    account: ExchangeAccount,
+) -> None:
+    first, second = (deposit(began(account) + timedelta(seconds=n)) for n in (3, 4))
+    see(account, first, "100")
+
+    see(account, replace(second, external_id="d-2"), "125")
+
+    account.refresh_from_db()
+    assert (expected(), account.baseline_settled_at is None) == (D(125), False)
+    assert verify_books().difference is None
+
+
+def test_what_is_told_once_more_opens_no_baseline(account: ExchangeAccount) -> None:
+    told = deposit(began(account) + timedelta(seconds=4))
+    see(account, told, "100")
+
+    see(account, told, "125")
+
+    assert expected() == D(100)
