@@ -84,12 +84,15 @@ def settle_baseline(account: ExchangeAccount, legs: Sequence[Leg], run: SyncRun)
 
     The baseline was a read like any other: it may have been behind, or have been answered after a trade that the books
     took as later. What is corrected is exactly such a trade, and only if that makes every asset agree; once all that
-    happened then is told, also if some other movement without a record hides one of its assets. More that is told of
-    that time only after it was proved opens it again.
+    happened then is told, also if some other movement without a record hides one of its assets. What is told of that
+    time only later opens it again; so do looks that undo the correction: the one that proved it was of an old balance.
     """
     if account.baseline_booked_at is None:
         return
-    if account.baseline_settled_at is not None and not _tells_of_baseline(account, legs):
+    is_undone = _is_undone(account)
+    if account.baseline_settled_at is not None and not (
+        is_undone or _tells_of_baseline(account, legs)
+    ):
         return
     window = window_of_baseline(account)
     if window is None:
@@ -98,7 +101,7 @@ def settle_baseline(account: ExchangeAccount, legs: Sequence[Leg], run: SyncRun)
     streams = trades_about(account, window)
     trades = sum(map(len, streams))
     if account.baseline_settled_at is not None:
-        if trades <= (account.baseline_trades or 0):
+        if trades <= (account.baseline_trades or 0) and not is_undone:
             return
         _note_settled(account, None)
     leg = _telling_leg(account, legs, window)
@@ -118,6 +121,18 @@ def _tells_of_baseline(account: ExchangeAccount, legs: Sequence[Leg]) -> bool:
         if isinstance(row, FillReport | FlowReport)
     ]
     return any(at is not None and at <= until for at in times)
+
+
+def _is_undone(account: ExchangeAccount) -> bool:
+    """Whether just what the baseline was corrected by is what an asset differs by since."""
+    if not account.baseline_trades:
+        return False
+    corrected = _corrected(account)
+    live = account.discrepancies.filter(state__in=Discrepancy.LIVE, code__in=BALANCE_CODES)
+    differing = live.filter(wallet=account.wallets[0]).values_list("asset", "difference")
+    return any(
+        amount and corrected.get(asset) == amount.copy_negate() for asset, amount in differing
+    )
 
 
 def _is_proved_by(

@@ -345,3 +345,17 @@ def test_what_is_told_once_more_opens_no_baseline(account: ExchangeAccount) -> N
     see(account, told, "125")
 
     assert expected() == D(100)
+
+
+def test_a_correction_that_an_old_balance_proved_is_taken_back_when_later_ones_undo_it(
+    account: ExchangeAccount,
+) -> None:
+    told = deposit(began(account) + timedelta(seconds=4))
+    see(account, told, "100")
+    assert expected() == D(100)
+
+    for _look in range(2):
+        see(account, told, "125")
+
+    account.refresh_from_db()
+    assert (expected(), account.baseline_settled_at is None) == (D(125), False)
