@@ -77,7 +77,7 @@ _SIDES: Final = {side.value: side for side in OrderSide}
 _OWN: Final = {
     "id": re.compile(r"(tid|((trade|fill|exec|deal|match)_?)?id)", re.IGNORECASE),
     "timestamp": re.compile(
-        r"(ts|date|((trade|fill|exec|transact|created?)_?)?(time|at|timestamp)(_?ms)?)",
+        r"(ts|date|((trade|fill|exec|transact|created?|insert|apply|div)_?)?(time|at|timestamp)(_?ms)?)",
         re.IGNORECASE,
     ),
 }

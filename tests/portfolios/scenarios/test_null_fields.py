@@ -85,6 +85,8 @@ def open_books(at: Stage, market: str) -> Order:
     engine = at.engine
     for asset in ("EUR", "ADA"):
         engine.deposit(KEY, asset, "10000")
+    engine.reward(KEY, "ADA", "3")
+    engine.transfer(KEY, "EUR", "4", target="funding")
     own = engine.buy(KEY, "ADA/EUR", "100", "1", client_id="desk-1")
     engine.sell(KEY, "ADA/EUR", "7", "2", client_id="other-1")
     engine.sell(KEY, "ADA/EUR", "9", "3")
