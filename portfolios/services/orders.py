@@ -56,6 +56,7 @@ from providers.reports import (
     Leg,
     LegStatus,
     OrderReport,
+    OrderType,
 )
 
 ZERO = Decimal(0)
@@ -332,13 +333,19 @@ def _fills_wanted(
         is_told = False  # nothing was said of the order itself
     if fills is not None and fills.status is LegStatus.OBSERVED and fills.complete:
         is_told = True
-    if covers(known, order.opening_filled, state.filled) and is_told and not is_ahead:
+    is_whole = is_told and not is_ahead and not _lacks_price(state)
+    if is_whole and covers(known, order.opening_filled, state.filled):
         return 0
     if fills is None or fills.status in (LegStatus.FAILED, LegStatus.SKIPPED):
         return order.fills_wanted or FILL_READS
     if fills.status is LegStatus.UNSUPPORTED:
         return 0
     return max((order.fills_wanted or FILL_READS) - 1, 0)
+
+
+def _lacks_price(state: OrderState) -> bool:
+    """Whether an order has ended that was sent at a price, and that was left out."""
+    return state.status.is_terminal and state.type is OrderType.LIMIT and state.price is None
 
 
 def _note_version(order: Order, before: OrderState, after: OrderState, run: SyncRun | None) -> None:

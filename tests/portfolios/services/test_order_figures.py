@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import permutations
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 from django.utils import timezone
 
 from portfolios.models import ExchangeAccount, Order, Position
-from providers.reports import FeeReport, Leg
+from portfolios.services.asked_orders import known_orders
+from providers.reports import FeeReport, Leg, OrderStatus, OrderType
 from tests.kept import kept
 from tests.portfolios.services.reads import (
     apply_report,
@@ -22,6 +24,7 @@ from tests.portfolios.services.reads import (
     make_order_report,
     note_order,
     open_orders,
+    order_leg,
 )
 
 D = Decimal
@@ -110,3 +113,22 @@ def test_what_a_book_counts_of_an_order_made_since_the_baseline_is_the_accounts_
 
     unassigned = Position.objects.filter(portfolio=None).values_list("asset", "amount")
     assert dict(unassigned) == {"ADA": D(4), "EUR": D("-7.7")}
+
+
+@pytest.mark.parametrize(
+    ("type_", "is_asked"), [(OrderType.LIMIT, True), (OrderType.MARKET, False)]
+)
+def test_an_order_that_ended_without_its_price_is_asked_for_until_it_is_told(
+    account: ExchangeAccount, type_: OrderType, *, is_asked: bool
+) -> None:
+    ended = told("10", "2", type=type_, status=OrderStatus.CLOSED)
+    fills = fills_leg(make_fill_report("10", "2"))
+    legs = (open_orders(), fills, balances(EUR="80", ADA="10"))
+    look(account, order_leg(replace(ended, price=None)), *legs)
+    asked = [order.wants_fills for order in known_orders(account)]
+
+    look(account, order_leg(ended), *legs)
+
+    assert asked == [True] * is_asked
+    assert known_orders(account) == ()
+    assert Order.objects.get().price == D(2)
