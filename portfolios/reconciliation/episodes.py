@@ -16,7 +16,7 @@ REPEATED = "repeated"
 _JUDGED: Final = (Verdict.VERIFIED, Verdict.CONSISTENT, Verdict.DIFFERS)
 # As often among the last looks is no accident.
 _OFTEN: Final = 4
-_LAST_LOOKS: Final = 6
+LAST_LOOKS: Final = 6
 
 
 class Step(StrEnum):
@@ -207,7 +207,7 @@ def _repeated(looks: Sequence[Look], grace: timedelta, tolerance: Decimal) -> Ba
     They are of the last six that were judged, and of the time since the asset last agreed. Four that leave no doubt on
     the same side share it by that, whatever the amounts: the last one's is given.
     """
-    recent = [look for look in looks if look.judged.verdict in _JUDGED][-_LAST_LOOKS:]
+    recent = [look for look in looks if look.judged.verdict in _JUDGED][-LAST_LOOKS:]
     same = [look for look in _since_agreement(recent) if not look.judged.reason][-_OFTEN:]
     if len(same) < _OFTEN or same[-1] is not looks[-1]:
         return None

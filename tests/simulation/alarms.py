@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from portfolios.amounts import amount, difference, exact_sum
 from portfolios.models import Discrepancy, ExchangeAccount, JudgedSnapshot, StoredLeg
+from portfolios.reconciliation.episodes import LAST_LOOKS, REPEATED
 from portfolios.services.legs import leg_rows
 from providers.reports import FlowSource, LegKind, LegStatus, OrderSide
 from providers.sandbox.books import Account, Balance, Fill, WithdrawalStatus
@@ -56,8 +57,14 @@ class Alarms:
         return row.code == LOCKS and self._was_told_in_use(place, row)
 
     def _was_told(self, place: Place, row: Discrepancy) -> bool:
-        """Whether the episode began with an untrue read, and another one has been settled since."""
+        """Whether the episode began with an untrue read, and another one has been settled since.
+
+        One that opens since an asset differs look after look, never alike, has the looks before it too.
+        """
         looks = JudgedSnapshot.objects.filter(account=row.account, settled_at__isnull=False)
+        if row.confidence == REPEATED:
+            recent = looks.order_by("-seen_at").values_list("run", flat=True)[:LAST_LOOKS]
+            return sum(run in self._untrue[place.label, TOTAL, row.asset] for run in recent) > 1
         first = looks.filter(seen_at=row.first_seen).values_list("run", flat=True).first()
         untrue = self._untrue[place.label, TOTAL, row.asset]
         return first in untrue and looks.filter(run__in=untrue, run__gte=first).count() > 1
