@@ -28,7 +28,7 @@ def correct_opening(
         return  # nothing new is told
     if exact_sum(amount for amount, _ in fills) > state.filled:
         return  # the report is older than the fills
-    if any(_may_be_newer(at, state, run) for _, at in fills):
+    if run is not None and any(_may_be_newer(at, state, reports, run) for _, at in fills):
         return
     since = exact_sum(amount for amount, at in fills if at is not None and at > baseline_at)
     held = max(difference(state.filled, since), ZERO)
@@ -39,10 +39,14 @@ def correct_opening(
         order.opening_cost = opening_cost(held, average=state.average, price=state.price)
 
 
-def _may_be_newer(executed_at: datetime | None, state: OrderState, run: SyncRun | None) -> bool:
+def _may_be_newer(
+    executed_at: datetime | None, state: OrderState, reports: Sequence[OrderReport], run: SyncRun
+) -> bool:
     """Whether a fill may have been made after what is told of its order was: they are read one after the other."""
-    if run is None or executed_at is None or state.status.is_terminal:
+    if executed_at is None or state.status.is_terminal:
         return False
+    if not reports:
+        return state.updated_at is None or executed_at > state.updated_at
     read_at = run.started_at or run.queued_at
     if executed_at <= (state.updated_at or read_at):
         return False

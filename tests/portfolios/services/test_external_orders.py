@@ -22,7 +22,7 @@ from portfolios.models import (
 )
 from portfolios.services.book import import_book
 from portfolios.services.verification import verify_books
-from providers.reports import FeeReport, FillReport, OrderStatus
+from providers.reports import FeeReport, FillReport, LegKind, OrderStatus
 from providers.sandbox.books import Fee
 from tests.builders import make_claim_rule, make_portfolio
 from tests.desk import KEY, Desk
@@ -30,6 +30,7 @@ from tests.kept import kept
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
+    failed,
     fills_leg,
     look,
     make_books,
@@ -146,6 +147,18 @@ def test_a_fill_made_after_its_order_was_told_takes_nothing_from_what_was_filled
 
     assert Order.objects.get().opening_filled == D(7)
     assert Position.objects.get(portfolio=None, asset="ADA").amount == D(3)
+
+
+def test_a_fill_told_while_its_order_is_not_takes_nothing_from_what_was_filled_before(
+    account: ExchangeAccount,
+) -> None:
+    half = make_order_report("9", amount=D(20), filled=D(7), cost=D(14))
+    look(account, open_orders(half), balances(EUR="100"))
+    new = make_fill_report("3", "2", order="9", executed_at=timezone.now())
+
+    look(account, failed(LegKind.OPEN_ORDERS), account_fills(new), balances(EUR="94", ADA="3"))
+
+    assert Order.objects.get().opening_filled == D(7)
 
 
 def test_an_order_that_ended_between_two_looks_is_booked_with_its_fee(trader: Desk) -> None:
