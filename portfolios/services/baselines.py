@@ -89,10 +89,9 @@ def settle_baseline(account: ExchangeAccount, legs: Sequence[Leg], run: SyncRun)
     """
     if account.baseline_booked_at is None:
         return
-    is_undone = _is_undone(account)
-    if account.baseline_settled_at is not None and not (
-        is_undone or _tells_of_baseline(account, legs)
-    ):
+    is_settled = account.baseline_settled_at is not None
+    is_undone = is_settled and _is_undone(account)
+    if is_settled and not is_undone and not _tells_of_baseline(account, legs):
         return
     window = window_of_baseline(account)
     if window is None:
@@ -100,7 +99,7 @@ def settle_baseline(account: ExchangeAccount, legs: Sequence[Leg], run: SyncRun)
         return
     streams = trades_about(account, window)
     trades = sum(map(len, streams))
-    if account.baseline_settled_at is not None:
+    if is_settled:
         if trades <= (account.baseline_trades or 0) and not is_undone:
             return
         _note_settled(account, None)
@@ -125,9 +124,9 @@ def _tells_of_baseline(account: ExchangeAccount, legs: Sequence[Leg]) -> bool:
 
 def _is_undone(account: ExchangeAccount) -> bool:
     """Whether just what the baseline was corrected by is what an asset differs by since."""
-    if not account.baseline_trades:
+    corrected = _corrected(account) if account.baseline_trades else {}
+    if not corrected:
         return False
-    corrected = _corrected(account)
     live = account.discrepancies.filter(state__in=Discrepancy.LIVE, code__in=BALANCE_CODES)
     differing = live.filter(wallet=account.wallets[0]).values_list("asset", "difference")
     return any(

@@ -90,11 +90,11 @@ def apply_snapshot(run: SyncRun, legs: Sequence[Leg]) -> Outcome:
     apply_claim_rules(account)
     outcome.openings_refused = _open_portfolios(portfolios, read.legs, run)
     if account.baseline_at is None and _can_be_baseline(account, read.legs, outcome):
-        if not _is_clock_known(run, read.legs):
-            outcome.openings_refused += 1
-        else:
+        if _is_clock_known(run, read.legs):
             for leg in balance_legs(read.legs):
                 set_baseline(account, leg, run)
+        else:
+            outcome.openings_refused += 1
     outcome.orders.changed += climb_ladder(
         account, read, run.started_at or run.queued_at, outcome.findings
     )
