@@ -29,6 +29,7 @@ BOTH_DATABASES = (
     "tests/portfolios/services/test_quiet_runs.py::test_a_past_verdict_of_a_quiet_run_is_recomputed_to_the_same",
     "tests/portfolios/services/test_quiet_runs_together.py",
     "tests/portfolios/services/test_runs.py",
+    "tests/portfolios/services/test_traded_symbols.py",
     # Of pages: each of them of one row and of many, and of a number that is none of an id's.
     "tests/portfolios/views/test_every_page.py::test_it_does_not_find_what_is_not_there",
     "tests/portfolios/views/test_every_page.py::"
