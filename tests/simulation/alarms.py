@@ -53,7 +53,7 @@ class Alarms:
     def _is_right(self, place: Place, row: Discrepancy) -> bool:
         if row.code in AMOUNTS:
             is_known = _has_drifted(place, row) or self._was_told(place, row)
-            return is_known or self._was_left_out(place, row)
+            return is_known or self._was_left_out(place, row) or self._is_distorted(place, row)
         return row.code == LOCKS and self._was_told_in_use(place, row)
 
     def _was_told(self, place: Place, row: Discrepancy) -> bool:
@@ -68,6 +68,12 @@ class Alarms:
         first = looks.filter(seen_at=row.first_seen).values_list("run", flat=True).first()
         untrue = self._untrue[place.label, TOTAL, row.asset]
         return first in untrue and looks.filter(run__in=untrue, run__gte=first).count() > 1
+
+    def _is_distorted(self, place: Place, row: Discrepancy) -> bool:
+        """Whether something has moved without a record, as is told, and an untrue look since made it another amount."""
+        looks = JudgedSnapshot.objects.filter(account=row.account, seen_at__gte=row.first_seen)
+        untrue = self._untrue[place.label, TOTAL, row.asset]
+        return bool(place.unexplained.get(row.asset)) and looks.filter(run__in=untrue).exists()
 
     def _was_left_out(self, place: Place, row: Discrepancy) -> bool:
         """Whether a look of the episode was settled by a list that leaves out what moved the asset."""
