@@ -127,7 +127,7 @@ def books_after(market: str, fault: Fault | None) -> Books:
         at.exchange.faults.clear()
         at.clock.advance(60)
         at.engine.fill_order(own.id, "60", fee=Fee("EUR", Decimal("0.04")))
-        runs = [at.sync_after(LATER) for _look in range(3)]
+        runs = [at.sync_after(LATER) for _look in range(2)]
         assert runs[-1].status == SyncRun.Status.SUCCEEDED, runs[-1].message
         return amounts(without=SAID_OF_IT)
 
