@@ -70,10 +70,15 @@ class Alarms:
         return first in untrue and looks.filter(run__in=untrue, run__gte=first).count() > 1
 
     def _is_distorted(self, place: Place, row: Discrepancy) -> bool:
-        """Whether something has moved without a record, as is told, and an untrue look since made it another amount."""
+        """Whether something has moved without a record, as is told, and only the amount is another one.
+
+        For an untrue look since, or since it was seen often and no amount was proved twice.
+        """
+        if not place.unexplained.get(row.asset):
+            return False
         looks = JudgedSnapshot.objects.filter(account=row.account, seen_at__gte=row.first_seen)
         untrue = self._untrue[place.label, TOTAL, row.asset]
-        return bool(place.unexplained.get(row.asset)) and looks.filter(run__in=untrue).exists()
+        return row.confidence == REPEATED or looks.filter(run__in=untrue).exists()
 
     def _was_left_out(self, place: Place, row: Discrepancy) -> bool:
         """Whether a look of the episode was settled by a list that leaves out what moved the asset."""
