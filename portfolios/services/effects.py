@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import itemgetter
 
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 
 from portfolios.amounts import difference, exact_sum, sums_by
 from portfolios.models import ExchangeAccount, Fill, Flow, LedgerEntry, Order, Portfolio, StoredLeg
@@ -118,18 +119,20 @@ class Booked:
     """
 
     def __init__(self, account: ExchangeAccount, since: datetime) -> None:
-        self._orders = _orders_since(account, since)
+        self._orders = list(orders_since(account, since))
         self._fills: defaultdict[int | None, list[Fill]] = defaultdict(list)
         self._entries: defaultdict[int, dict[tuple[str, str], Decimal]] = defaultdict(dict)
+        self._booked_until: dict[int, datetime] = {}
         if self._orders:
             of_orders = account.fills.filter(order__in=self._orders)
             for fill in of_orders.order_by("-executed_at", "-pk"):
                 self._fills[fill.order_id].append(fill)
             entries = account.ledger_entries.filter(order__in=self._orders).order_by()
-            rows = entries.values_list("order", "cause", "asset", "amount")
-            booked = sums_by(((order, cause, asset), x) for order, cause, asset, x in rows)
+            rows = list(entries.values_list("order", "cause", "asset", "amount", "booked_at"))
+            booked = sums_by(((order, cause, asset), x) for order, cause, asset, x, _ in rows)
             for (order_id, cause, asset), amount in booked.items():
                 self._entries[order_id][cause, asset] = amount
+            self._booked_until = {order: at for order, *_, at in sorted(rows, key=itemgetter(4))}
         # Fills whose order is not known; those of before the baseline are not booked.
         begins = max(since, account.baseline_at or since)
         self._orphans = list(account.fills.filter(order=None, executed_at__gt=begins))
@@ -156,7 +159,10 @@ class Booked:
 
     def _of_orders(self, since: datetime) -> Iterator[_OfAsset]:
         for order in self._orders:
-            yield from _of_order(order, self._fills[order.pk], self._entries[order.pk], since)
+            until = order.updated_at or self._booked_until.get(order.pk)
+            yield from _of_order(
+                order, self._fills[order.pk], self._entries[order.pk], since, until
+            )
 
     def _of_orphans(self, since: datetime) -> Iterator[_OfAsset]:
         for fill in self._orphans:
@@ -170,11 +176,16 @@ class Booked:
                 yield from _of_flow(flow, booked_at, window)
 
 
-def _orders_since(account: ExchangeAccount, since: datetime) -> list[Order]:
-    real = account.orders.filter(is_backtest=False)
-    filled_since = account.fills.filter(executed_at__gt=since, order__isnull=False)
-    is_recent = Q(updated_at__gt=since) & ~Q(filled=ZERO) | Q(pk__in=filled_since.values("order"))
-    return list(real.filter(is_recent).order_by("pk"))
+def orders_since(account: ExchangeAccount, since: datetime) -> QuerySet[Order]:
+    """Find the orders of which something may have been filled after `since`."""
+    real = account.orders.filter(is_backtest=False).order_by()
+    changed = real.filter(updated_at__gt=since).exclude(filled=ZERO)
+    filled = account.fills.filter(executed_at__gt=since, order__isnull=False).order_by()
+    # Of some exchanges nobody knows when an order was last changed.
+    lacking = real.filter(updated_at=None, fills_wanted__gt=0)
+    # Each by its index: of all of them in one question an account's orders would all be looked through.
+    found = changed.values("pk").union(filled.values("order"), lacking.values("pk"))
+    return real.filter(pk__in=found).order_by("pk")
 
 
 def _flows_since(account: ExchangeAccount, since: datetime) -> list[tuple[Flow, datetime | None]]:
@@ -195,10 +206,12 @@ def _of_order(
     newest_first: Sequence[Fill],
     booked: dict[tuple[str, str], Decimal],
     since: datetime,
+    until: datetime | None,
 ) -> Iterator[_OfAsset]:
     """Split what is booked of an order into its fills, the newest first, and what none of them tells.
 
-    Of the latter it is known only that it had happened when the order was last changed.
+    Of the latter it is known only that it had happened by `until`: when the order was last changed or, where the
+    exchange does not tell that, when it was booked, which is by our clock.
     """
     left = booked.get((Cause.EXECUTION, order.base), ZERO).copy_abs()
     rest = sums_by((asset, amount) for (_cause, asset), amount in booked.items())
@@ -210,10 +223,10 @@ def _of_order(
             rest[asset] = difference(rest.get(asset, ZERO), amount)
             if fill.executed_at > since:
                 yield asset, Effect(fill.executed_at, amount, FILLS)
-    if order.updated_at is not None and order.updated_at > since:
+    if until is not None and until > since:
         for asset, amount in rest.items():
             if amount:
-                yield asset, Effect(None, amount, ORDERS, until=order.updated_at)
+                yield asset, Effect(None, amount, ORDERS, until=until)
 
 
 def _moved(fill: Fill) -> dict[str, Decimal]:

@@ -16,6 +16,7 @@ from portfolios.models.order import OPEN_STATUSES
 from portfolios.selectors.accounts import strips_of
 from portfolios.selectors.listing import Listing
 from portfolios.selectors.orders import account_fills, portfolio_orders
+from portfolios.services.effects import orders_since
 from portfolios.services.flows import UNSETTLED
 from portfolios.services.traded_symbols import EACH_SYMBOL
 from tests.builders import NOON, make_account, make_portfolio
@@ -98,6 +99,11 @@ FOUND: list[tuple[str, str, Asked]] = [
         "orders by their client id",
         "account_id=? AND client_order_id=?",
         lambda account: account.orders.filter(client_order_id="a").order_by(),
+    ),
+    (
+        "orders filled since a moment",
+        "account_id=? AND rowid=?",
+        lambda account: orders_since(account, NOON),
     ),
     (
         "fills of an order",

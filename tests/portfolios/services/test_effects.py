@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -102,6 +103,17 @@ def test_what_an_order_booked_beyond_its_fills_had_happened_when_it_was_last_cha
         Effect(at - 30 * SECOND, D(4), "fills"),
         Effect(None, D(6), "orders", until=at),
     ]
+
+
+def test_where_no_change_is_told_it_had_happened_when_it_was_booked(
+    account: ExchangeAccount, at: datetime
+) -> None:
+    order = replace(closed(at), updated_at=None)
+
+    see(account, order, make_fill_report("4", "2", executed_at=at - 30 * SECOND))
+
+    booked_at = account.ledger_entries.latest("pk").booked_at
+    assert effects(account, at)["ADA"][1:] == [Effect(None, D(6), "orders", until=booked_at)]
 
 
 def test_what_was_filled_before_is_no_effect(account: ExchangeAccount, at: datetime) -> None:
