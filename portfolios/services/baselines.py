@@ -150,7 +150,7 @@ def _is_proved_by(
         # What does not agree may be told of only by a later list, should this one have left something out.
         return not any(found.values())
     uncertain = {asset for trades in streams for trade in trades for asset in trade.amounts}
-    if age <= TOLD_WITHIN and not uncertain.isdisjoint(_moving(account, leg, window)):
+    if not uncertain.isdisjoint(_moving(account, leg, window, is_awaited=age <= TOLD_WITHIN)):
         return False
     # What else does not agree has nothing to do with them.
     residuals = {asset: residual for asset, residual in found.items() if asset in uncertain}
@@ -229,13 +229,17 @@ def _telling_leg(account: ExchangeAccount, legs: Sequence[Leg], window: Window) 
     return read[0] if is_told and not is_busy and begins > window.high else None
 
 
-def _moving(account: ExchangeAccount, leg: Leg, window: Window) -> set[str]:
-    """Name what was asked for by the baseline's time, and came or left about a later read's, or is leaving yet."""
+def _moving(account: ExchangeAccount, leg: Leg, window: Window, *, is_awaited: bool) -> set[str]:
+    """Name what was asked for by the baseline's time, and came or left about a later read's.
+
+    Or is leaving yet, as long as that is awaited: some never end.
+    """
     looked = window_of(leg, clock_error(account))
     about = (looked.low - lag(account), looked.high)
-    is_leaving = Q(status__in=UNSETTLED, kind=FlowKind.WITHDRAWAL)
-    asked = account.flows.filter(occurred_at__lte=window.high)
-    flows = asked.filter(is_leaving | Q(settled_at__range=about))
+    is_moving = Q(settled_at__range=about)
+    if is_awaited:
+        is_moving |= Q(status__in=UNSETTLED, kind=FlowKind.WITHDRAWAL)
+    flows = account.flows.filter(is_moving, occurred_at__lte=window.high)
     return {fee["asset"] for flow in flows for fee in flow.fees} | {flow.asset for flow in flows}
 
 

@@ -262,9 +262,12 @@ def test_a_withdrawal_from_before_the_baseline_that_failed_is_back(
     assert expected() == D(125)
 
 
+@pytest.mark.parametrize("days", [0, 3])
 def test_a_look_at_the_very_time_at_which_a_withdrawal_left_does_not_tell_of_the_baseline(
-    account: ExchangeAccount,
+    account: ExchangeAccount, days: int
 ) -> None:
+    ExchangeAccount.objects.update(baseline_booked_at=timezone.now() - timedelta(days=days))
+    account.refresh_from_db()
     # Asked for after the baseline; the balance is read just before it is gone.
     asked = withdrawal(began(account) + timedelta(seconds=4), FlowStatus.DONE)
     see(account, replace(asked, settled_at=timezone.now()), "100")
