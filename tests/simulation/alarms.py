@@ -141,7 +141,8 @@ def _assets_left_out(place: Place, leg: StoredLeg) -> set[str]:
         if is_done and begins <= at <= ends
     )
     listed = Counter((row["asset"], amount(row["amount"])) for row in rows)
-    return {asset for asset, _ in done - listed}
+    unclear = {row["asset"] for row in rows if row["status"] is None}
+    return unclear | {asset for asset, _ in done - listed}
 
 
 def _left_out_of(fill: Fill, told: dict[str, Any] | None) -> set[str]:
