@@ -10,6 +10,7 @@ from decimal import Decimal
 from operator import itemgetter
 
 from django.db.models import Max, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from portfolios.amounts import difference, exact_sum, sums_by
 from portfolios.models import ExchangeAccount, Fill, Flow, LedgerEntry, Order, Portfolio, StoredLeg
@@ -122,17 +123,19 @@ class Booked:
         self._orders = list(orders_since(account, since))
         self._fills: defaultdict[int | None, list[Fill]] = defaultdict(list)
         self._entries: defaultdict[int, dict[tuple[str, str], Decimal]] = defaultdict(dict)
-        self._booked_until: dict[int, datetime] = {}
+        self._told_until: dict[int, datetime] = {}
         if self._orders:
             of_orders = account.fills.filter(order__in=self._orders)
             for fill in of_orders.order_by("-executed_at", "-pk"):
                 self._fills[fill.order_id].append(fill)
             entries = account.ledger_entries.filter(order__in=self._orders).order_by()
-            rows = list(entries.values_list("order", "cause", "asset", "amount", "booked_at"))
+            # A run books what it had read by then; a book, what it was told.
+            told_at = Coalesce("run__started_at", "booked_at")
+            rows = list(entries.values_list("order", "cause", "asset", "amount", told_at))
             booked = sums_by(((order, cause, asset), x) for order, cause, asset, x, _ in rows)
             for (order_id, cause, asset), amount in booked.items():
                 self._entries[order_id][cause, asset] = amount
-            self._booked_until = {order: at for order, *_, at in sorted(rows, key=itemgetter(4))}
+            self._told_until = {order: at for order, *_, at in sorted(rows, key=itemgetter(4))}
         # Fills whose order is not known; those of before the baseline are not booked.
         begins = max(since, account.baseline_at or since)
         self._orphans = list(account.fills.filter(order=None, executed_at__gt=begins))
@@ -159,7 +162,7 @@ class Booked:
 
     def _of_orders(self, since: datetime) -> Iterator[_OfAsset]:
         for order in self._orders:
-            until = order.updated_at or self._booked_until.get(order.pk)
+            until = order.updated_at or self._told_until.get(order.pk)
             yield from _of_order(
                 order, self._fills[order.pk], self._entries[order.pk], since, until
             )
@@ -211,7 +214,7 @@ def _of_order(
     """Split what is booked of an order into its fills, the newest first, and what none of them tells.
 
     Of the latter it is known only that it had happened by `until`: when the order was last changed or, where the
-    exchange does not tell that, when it was booked, which is by our clock.
+    exchange does not tell that, when the run began that booked it, which is by our clock.
     """
     left = booked.get((Cause.EXECUTION, order.base), ZERO).copy_abs()
     rest = sums_by((asset, amount) for (_cause, asset), amount in booked.items())

@@ -105,15 +105,15 @@ def test_what_an_order_booked_beyond_its_fills_had_happened_when_it_was_last_cha
     ]
 
 
-def test_where_no_change_is_told_it_had_happened_when_it_was_booked(
+def test_where_no_change_is_told_it_had_happened_when_the_run_began_that_booked_it(
     account: ExchangeAccount, at: datetime
 ) -> None:
     order = replace(closed(at), updated_at=None)
 
     see(account, order, make_fill_report("4", "2", executed_at=at - 30 * SECOND))
 
-    booked_at = account.ledger_entries.latest("pk").booked_at
-    assert effects(account, at)["ADA"][1:] == [Effect(None, D(6), "orders", until=booked_at)]
+    began = account.runs.latest("pk").started_at
+    assert effects(account, at)["ADA"][1:] == [Effect(None, D(6), "orders", until=began)]
 
 
 def test_what_was_filled_before_is_no_effect(account: ExchangeAccount, at: datetime) -> None:
