@@ -339,6 +339,7 @@ class Migration(migrations.Migration):
                 ('joined_after_baseline', models.BooleanField(default=False, editable=False)),
                 ('created_at', models.DateTimeField(null=True, verbose_name='created')),
                 ('updated_at', models.DateTimeField(null=True, verbose_name='updated')),
+                ('has_final_terms', models.BooleanField(default=False, editable=False)),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='portfolios.exchangeaccount', verbose_name='account')),
             ],
             options={

@@ -37,6 +37,8 @@ class OrderState:
     ----------
     updated_at : datetime or None
         The exchange's time of the report that `amount` and `price` were taken from; None if it tells no times.
+    has_final_terms : bool
+        Whether that report told of the order's end, after which nothing changes them.
     """
 
     status: OrderStatus
@@ -52,6 +54,7 @@ class OrderState:
     fees: tuple[FeeReport, ...] = ()
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    has_final_terms: bool = False
 
 
 class Conflict(StrEnum):
@@ -75,7 +78,7 @@ def merged_order(known: OrderState, report: OrderReport) -> OrderState:
     books as they are.
 
     An exchange that tells no times leaves it open which of two terms are newer. These alone depend on the order of
-    arrival, unless an end or more filled shows the older ones.
+    arrival, unless an end or more filled shows the older ones. The terms that an order ended with are the newest.
     """
     joined = {
         "external_id": known.external_id or report.external_id,
@@ -152,12 +155,19 @@ def _terms(known: OrderState, report: OrderReport) -> dict[str, Any]:
     """
     if not report.amount or not _has_newer_terms(report, known):
         return {}
-    return {"amount": report.amount, "price": report.price, "updated_at": report.updated_at}
+    return {
+        "amount": report.amount,
+        "price": report.price,
+        "updated_at": report.updated_at,
+        "has_final_terms": _tells_end(report),
+    }
 
 
 def _has_newer_terms(report: OrderReport, known: OrderState) -> bool:
     if (report.price is None) != (known.price is None):
         return known.price is None
+    if _tells_end(report) != known.has_final_terms:
+        return not known.has_final_terms
     if report.updated_at is None:
         return known.updated_at is None and not _is_overtaken(report, known)
     if known.updated_at is None or report.updated_at != known.updated_at:
@@ -168,9 +178,13 @@ def _has_newer_terms(report: OrderReport, known: OrderState) -> bool:
 
 def _is_overtaken(report: OrderReport, known: OrderState) -> bool:
     """Whether an end or more filled shows that the report is an older copy."""
-    if report.status is not None and _has_ended(known.status) and not _has_ended(report.status):
+    if report.status is not None and _has_ended(known.status) and not _tells_end(report):
         return True
     return report.filled is not None and report.filled < known.filled
+
+
+def _tells_end(report: OrderReport) -> bool:
+    return report.status is not None and _has_ended(report.status)
 
 
 def _has_ended(status: OrderStatus) -> bool:

@@ -170,7 +170,8 @@ def _due_before_baseline(
     is_claimed = any(entry.key.startswith(prefixes[0]) for entry in taken)
     if baseline_at is None or not (is_claimed or order.joined_after_baseline):
         return None
-    moved = moved_before(facts, fills_told(order), baseline_at, order.created_at)
+    ended_at = order.updated_at if order.has_final_terms else None
+    moved = moved_before(facts, fills_told(order), baseline_at, order.created_at, ended_at)
     change = pending(facts, moved, _sums([_negated(entry) for entry in taken], facts))
     return None if is_claimed and change.base else change
 

@@ -16,8 +16,9 @@ from portfolios.services.order_reads import OrderId
 # What a look may change of an order.
 WRITTEN: Final = (
     *("external_id", "client_order_id", "raw_status", "status", "type", "price", "average"),
-    *("amount", "filled", "cost", "fees", "created_at", "updated_at", "opening_filled"),
-    *("opening_cost", "fills_wanted", "missing_since", "strikes", "last_strike_at"),
+    *("amount", "filled", "cost", "fees", "created_at", "updated_at", "has_final_terms"),
+    *("joined_after_baseline", "opening_filled", "opening_cost", "fills_wanted"),
+    *("missing_since", "strikes", "last_strike_at"),
 )
 
 

@@ -13,7 +13,7 @@ from providers.reports import OrderStatus, OrderType
 
 _AS_THEY_ARE: Final = (
     *("external_id", "client_order_id", "raw_status", "price", "average", "amount", "filled"),
-    *("cost", "created_at", "updated_at"),
+    *("cost", "created_at", "updated_at", "has_final_terms"),
 )
 # The columns that tell it.
 STATE_FIELDS: Final = (*_AS_THEY_ARE, "status", "type", "fees")
@@ -33,6 +33,9 @@ def state_of(row: Mapping[str, Any]) -> OrderState:
 
 
 def set_state(order: Order, state: OrderState, *, is_found: bool) -> None:
+    if not order.external_id and state.external_id:
+        # Nothing of it was booked until now, whenever it was sent.
+        order.joined_after_baseline = order.account.baseline_at is not None
     for name in _AS_THEY_ARE:
         setattr(order, name, getattr(state, name))
     order.status, order.type = state.status, state.type or ""

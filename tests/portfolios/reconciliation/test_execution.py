@@ -190,3 +190,10 @@ def test_of_an_order_created_later_nothing_had_moved_before_though_no_fill_is_to
     moved = moved_before(order, [], BASELINE, BASELINE + timedelta(seconds=1))
 
     assert moved == Execution(D(-4), D("-7.6"), {"EUR": D("-0.1")})
+
+
+@pytest.mark.parametrize(("fills", "moved"), [((), D(10)), (_TIMED[:1], D(10)), (_TIMED[:2], D(2))])
+def test_of_an_order_that_had_ended_all_had_moved_before_unless_a_fill_says_otherwise(
+    fills: tuple[FillReport, ...], moved: Decimal
+) -> None:
+    assert moved_before(facts("10", price=D(1)), fills, BASELINE, ended_at=BASELINE).base == moved

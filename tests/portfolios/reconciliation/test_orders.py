@@ -364,6 +364,13 @@ def test_a_report_without_a_time_does_not_replace_terms_that_have_one() -> None:
     assert joined([at(1, price=D(3)), make_report(price=D(4))]).price == D(3)
 
 
+def test_the_terms_of_an_end_are_the_newest_although_it_is_told_without_a_time() -> None:
+    end = make_report(status=OrderStatus.CLOSED, raw_status="FILLED", price=D(4))
+    reports = [at(1, price=D(3)), end]
+
+    assert joined(reports).price == joined(reports[::-1]).price == D(4)
+
+
 @pytest.mark.parametrize("told", [{}, {"filled": D(40)}, {"status": OrderStatus.CANCELED}])
 def test_what_leaves_the_terms_alone_is_no_amendment(told: dict[str, Any]) -> None:
     before = joined([at(0)])
