@@ -66,8 +66,7 @@ class Order(models.Model):
     # Why nothing is applied to it any more: its ids, or what they name, contradict each other.
     frozen_because = models.CharField(max_length=200, blank=True, editable=False)
     joined_at = models.DateTimeField(auto_now_add=True)
-    # Whether the account had its baseline when the exchange's order was known: what that had moved before is in the
-    # unassigned part.
+    # Whether the account had its baseline then: what the order had moved before is in the unassigned part.
     joined_after_baseline = models.BooleanField(default=False, editable=False)
     created_at = models.DateTimeField(_("created"), null=True)
     updated_at = models.DateTimeField(_("updated"), null=True)

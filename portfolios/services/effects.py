@@ -26,6 +26,10 @@ Cause = LedgerEntry.Cause
 FILLS, FLOWS, ORDERS = "fills", "flows", "orders"
 SETTLED = ":settled:"
 _OfAsset = tuple[str, Effect]
+# Order, cause and asset.
+_OfOrder = tuple[int, str, str]
+# The same, with amount, time and key.
+_Entry = tuple[int, str, str, Decimal, datetime, str]
 
 
 def observed_balances(leg: Leg) -> dict[str, BalanceReport]:
@@ -131,11 +135,10 @@ class Booked:
             entries = account.ledger_entries.filter(order__in=self._orders).order_by()
             # A run books what it had read by then; a book, what it was told.
             told_at = Coalesce("run__started_at", "booked_at")
-            rows = list(entries.values_list("order", "cause", "asset", "amount", told_at))
-            booked = sums_by(((order, cause, asset), x) for order, cause, asset, x, _ in rows)
-            for (order_id, cause, asset), amount in booked.items():
+            rows = list(entries.values_list("order", "cause", "asset", "amount", told_at, "key"))
+            for (order_id, cause, asset), amount in _booked_of_orders(rows).items():
                 self._entries[order_id][cause, asset] = amount
-            self._told_until = {order: at for order, *_, at in sorted(rows, key=itemgetter(4))}
+            self._told_until = {order: at for order, *_, at, _ in sorted(rows, key=itemgetter(4))}
         # Fills whose order is not known; those of before the baseline are not booked.
         begins = max(since, account.baseline_at or since)
         self._orphans = list(account.fills.filter(order=None, executed_at__gt=begins))
@@ -177,6 +180,26 @@ class Booked:
         for flow, booked_at in self._flows:
             if _is_after(flow, booked_at, since):
                 yield from _of_flow(flow, booked_at, window)
+
+
+def _booked_of_orders(rows: Iterable[_Entry]) -> dict[_OfOrder, Decimal]:
+    """Sum what was booked of each order, also what is no effect since it was taken out of the baseline again.
+
+    Fills tell of both; what an opening had counted was only ever put into the baseline.
+    """
+    series, before = (
+        sums_by(
+            ((order, cause, asset), amount)
+            for order, cause, asset, amount, _, key in rows
+            if key.startswith("before:") is is_before
+        )
+        for is_before in (False, True)
+    )
+    for of_order, amount in before.items():
+        booked = series.get(of_order, ZERO)
+        if not booked or (booked > 0) is (amount > 0):
+            series[of_order] = exact_sum((booked, amount))
+    return series
 
 
 def orders_since(account: ExchangeAccount, since: datetime) -> QuerySet[Order]:

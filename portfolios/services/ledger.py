@@ -27,6 +27,7 @@ from portfolios.reconciliation.execution import (
     moved_before,
 )
 from portfolios.reconciliation.flows import due_effect
+from portfolios.services.accounts import lag
 from portfolios.services.costs import set_costs, traded_of
 from portfolios.services.journal import Journal, append_entries
 from providers.mapping import base_and_quote
@@ -155,25 +156,39 @@ def _due_before_baseline(
     """Tell what of before the baseline is still to be taken out of the unassigned part; None if that has nothing of it.
 
     Of an order that was claimed it was taken out then, as well as its price and fees were known: that is corrected once
-    the fills of before are all told.
+    the fills of before are all told. Of one that the books had at the baseline, what they had booked of it is no part
+    of the unassigned one, but what was told only later is: the balance had that too, unless it was late itself.
 
     Parameters
     ----------
     entries : iterable of LedgerEntry
         All of the order's.
     """
-    baseline_at = order.account.baseline_at
+    account, moment = order.account, order.account.baseline_at
+    if moment is None:
+        return None
     prefixes = [f"{kind}order:{order.pk}:" for kind in ("claim:", "before:")]
     taken = [
         entry for entry in entries if entry.key.startswith((*prefixes, f"order:{order.pk}:0:"))
     ]
+    counted = [_negated(entry) for entry in taken]
     is_claimed = any(entry.key.startswith(prefixes[0]) for entry in taken)
-    if baseline_at is None or not (is_claimed or order.joined_after_baseline):
-        return None
+    was_known = not is_claimed and not order.joined_after_baseline
+    if was_known:
+        moment -= lag(account)
+        counted += [entry for entry in entries if _is_in_baseline(entry, account)]
     ended_at = order.updated_at if order.has_final_terms else None
-    moved = moved_before(facts, fills_told(order), baseline_at, order.created_at, ended_at)
-    change = pending(facts, moved, _sums([_negated(entry) for entry in taken], facts))
-    return None if is_claimed and change.base else change
+    moved = moved_before(facts, fills_told(order), moment, order.created_at, ended_at)
+    change = pending(facts, moved, _sums(counted, facts))
+    if is_claimed and change.base:
+        return None
+    # Of what was booked by the baseline, not all need be told by fills.
+    is_less = (change.base < 0) if facts.side is OrderSide.BUY else (change.base > 0)
+    return None if was_known and is_less else change
+
+
+def _is_in_baseline(entry: LedgerEntry, account: ExchangeAccount) -> bool:
+    return 0 < (entry.pk or 0) <= (account.baseline_last_entry or 0)
 
 
 def _negated(entry: LedgerEntry) -> LedgerEntry:

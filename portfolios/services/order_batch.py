@@ -17,8 +17,8 @@ from portfolios.services.order_reads import OrderId
 WRITTEN: Final = (
     *("external_id", "client_order_id", "raw_status", "status", "type", "price", "average"),
     *("amount", "filled", "cost", "fees", "created_at", "updated_at", "has_final_terms"),
-    *("joined_after_baseline", "opening_filled", "opening_cost", "fills_wanted"),
-    *("missing_since", "strikes", "last_strike_at"),
+    *("opening_filled", "opening_cost", "fills_wanted", "missing_since", "strikes"),
+    "last_strike_at",
 )
 
 

@@ -33,9 +33,6 @@ def state_of(row: Mapping[str, Any]) -> OrderState:
 
 
 def set_state(order: Order, state: OrderState, *, is_found: bool) -> None:
-    if not order.external_id and state.external_id:
-        # Nothing of it was booked until now, whenever it was sent.
-        order.joined_after_baseline = order.account.baseline_at is not None
     for name in _AS_THEY_ARE:
         setattr(order, name, getattr(state, name))
     order.status, order.type = state.status, state.type or ""

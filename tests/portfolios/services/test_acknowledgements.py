@@ -12,18 +12,14 @@ from django.utils import timezone
 
 from portfolios.models import Discrepancy, ExchangeAccount, Order
 from portfolios.services.book import import_book
-from portfolios.services.effects import expected_totals
 from providers.reports import Leg, LegKind, OrderReport, OrderSide, OrderStatus
 from tests.desk import KEY, Desk
 from tests.kept import kept
 from tests.portfolios.services.reads import (
-    account_fills,
     balances,
     failed,
-    later,
     look,
     make_books,
-    make_fill_report,
     make_order_report,
     note_order,
     open_orders,
@@ -242,30 +238,3 @@ def test_a_client_id_that_is_told_late_of_two_orders_names_none(account: Exchang
     see(account, [shown("7"), shown("8")])
 
     assert [external for _, _, external in rows()] == [False, True, True]
-
-
-def test_what_an_order_had_moved_before_the_baseline_counts_once_though_it_is_found_later() -> None:
-    opened = make_books(lag_seconds=20)
-    send(opened)
-    held = balances(EUR="80", ADA="10")
-    look(opened, open_orders(), held)
-    assert opened.baseline_at is not None
-    executed_at = opened.baseline_at - timedelta(seconds=90)
-    fill = make_fill_report("10", "2", order="5", executed_at=executed_at)
-
-    look(opened, *later([order_leg(ended("5")), account_fills(fill), held], 60))
-
-    assert expected_totals(opened) == {"EUR": D(80), "ADA": D(10)}
-
-
-def test_what_no_fill_tells_of_an_order_that_ended_before_the_baseline_counts_once_too() -> None:
-    opened = make_books(lag_seconds=20)
-    send(opened)
-    held = balances(EUR="80", ADA="10")
-    look(opened, open_orders(), held)
-    assert opened.baseline_at is not None
-    end = ended("5", updated_at=opened.baseline_at - timedelta(seconds=90))
-
-    look(opened, *later([order_leg(end), held], 60))
-
-    assert expected_totals(opened) == {"EUR": D(80), "ADA": D(10)}

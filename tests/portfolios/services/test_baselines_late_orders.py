@@ -1,0 +1,121 @@
+"""What an order had moved before the baseline, and what is told of it only later, is counted once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from portfolios.models import ExchangeAccount, Order
+from portfolios.services.effects import expected_totals
+from portfolios.services.verification import verify_books
+from providers.reports import FeeReport, FillReport, Leg, OrderReport, OrderStatus
+from tests.portfolios.services.reads import (
+    account_fills,
+    balances,
+    denial,
+    later,
+    look,
+    make_books,
+    make_fill_report,
+    make_order_report,
+    note_order,
+    open_orders,
+    order_leg,
+)
+
+D = Decimal
+pytestmark = pytest.mark.django_db
+# What the account holds all along.
+HELD = {"EUR": D(80), "ADA": D(10)}
+BEFORE = timedelta(seconds=90)
+UNACKNOWLEDGED = {"external_id": "", "client_order_id": "g-1"}
+NAMED = {"external_id": "1", "client_order_id": "g-1"}
+
+
+def held() -> Leg:
+    return balances(EUR="80", ADA="10")
+
+
+def begin_books(order: dict[str, str], *shown: Leg) -> ExchangeAccount:
+    """Take the baseline, which has what was bought by the order, though that is told as `shown` then."""
+    opened = make_books(lag_seconds=20)
+    note_order(opened, **order)
+    look(opened, *shown, held())
+    assert opened.baseline_at is not None
+    return opened
+
+
+def ended(account: ExchangeAccount) -> OrderReport:
+    assert account.baseline_at is not None
+    return make_order_report(
+        client_order_id="g-1",
+        status=OrderStatus.CLOSED,
+        raw_status="FILLED",
+        filled=D(10),
+        cost=D(20),
+        updated_at=account.baseline_at - BEFORE,
+    )
+
+
+def filled(account: ExchangeAccount, amount: str, external_id: str, *fees: FeeReport) -> FillReport:
+    assert account.baseline_at is not None
+    at = account.baseline_at - BEFORE
+    return make_fill_report(amount, "2", external_id=external_id, executed_at=at, fees=fees)
+
+
+def see(account: ExchangeAccount, order: OrderReport, fills: Sequence[FillReport]) -> None:
+    look(account, *later([open_orders(), order_leg(order), account_fills(*fills), held()], 60))
+
+
+@pytest.mark.parametrize("are_fills_listed", [True, False])
+@pytest.mark.parametrize(
+    ("order", "shown"),
+    [
+        pytest.param(UNACKNOWLEDGED, [open_orders()], id="found by its client id"),
+        pytest.param({}, [open_orders(), *denial()], id="denied"),
+        pytest.param({}, [open_orders(make_order_report())], id="shown as it was"),
+    ],
+)
+def test_an_order_that_was_filled_before_the_baseline_and_is_told_later_counts_once(
+    order: dict[str, str], shown: Sequence[Leg], are_fills_listed: bool
+) -> None:
+    opened = begin_books(order, *shown)
+
+    see(opened, ended(opened), [filled(opened, "10", "f-1")] if are_fills_listed else [])
+
+    assert expected_totals(opened) == HELD
+    assert opened.positions.get(asset="ADA", portfolio__isnull=False).amount == D(10)
+    assert verify_books().difference is None
+
+
+def test_an_order_whose_id_a_book_tells_after_the_baseline_counts_once_too() -> None:
+    opened = begin_books(UNACKNOWLEDGED, open_orders())
+    note_order(opened, **NAMED)
+
+    see(opened, ended(opened), [filled(opened, "10", "f-1")])
+
+    assert Order.objects.count() == 1
+    assert expected_totals(opened) == HELD
+
+
+def test_what_was_booked_by_the_baseline_is_not_taken_out_of_it() -> None:
+    begun = make_order_report(filled=D(4), cost=D(8))
+    opened = begin_books({}, open_orders(begun))
+
+    see(opened, ended(opened), [filled(opened, "4", "f-1"), filled(opened, "6", "f-2")])
+
+    assert expected_totals(opened) == HELD
+    assert verify_books().difference is None
+
+
+def test_a_fee_of_before_the_baseline_that_is_told_later_counts_once() -> None:
+    opened = begin_books({}, open_orders(make_order_report(filled=D(4), cost=D(8))))
+    fee = FeeReport("EUR", D("0.5"))
+
+    see(opened, ended(opened), [filled(opened, "10", "f-1", fee)])
+
+    assert expected_totals(opened) == HELD
+    assert verify_books().difference is None
