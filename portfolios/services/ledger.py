@@ -74,8 +74,7 @@ def book_order(
             entries += [_opposite(entry, "claim", run) for entry in entries]
         journal.append(entries)
         all_booked += entries
-    if order.portfolio_id is not None:
-        _book_before_baseline(order, facts, all_booked, run, journal)
+    _book_before_baseline(order, facts, all_booked, run, journal)
     return not moved.unpriced
 
 
@@ -151,7 +150,7 @@ def _book_before_baseline(
 
 
 def _due_before_baseline(
-    order: Order, facts: OrderFacts, entries: Iterable[LedgerEntry]
+    order: Order, facts: OrderFacts, entries: Sequence[LedgerEntry]
 ) -> Pending | None:
     """Tell what of before the baseline is still to be taken out of the unassigned part; None if that has nothing of it.
 
@@ -161,19 +160,17 @@ def _due_before_baseline(
 
     Parameters
     ----------
-    entries : iterable of LedgerEntry
+    entries : sequence of LedgerEntry
         All of the order's.
     """
     account, moment = order.account, order.account.baseline_at
-    if moment is None:
-        return None
-    prefixes = [f"{kind}order:{order.pk}:" for kind in ("claim:", "before:")]
-    taken = [
-        entry for entry in entries if entry.key.startswith((*prefixes, f"order:{order.pk}:0:"))
-    ]
-    counted = [_negated(entry) for entry in taken]
-    is_claimed = any(entry.key.startswith(prefixes[0]) for entry in taken)
+    own, before, claimed = (f"{why}order:{order.pk}:" for why in ("", "before:", "claim:"))
+    is_claimed = any(entry.key.startswith(claimed) for entry in entries)
     was_known = not is_claimed and not order.joined_after_baseline
+    if moment is None or (order.portfolio_id is None and not was_known):
+        return None
+    taken_by = (before,) if order.portfolio_id is None else (before, claimed, f"{own}0:")
+    counted = [_negated(entry) for entry in entries if entry.key.startswith(taken_by)]
     if was_known:
         moment -= lag(account)
         counted += [entry for entry in entries if _is_in_baseline(entry, account)]

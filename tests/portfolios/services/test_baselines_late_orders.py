@@ -39,10 +39,11 @@ def held() -> Leg:
     return balances(EUR="80", ADA="10")
 
 
-def begin_books(order: dict[str, str], *shown: Leg) -> ExchangeAccount:
+def begin_books(order: dict[str, str] | None, *shown: Leg) -> ExchangeAccount:
     """Take the baseline, which has what was bought by the order, though that is told as `shown` then."""
     opened = make_books(lag_seconds=20)
-    note_order(opened, **order)
+    if order is not None:
+        note_order(opened, **order)
     look(opened, *shown, held())
     assert opened.baseline_at is not None
     return opened
@@ -99,6 +100,18 @@ def test_an_order_whose_id_a_book_tells_after_the_baseline_counts_once_too() -> 
 
     assert Order.objects.count() == 1
     assert expected_totals(opened) == HELD
+
+
+@pytest.mark.parametrize("is_claimed", [False, True])
+def test_an_order_of_nobody_that_was_shown_as_it_had_been_counts_once(is_claimed: bool) -> None:
+    opened = begin_books(None, open_orders(make_order_report()))
+
+    see(opened, ended(opened), [filled(opened, "10", "f-1")])
+    if is_claimed:
+        note_order(opened)
+
+    assert expected_totals(opened) == HELD
+    assert verify_books().difference is None
 
 
 def test_what_was_booked_by_the_baseline_is_not_taken_out_of_it() -> None:
