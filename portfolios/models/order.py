@@ -125,8 +125,8 @@ class Order(models.Model):
         return self.is_open and self.filled >= self.amount
 
     @property
-    def times_amended(self) -> int:
-        """How often, whether or not all the terms that were replaced are still kept."""
+    def times_changed(self) -> int:
+        """How often it was amended or a fill of it undone, whether or not all that was replaced is still kept."""
         return max((version.number for version in self.versions.all()), default=0)
 
     @property

@@ -353,7 +353,7 @@ def _note_version(order: Order, before: OrderState, after: OrderState, run: Sync
     if amendment(before, after):
         OrderVersion.objects.create(
             order=order,
-            number=order.times_amended + 1,
+            number=order.times_changed + 1,
             price=before.price,
             amount=before.amount,
             run=run,

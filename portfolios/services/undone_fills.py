@@ -115,7 +115,7 @@ def _opposite_fees(fill: Fill) -> list[FeeReport]:
 def _note_version(order: Order, before: OrderState) -> None:
     OrderVersion.objects.create(
         order=order,
-        number=order.times_amended + 1,
+        number=order.times_changed + 1,
         price=before.price,
         amount=before.amount,
         filled=before.filled,

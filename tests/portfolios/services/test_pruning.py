@@ -379,7 +379,7 @@ def test_of_an_ended_order_the_last_terms_stay_and_their_number(
 
     assert pruned() == {"order_versions": 2}
     assert [version.number for version in ended.versions.all()] == [3, 4]
-    assert (ended.times_amended, alive.versions.count()) == (4, 4)
+    assert (ended.times_changed, alive.versions.count()) == (4, 4)
 
 
 def test_looks_that_wait_to_be_settled_stay(

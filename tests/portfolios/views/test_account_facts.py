@@ -99,7 +99,7 @@ def test_an_amended_order_shows_its_former_terms(client: Client) -> None:
 
     page = page_of(client, account, "orders")
 
-    assert "amended once" in page
+    assert "changed once" in page
     assert "1 at 49000 until 2026-11-22 12:00:00" in page
 
 
