@@ -42,15 +42,43 @@ def pending(order: OrderFacts, moved: Execution, booked: Booked) -> Pending:
     Booking a difference instead of an event makes it idempotent: the same facts again differ by nothing.
     """
     is_buy = order.side is OrderSide.BUY
+    with exact():
+        due = Pending(
+            base=moved.base if is_buy else -moved.base,
+            quote=-moved.quote if is_buy else moved.quote,
+            fees={asset: -fee for asset, fee in moved.fees.items()},
+        )
+    return less(due, booked)
+
+
+def within(change: Pending, booked: Booked) -> Pending:
+    """Cut each part of `change` to what was booked of it: no more than that, and nothing of the other sign."""
+    fees = booked.fees or {}
+    cut = {asset: _within(amount, fees.get(asset, ZERO)) for asset, amount in change.fees.items()}
+    return Pending(
+        base=_within(change.base, booked.base),
+        quote=_within(change.quote, booked.quote),
+        fees={asset: amount for asset, amount in cut.items() if amount},
+    )
+
+
+def _within(amount: Decimal, limit: Decimal) -> Decimal:
+    if not amount or (amount > 0) is not (limit > 0):
+        return ZERO
+    return min(amount, limit, key=Decimal.copy_abs)
+
+
+def less(change: Pending, booked: Booked) -> Pending:
+    """Leave of `change` what is not booked yet."""
     already = booked.fees or {}
     with exact():
         fees = {
-            asset: -moved.fees.get(asset, ZERO) - already.get(asset, ZERO)
-            for asset in {*moved.fees, *already}
+            asset: change.fees.get(asset, ZERO) - already.get(asset, ZERO)
+            for asset in {*change.fees, *already}
         }
         return Pending(
-            base=(moved.base if is_buy else -moved.base) - booked.base,
-            quote=(-moved.quote if is_buy else moved.quote) - booked.quote,
+            base=change.base - booked.base,
+            quote=change.quote - booked.quote,
             fees={asset: amount for asset, amount in sorted(fees.items()) if amount},
         )
 

@@ -18,8 +18,17 @@ from portfolios.models import (
     Position,
     SyncRun,
 )
-from portfolios.reconciliation.booking import NOTHING, Booked, Pending, Traded, pending
+from portfolios.reconciliation.booking import (
+    NOTHING,
+    Booked,
+    Pending,
+    Traded,
+    less,
+    pending,
+    within,
+)
 from portfolios.reconciliation.execution import (
+    Execution,
     OrderFacts,
     execution,
     fees_by_asset,
@@ -155,37 +164,58 @@ def _due_before_baseline(
     """Tell what of before the baseline is still to be taken out of the unassigned part; None if that has nothing of it.
 
     Of an order that was claimed it was taken out then, as well as its price and fees were known: that is corrected once
-    the fills of before are all told. Of one that the books had at the baseline, what they had booked of it is no part
-    of the unassigned one, but what was told only later is: the balance had that too, unless it was late itself.
+    the fills of before are all told.
 
     Parameters
     ----------
     entries : sequence of LedgerEntry
         All of the order's.
     """
-    account, moment = order.account, order.account.baseline_at
+    baseline_at = order.account.baseline_at
+    if baseline_at is None:
+        return None
     own, before, claimed = (f"{why}order:{order.pk}:" for why in ("", "before:", "claim:"))
     is_claimed = any(entry.key.startswith(claimed) for entry in entries)
-    was_known = not is_claimed and not order.joined_after_baseline
-    if moment is None or (order.portfolio_id is None and not was_known):
+    if not is_claimed and not order.joined_after_baseline:
+        taken = _sums_taken(entries, before, facts)
+        return less(_told_later(order, facts, entries, baseline_at), taken)
+    if order.portfolio_id is None:
         return None
-    taken_by = (before,) if order.portfolio_id is None else (before, claimed, f"{own}0:")
-    counted = [_negated(entry) for entry in entries if entry.key.startswith(taken_by)]
-    if was_known:
-        moment -= lag(account)
-        counted += [entry for entry in entries if _is_in_baseline(entry, account)]
+    taken = _sums_taken(entries, (before, claimed, f"{own}0:"), facts)
+    change = pending(facts, _moved_before(order, facts, baseline_at), taken)
+    return None if is_claimed and change.base else change
+
+
+def _told_later(
+    order: Order, facts: OrderFacts, entries: Sequence[LedgerEntry], baseline_at: datetime
+) -> Pending:
+    """Tell what was booked since the baseline of an order that the books had then, although it had happened before.
+
+    The balance had that, unless it was later than the account's balances are.
+    """
+    series = f"order:{order.pk}:{order.portfolio_id or 0}:"
+    last = order.account.baseline_last_entry or 0
+    by_then, since = (
+        [entry for entry in entries if entry.key.startswith(series) and _is_up_to(entry, last) is x]
+        for x in (True, False)
+    )
+    moved = _moved_before(order, facts, baseline_at - lag(order.account))
+    return within(pending(facts, moved, _sums(by_then, facts)), _sums(since, facts))
+
+
+def _is_up_to(entry: LedgerEntry, last: int) -> bool:
+    return 0 < (entry.pk or 0) <= last
+
+
+def _moved_before(order: Order, facts: OrderFacts, moment: datetime) -> Execution:
     ended_at = order.updated_at if order.has_final_terms else None
-    moved = moved_before(facts, fills_told(order), moment, order.created_at, ended_at)
-    change = pending(facts, moved, _sums(counted, facts))
-    if is_claimed and change.base:
-        return None
-    # Of what was booked by the baseline, not all need be told by fills.
-    is_less = (change.base < 0) if facts.side is OrderSide.BUY else (change.base > 0)
-    return None if was_known and is_less else change
+    return moved_before(facts, fills_told(order), moment, order.created_at, ended_at)
 
 
-def _is_in_baseline(entry: LedgerEntry, account: ExchangeAccount) -> bool:
-    return 0 < (entry.pk or 0) <= (account.baseline_last_entry or 0)
+def _sums_taken(
+    entries: Sequence[LedgerEntry], series: str | tuple[str, ...], facts: OrderFacts
+) -> Booked:
+    return _sums([_negated(entry) for entry in entries if entry.key.startswith(series)], facts)
 
 
 def _negated(entry: LedgerEntry) -> LedgerEntry:

@@ -7,11 +7,20 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import accumulate
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from portfolios.amounts import difference, exact_mul, exact_sum
-from portfolios.reconciliation.booking import Booked, Pending, Traded, cost_and_gain, pending
+from portfolios.reconciliation.booking import (
+    Booked,
+    Pending,
+    Traded,
+    cost_and_gain,
+    less,
+    pending,
+    within,
+)
 from portfolios.reconciliation.execution import OrderFacts, execution
 from portfolios.reconciliation.lots import Change, OpenLots
 from providers.reports import FeeReport, FillReport, OrderSide
@@ -288,3 +297,24 @@ def test_when_nothing_is_held_nor_owed_no_cost_is_left_and_all_cash_is_gain(
 
     assert (holding.amount, holding.cost) == (D(0), D(0))
     assert holding.gain == holding.cash
+
+
+@pytest.mark.parametrize(
+    ("due", "booked", "cut"),
+    [("5", "3", "3"), ("-5", "-3", "-3"), ("2", "3", "2"), ("2", "-3", "0"), ("2", "0", "0")],
+)
+def test_a_change_is_cut_to_what_was_booked_of_each_part(due: str, booked: str, cut: str) -> None:
+    amount, limit = D(due), D(booked)
+
+    change = within(
+        Pending(amount, -amount, {"BNB": amount}), Booked(limit, -limit, {"BNB": limit})
+    )
+
+    fees = {"BNB": D(cut)} if D(cut) else {}
+    assert change == Pending(D(cut), -D(cut), fees)
+
+
+def test_what_is_left_of_a_change_goes_below_zero_where_too_much_was_booked() -> None:
+    change = less(Pending(D(5), D(-10), {"BNB": D(1)}), Booked(D(7), D(-10), {"EUR": D(2)}))
+
+    assert change == Pending(D(-2), D(0), {"BNB": D(1), "EUR": D(-2)})

@@ -114,6 +114,25 @@ def test_an_order_of_nobody_that_was_shown_as_it_had_been_counts_once(is_claimed
     assert verify_books().difference is None
 
 
+def test_what_a_book_counts_of_an_order_of_nobody_stays_with_nobody() -> None:
+    opened = begin_books(None, open_orders(make_order_report()))
+    assert opened.baseline_at is not None
+    after = opened.baseline_at + timedelta(seconds=40)
+    fill = make_fill_report("4", "2", external_id="f-1", executed_at=after)
+    begun = make_order_report(filled=D(4), cost=D(8))
+    look(
+        opened, *later([open_orders(begun), account_fills(fill), balances(EUR="72", ADA="14")], 60)
+    )
+    note_order(opened, filled="4")
+
+    look(
+        opened, *later([open_orders(begun), account_fills(fill), balances(EUR="72", ADA="14")], 90)
+    )
+
+    assert expected_totals(opened) == {"EUR": D(72), "ADA": D(14)}
+    assert verify_books().difference is None
+
+
 def test_what_was_booked_by_the_baseline_is_not_taken_out_of_it() -> None:
     begun = make_order_report(filled=D(4), cost=D(8))
     opened = begin_books({}, open_orders(begun))
@@ -132,3 +151,15 @@ def test_a_fee_of_before_the_baseline_that_is_told_later_counts_once() -> None:
 
     assert expected_totals(opened) == HELD
     assert verify_books().difference is None
+
+
+def test_a_fee_that_was_booked_by_the_baseline_stays_though_no_fill_tells_it() -> None:
+    fee = FeeReport("EUR", D("0.1"))
+    begun = make_order_report(filled=D(4), cost=D(8), fees=(fee,))
+    opened = begin_books({}, open_orders(begun))
+
+    look(
+        opened, *later([open_orders(begun), account_fills(filled(opened, "4", "f-1")), held()], 60)
+    )
+
+    assert expected_totals(opened) == HELD
