@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
@@ -191,16 +192,22 @@ def _told_later(
 ) -> Pending:
     """Tell what was booked since the baseline of an order that the books had then, although it had happened before.
 
-    The balance had that, unless it was later than the account's balances are.
+    The balance had that, unless it was later than the account's balances are. Only what fills tell: of what was booked
+    from the order's own report they may not tell yet.
     """
     series = f"order:{order.pk}:{order.portfolio_id or 0}:"
     last = order.account.baseline_last_entry or 0
+    own = [entry for entry in entries if entry.key.startswith(series)]
     by_then, since = (
-        [entry for entry in entries if entry.key.startswith(series) and _is_up_to(entry, last) is x]
-        for x in (True, False)
+        _sums([entry for entry in own if _is_up_to(entry, last) is is_by_then], facts)
+        for is_by_then in (True, False)
     )
     moved = _moved_before(order, facts, baseline_at - lag(order.account))
-    return within(pending(facts, moved, _sums(by_then, facts)), _sums(since, facts))
+    if moved.base < by_then.base.copy_abs():
+        return Pending(ZERO, ZERO, {})
+    change = within(pending(facts, moved, by_then), since)
+    told = {asset: fee for asset, fee in change.fees.items() if asset in moved.fees}
+    return replace(change, fees=told)
 
 
 def _is_up_to(entry: LedgerEntry, last: int) -> bool:

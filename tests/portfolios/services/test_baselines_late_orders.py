@@ -163,3 +163,17 @@ def test_a_fee_that_was_booked_by_the_baseline_stays_though_no_fill_tells_it() -
     )
 
     assert expected_totals(opened) == HELD
+
+
+def test_a_rebate_that_was_booked_by_the_baseline_makes_no_later_fee_one_of_before() -> None:
+    rebated = make_order_report(filled=D(4), cost=D(8), fees=(FeeReport("EUR", D("-0.2")),))
+    opened = begin_books({}, open_orders(rebated))
+    assert opened.baseline_at is not None
+    after = opened.baseline_at + timedelta(seconds=40)
+    fees = (FeeReport("EUR", D("0.1")),)
+    fill = make_fill_report("1", "2", external_id="f-2", executed_at=after, fees=fees)
+    charged = make_order_report(filled=D(5), cost=D(10), fees=(FeeReport("EUR", D("0.3")),))
+
+    look(opened, *later([open_orders(charged), account_fills(fill), held()], 60))
+
+    assert not opened.ledger_entries.filter(key__startswith="before:").exists()
