@@ -15,6 +15,8 @@ _TIMES: Final = 10 if IS_PROVE else 1
 PART: Final = 8 if os.environ.get("POSSYNC_DATABASE_URL") and not IS_PROVE else 1
 # Of the laws that everything rests on: joins, replays, sums, the survival of numbers.
 CASES_OF_A_LAW: Final = (20_000 if IS_PROVE else 2_000) // PART
+# Seconds that all cases of a law may take, on whatever machine.
+LAW_TIMEOUT: Final = 400 * _TIMES
 CASES: Final = 200 * _TIMES
 
 

@@ -22,11 +22,11 @@ from portfolios.selectors.report import full_report
 from portfolios.services.book import import_book
 from portfolios.services.manual_sync import sync_now
 from tests.desk import KEY, SECRET
-from tests.hypothesis_profiles import CASES_OF_A_LAW, Pick, picks
+from tests.hypothesis_profiles import CASES_OF_A_LAW, LAW_TIMEOUT, Pick, picks
 from tests.portfolios.views.pages import shown
 from tests.providers.stub_exchange import Answer, Received, StubExchange, json_answer
 
-pytestmark = pytest.mark.timeout(400)  # thousands of cases, on whatever machine
+pytestmark = pytest.mark.timeout(LAW_TIMEOUT)
 
 MAX_DIGITS, MAX_DECIMALS = 72, 36
 ENDLESS = Context(prec=10_000)

@@ -45,7 +45,7 @@ from providers.reports import (
     OrderSide,
     OrderStatus,
 )
-from tests.hypothesis_profiles import CASES_OF_A_LAW, PART
+from tests.hypothesis_profiles import CASES_OF_A_LAW, LAW_TIMEOUT, PART
 from tests.kept import kept
 from tests.portfolios.services.reads import (
     account_fills,
@@ -67,7 +67,7 @@ from tests.portfolios.services.reads import (
 from tests.processes.books import LOOKS, Books, amounts, books
 
 D = Decimal
-pytestmark = pytest.mark.timeout(400)  # thousands of cases, on whatever machine
+pytestmark = pytest.mark.timeout(LAW_TIMEOUT)
 FACTS = (Portfolio, Order, OrderVersion, Fill, Flow, LedgerEntry, Position)
 # The exchange's clock in this world.
 BEGIN = timezone.now()
