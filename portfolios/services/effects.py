@@ -18,7 +18,7 @@ from portfolios.reconciliation.flows import due_effect, flow_effect
 from portfolios.reconciliation.verdicts import Effect, Window
 from portfolios.services.accounts import lag
 from portfolios.services.cursors import CLOCK_ERROR
-from portfolios.services.ledger import flow_report, parts_of_fill
+from portfolios.services.ledger import BEFORE, flow_report, parts_of_fill
 from providers.reports import BalanceReport, FlowKind, FlowReport, FlowStatus, Leg, LegKind
 
 ZERO = Decimal(0)
@@ -183,15 +183,15 @@ class Booked:
 
 
 def _booked_of_orders(rows: Iterable[_Entry]) -> dict[_OfOrder, Decimal]:
-    """Sum what was booked of each order, also what is no effect since it was taken out of the baseline again.
+    """Sum what was booked of each order, as its fills tell it: also what was taken out of the baseline for that.
 
-    Fills tell of both; what an opening had counted was only ever put into the baseline.
+    What an opening had counted of later fills is booked by nothing but an entry of before the baseline: that is added.
     """
     series, before = (
         sums_by(
             ((order, cause, asset), amount)
             for order, cause, asset, amount, _, key in rows
-            if key.startswith("before:") is is_before
+            if key.startswith(BEFORE) is is_before
         )
         for is_before in (False, True)
     )

@@ -56,6 +56,10 @@ Cause = LedgerEntry.Cause
 _TELL_A_LOCK: Final = ("account", "portfolio", "symbol", "side", "price", "amount", "filled")
 ZERO = Decimal(0)
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
+# What the key of an entry begins with that takes one of an order, whose key follows, out of the unassigned part: it has
+# held that since the baseline, or had booked it until the order was claimed.
+BEFORE: Final = "before:"
+CLAIM: Final = "claim:"
 
 
 def book_order(
@@ -81,7 +85,7 @@ def book_order(
         for entry in entries:
             entry.key = f"{series}{len(booked)}:{entry.cause}:{entry.asset}"
         if out_of_unassigned:
-            entries += [_opposite(entry, "claim", run) for entry in entries]
+            entries += [_opposite(entry, CLAIM, run) for entry in entries]
         journal.append(entries)
         all_booked += entries
     _book_before_baseline(order, facts, all_booked, run, journal)
@@ -152,11 +156,11 @@ def _book_before_baseline(
     change = _due_before_baseline(order, facts, booked)
     if not change:
         return
-    number = sum(entry.key.startswith(f"before:order:{order.pk}:") for entry in booked)
+    number = sum(entry.key.startswith(f"{BEFORE}order:{order.pk}:") for entry in booked)
     new = _entries(order, facts, change, run, journal)
     for entry in new:
         entry.key = f"order:{order.pk}:{number}:{entry.cause}:{entry.asset}"
-    journal.append([_opposite(entry, "before", run) for entry in new])
+    journal.append([_opposite(entry, BEFORE, run) for entry in new])
 
 
 def _due_before_baseline(
@@ -175,7 +179,7 @@ def _due_before_baseline(
     baseline_at = order.account.baseline_at
     if baseline_at is None:
         return None
-    own, before, claimed = (f"{why}order:{order.pk}:" for why in ("", "before:", "claim:"))
+    own, before, claimed = (f"{why}order:{order.pk}:" for why in ("", BEFORE, CLAIM))
     is_claimed = any(entry.key.startswith(claimed) for entry in entries)
     if not is_claimed and not order.joined_after_baseline:
         taken = _sums_taken(entries, before, facts)
@@ -195,9 +199,9 @@ def _told_later(
     The balance had that, unless it was later than the account's balances are. Only what fills tell: of what was booked
     from the order's own report they may not tell yet.
     """
-    series = f"order:{order.pk}:{order.portfolio_id or 0}:"
     last = order.account.baseline_last_entry or 0
-    own = [entry for entry in entries if entry.key.startswith(series)]
+    # Whoever had it: an order may have been taken from its portfolio since.
+    own = [entry for entry in entries if entry.key.startswith(f"order:{order.pk}:")]
     by_then, since = (
         _sums([entry for entry in own if _is_up_to(entry, last) is is_by_then], facts)
         for is_by_then in (True, False)
@@ -239,7 +243,7 @@ def _opposite(entry: LedgerEntry, why: str, run: SyncRun | None) -> LedgerEntry:
         order=entry.order,
         fill=entry.fill,
         run=run,
-        key=f"{why}:{entry.key}",
+        key=f"{why}{entry.key}",
     )
 
 
@@ -270,7 +274,7 @@ def book_fill(fill: Fill, run: SyncRun | None) -> None:
 def take_back_fill(fill: Fill, run: SyncRun | None) -> None:
     """Take what `book_fill` has booked out of the unassigned part: its order is known now and books it."""
     entries = fill.ledger_entries.filter(key__startswith="fill:")
-    append_entries([_opposite(entry, "attached", run) for entry in entries])
+    append_entries([_opposite(entry, "attached:", run) for entry in entries])
 
 
 def parts_of_fill(fill: Fill) -> list[dict[str, Decimal]]:

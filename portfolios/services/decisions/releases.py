@@ -10,7 +10,7 @@ from portfolios.amounts import sums_by
 from portfolios.models import Discrepancy, LedgerEntry, Order, Portfolio
 from portfolios.services.decisions.doing import Doing
 from portfolios.services.journal import append_entries, posted
-from portfolios.services.ledger import book_order
+from portfolios.services.ledger import CLAIM, book_order
 
 
 def release(order: Order, doing: Doing) -> None:
@@ -37,7 +37,7 @@ def release(order: Order, doing: Doing) -> None:
 def _back(order: Order, owner: Portfolio, doing: Doing) -> list[LedgerEntry]:
     series = f"order:{order.pk}:{owner.pk}:"
     back = []
-    for prefix in (series, f"claim:{series}"):
+    for prefix in (series, f"{CLAIM}{series}"):
         booked = list(order.ledger_entries.filter(key__startswith=prefix).order_by("pk"))
         back += _opposites(order, booked, f"{prefix}decision-{doing.decision.pk}", doing)
     return back

@@ -7,15 +7,20 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 
 from portfolios.models import ExchangeAccount, Order
 from portfolios.services.effects import expected_totals
 from portfolios.services.verification import verify_books
-from providers.reports import FeeReport, FillReport, Leg, OrderReport, OrderStatus
+from providers.reports import FeeReport, FillReport, Leg, LegKind, OrderReport, OrderStatus
+from tests.builders import make_claim_rule
+from tests.portfolios.services.decisions.cases import Kind, do
 from tests.portfolios.services.reads import (
     account_fills,
     balances,
     denial,
+    failed,
+    fills_leg,
     later,
     look,
     make_books,
@@ -130,6 +135,21 @@ def test_what_a_book_counts_of_an_order_of_nobody_stays_with_nobody() -> None:
     )
 
     assert expected_totals(opened) == {"EUR": D(72), "ADA": D(14)}
+    assert verify_books().difference is None
+
+
+def test_an_order_that_is_released_gives_back_what_its_portfolio_had_by_the_baseline() -> None:
+    opened = make_books(lag_seconds=20)
+    make_claim_rule(opened.portfolios.get())
+    look(opened, open_orders(make_order_report()), failed(LegKind.BALANCES))
+    long_ago = timezone.now() - BEFORE
+    fill = make_fill_report("10", "2", executed_at=long_ago)
+    end = make_order_report(status=OrderStatus.CLOSED, filled=D(10), cost=D(20))
+    look(opened, open_orders(), order_leg(end), fills_leg(fill), held())
+
+    do(opened, Kind.RELEASE_ORDER, order=Order.objects.get().pk)
+
+    assert expected_totals(opened) == HELD
     assert verify_books().difference is None
 
 
