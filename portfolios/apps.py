@@ -9,8 +9,8 @@ class PortfoliosConfig(AppConfig):
     verbose_name = _("PosSync")
 
     def ready(self) -> None:
-        from portfolios import checks, tasks  # noqa: F401 - registers the system checks
+        from portfolios import checks, queue  # noqa: F401 - registers the system checks
         from portfolios.services import quiet_runs
 
-        tasks.use_json_payloads()
+        queue.use_json_payloads()
         quiet_runs.watch_rules()

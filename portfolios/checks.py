@@ -46,9 +46,9 @@ def minimum_retry(options: Options) -> float:
 
 
 def _wakes_through_the_database(options: Options) -> bool:
-    # Any of these wins over `orm` when django-q2 chooses its broker.
-    others = ("broker_class", "iron_mq", "sqs")
-    return options.get("orm") == "default" and all(options.get(name) is None for name in others)
+    # Of brokers that are named, this one wins, whatever else is.
+    ours = {"orm": "default", "broker_class": "portfolios.queue.Broker"}
+    return all(options.get(name) == value for name, value in ours.items())
 
 
 def _has_timeout(options: Options) -> bool:
@@ -71,7 +71,7 @@ QUEUE_RULES = (
         "possync.E001",
         _wakes_through_the_database,
         _("the queue is not kept in PosSync's own database, so tasks in flight can be lost."),
-        _('Set "orm": "default" and no other broker.'),
+        _('Set "orm": "default", "broker_class": "portfolios.queue.Broker".'),
     ),
     Rule(
         "possync.E002",

@@ -22,6 +22,7 @@ class Pulse:
     def __init__(self) -> None:
         self._beat = RawValue("d", time.monotonic())
         self._asked = RawValue("d", 0.0)
+        self._looked = RawValue("d", time.monotonic())
         self._pids = RawArray("l", _PLACES)
         self._until = RawArray("d", _PLACES)
 
@@ -40,7 +41,7 @@ class Pulse:
 
     def start(self) -> None:
         """Begin anew: nobody was asked for a sign yet."""
-        self._beat.value = time.monotonic()
+        self._beat.value = self._looked.value = time.monotonic()
         # A worker that was killed is busy no more, whoever has its number now.
         for place in range(_PLACES):
             self._until[place] = 0.0
@@ -54,6 +55,16 @@ class Pulse:
     def forgive(self) -> None:
         """Take back what was asked: nobody could have answered."""
         self._asked.value = 0.0
+        self.look()
+
+    def look(self) -> None:
+        """Note that somebody has looked whether there is something to do."""
+        self._looked.value = time.monotonic()
+
+    def is_unwatched(self, seconds: float) -> bool:
+        """Whether nobody has looked for so long."""
+        looked: float = self._looked.value
+        return time.monotonic() - looked >= seconds
 
     def is_quiet(self, seconds: float) -> bool:
         """Whether there was no sign of life for so long, and nobody is busy."""

@@ -168,6 +168,7 @@ Q_CLUSTER = {
     # The same for every process: it salts the signature of the payloads.
     "name": "possync",
     "orm": "default",
+    "broker_class": "portfolios.queue.Broker",
     "workers": env.int("POSSYNC_WORKERS", 4),
     # Few prefetched tasks: their retry clock runs from the moment they are fetched, not started.
     "queue_limit": 2,

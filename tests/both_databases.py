@@ -17,6 +17,7 @@ BOTH_DATABASES = (
     "tests/portfolios/test_tasks.py",
     "tests/portfolios/test_number_survival.py",
     "tests/portfolios/test_query_plans.py",
+    "tests/portfolios/test_queue.py",
     "tests/portfolios/services/test_budgets.py",
     "tests/portfolios/services/test_breakers.py",
     "tests/portfolios/services/test_discrepancies.py",

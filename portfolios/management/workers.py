@@ -25,8 +25,10 @@ from portfolios.pulse import Pulse
 
 log = structlog.get_logger(__name__)
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Seconds between two looks.
+# Seconds between two looks at what they do, and at what is to be done.
 LOOK: Final = 5.0
+# Seconds after which a look is taken for one that never ends; a database may keep it waiting for long.
+LONGEST_LOOK: Final = 300.0
 # Workers that lived this many seconds start again at once; those that die young wait longer each time.
 HEALTHY_LIFE: Final = 30.0
 
@@ -35,14 +37,13 @@ HEALTHY_LIFE: Final = 30.0
 class Workers:
     """Runs `work` in forks of this process until SIGINT, SIGTERM or SIGHUP.
 
+    This process itself asks nothing of the database, which may keep waiting whoever does, also from ending in time.
+
     Parameters
     ----------
     work : Callable
-        Runs in a session of its own; its own SIGTERM lets it end in order.
-    prepare : Callable
-        Called in this process before each start.
-    look : Callable
-        Called in this process every few seconds.
+        Runs in a session of its own, and looks again and again for what is to be done; its own SIGTERM lets it end in
+        order.
     stalled_after : float
         Seconds without an answer after which the workers are ended and started anew.
     grace : float
@@ -50,12 +51,10 @@ class Workers:
     """
 
     work: Callable[[], None]
-    prepare: Callable[[], None]
-    look: Callable[[], None]
     pulse: Pulse
     stalled_after: float
     grace: float
-    look_every: float = LOOK
+    watch_every: float = LOOK
     healthy_life: float = HEALTHY_LIFE
     _wake: tuple[int, int] = field(default=(-1, -1), init=False)
     _is_stopping: bool = field(default=False, init=False)
@@ -75,7 +74,6 @@ class Workers:
             self._sleep(pause_after(early_deaths))
 
     def _run_once(self) -> None:
-        self.prepare()
         self.pulse.start()
         leash, held = os.pipe()  # whoever holds `held` keeps the session alive
         session = get_context("fork").Process(target=self._begin, args=(leash, held))
@@ -107,15 +105,16 @@ class Workers:
                 session.terminate()
                 session.join(self.grace)
                 return
-            self._sleep(self.look_every, session.sentinel)
-            if time.monotonic() - looked > 2 * self.look_every:
+            self._sleep(self.watch_every, session.sentinel)
+            if time.monotonic() - looked > 2 * self.watch_every:
                 self.pulse.forgive()  # this process was stopped itself, and so were the workers, perhaps
             looked = time.monotonic()
             if self.pulse.is_stalled(self.stalled_after):
                 log.error("workers_stalled", seconds=self.stalled_after)
                 return
-            if session.is_alive() and not self._is_stopping:
-                self.look()
+            if self.pulse.is_unwatched(LONGEST_LOOK):
+                log.error("workers_unwatched", seconds=LONGEST_LOOK)
+                return
         log.warning("workers_ended", code=session.exitcode)
 
     def _sleep(self, seconds: float, *until: int) -> None:

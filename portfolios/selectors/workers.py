@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from portfolios.models import WorkerBeat
+from portfolios.services.beats import CLOCKS_APART
 
 # The beat comes with the schedule, once a minute; two may be missed before it is news.
 SILENT_AFTER = timedelta(seconds=150)
@@ -28,5 +29,6 @@ class Workers:
 
 
 def workers(now: datetime) -> Workers:
-    beat_at = WorkerBeat.objects.order_by("-beat_at").values_list("beat_at", flat=True).first()
+    told = WorkerBeat.objects.filter(beat_at__lte=now + CLOCKS_APART)
+    beat_at = told.order_by("-beat_at").values_list("beat_at", flat=True).first()
     return Workers(beat_at, beat_at is not None and now - beat_at < SILENT_AFTER)

@@ -38,7 +38,7 @@ def test_the_products_own_settings_pass() -> None:
         ({"orm": "other"}, "possync.E001"),
         ({"orm": None, "redis": {"host": "127.0.0.1"}}, "possync.E001"),
         ({"broker_class": "somewhere.Broker"}, "possync.E001"),
-        ({"sqs": {}}, "possync.E001"),
+        ({"broker_class": None}, "possync.E001"),
         ({"workers": 2, "retry": 539}, "possync.E003"),
         ({"workers": 2, "queue_limit": 6}, "possync.E003"),
         ({"max_attempts": 0}, "possync.E004"),

@@ -122,3 +122,23 @@ def test_what_nobody_could_answer_is_forgiven(clock: Hands) -> None:
     pulse.forgive()
 
     assert not pulse.is_stalled(30)
+
+
+def test_who_looks_no_more_is_noticed(clock: Hands) -> None:
+    pulse = Pulse()
+    clock.now += 60
+    pulse.look()
+    clock.now += 59
+
+    assert not pulse.is_unwatched(60)
+    clock.now += 1
+    assert pulse.is_unwatched(60)
+
+
+def test_who_begins_anew_has_just_looked(clock: Hands) -> None:
+    pulse = Pulse()
+    clock.now += 60
+
+    pulse.start()
+
+    assert not pulse.is_unwatched(60)

@@ -8,22 +8,18 @@ from typing import Any
 import pytest
 import time_machine
 from django.db import connection, transaction
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
-from django_q.brokers.orm import ORM
-from django_q.models import OrmQ, Schedule, Task
-from django_q.scheduler import scheduler
+from django_q.models import OrmQ, Task
 from django_q.signing import SignedPackage
 from pytest_django.fixtures import Settings
 
-from portfolios import tasks
+from portfolios import queue, tasks
 from portfolios.models import ExchangeAccount, SyncRun, WorkerBeat
 from portfolios.services.accounts import pause
 from portfolios.services.breakers import note_failure, set_aside
 from portfolios.services.runs import claim_run, open_run
-from portfolios.tasks import dispatch_due, enqueue_sync, ensure_schedule, shares
+from portfolios.tasks import dispatch_due, enqueue_sync, shares
 from providers.reports import LegError
 from tests.builders import make_account, make_run
 from tests.desk import Desk
@@ -235,7 +231,7 @@ def test_a_tick_sends_one_account_to_a_market_that_answered_nobody() -> None:
 def test_a_flooded_queue_is_emptied_and_the_runs_are_found_again(
     account: ExchangeAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "MOST_QUEUED", 3)
+    monkeypatch.setattr(queue, "MOST_QUEUED", 3)
     past = timezone.now() - timedelta(days=1)
     OrmQ.objects.bulk_create(OrmQ(key="possync", payload="torn", lock=past) for _row in range(4))
 
@@ -270,103 +266,12 @@ def test_a_sign_of_life_is_not_written_for_every_task() -> None:
     dispatch_due()
 
     with CaptureQueriesContext(connection) as queries:
-        tasks._beat()
+        tasks.sync_accounts([])
 
     assert [query["sql"].split()[0] for query in queries] == ["SELECT"]
 
 
-# --- the one schedule -----------------------------------------------------------------------------
-
-
-def test_there_is_exactly_one_schedule_however_often_workers_start() -> None:
-    for _start in range(3):
-        ensure_schedule()
-
-    schedule = Schedule.objects.get()
-    assert (schedule.func, schedule.minutes) == ("portfolios.tasks.dispatch_due", 1)
-    assert (schedule.schedule_type, schedule.repeats) == (Schedule.MINUTES, -1)
-
-
-@pytest.mark.parametrize("seconds", [-3600, -1, 30])
-def test_a_restart_does_not_set_the_next_tick_anew(seconds: int) -> None:
-    ensure_schedule()
-    due = timezone.now() + timedelta(seconds=seconds)
-    Schedule.objects.update(next_run=due)
-
-    ensure_schedule()
-
-    assert Schedule.objects.get().next_run == due
-
-
-def test_a_tick_that_was_put_off_too_far_is_brought_back() -> None:
-    ensure_schedule()
-    Schedule.objects.update(next_run=timezone.now() + timedelta(days=365))
-
-    ensure_schedule()
-
-    assert Schedule.objects.get().next_run <= timezone.now()
-
-
-def test_a_schedule_that_somebody_changed_is_mended() -> None:
-    ensure_schedule()
-    Schedule.objects.update(func="os.system", args="'true'", repeats=0, hook="os.system")
-
-    ensure_schedule()
-
-    schedule = Schedule.objects.get()
-    assert (schedule.func, schedule.args, schedule.repeats, schedule.hook) == (
-        "portfolios.tasks.dispatch_due",
-        None,
-        -1,
-        None,
-    )
-
-
-def test_schedules_of_others_are_removed() -> None:
-    Schedule.objects.create(pk=1, func="os.system", args="'true'")
-    Schedule.objects.create(pk=9, func="os.system", args="'true'")
-
-    ensure_schedule()
-
-    assert [schedule.func for schedule in Schedule.objects.all()] == [
-        "portfolios.tasks.dispatch_due"
-    ]
-
-
-# The scheduler closes its connection, which would end the transaction of a common test.
-@pytest.mark.django_db(transaction=True)
-def test_the_queues_own_scheduler_queues_our_tick() -> None:
-    ensure_schedule()
-    Schedule.objects.update(next_run=timezone.now() - timedelta(seconds=1))
-
-    scheduler(ORM("possync"))
-
-    assert [task["func"] for task in queued()] == ["portfolios.tasks.dispatch_due"]
-    assert Schedule.objects.get().next_run > timezone.now()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_schedule_of_somebody_elses_function_queues_nothing() -> None:
-    Schedule.objects.create(
-        func="os.system", args="'true'", next_run=timezone.now() - timedelta(seconds=1)
-    )
-
-    scheduler(ORM("possync"))
-
-    assert not OrmQ.objects.exists()
-
-
-# --- django-q2's own tables -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("model", ["schedule", "ormq", "success", "failure", "task"])
-def test_the_admin_has_no_page_for_the_queues_tables(model: str) -> None:
-    with pytest.raises(NoReverseMatch):
-        reverse(f"admin:django_q_{model}_changelist")
-
-
-def test_the_admin_has_no_section_for_the_queue(admin_client: Client) -> None:
-    assert admin_client.get("/admin/django_q/").status_code == 404
+# --- what is kept ---------------------------------------------------------------------------------
 
 
 def test_the_queue_keeps_no_results(desk: Desk) -> None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 
-from portfolios import tasks
+from portfolios import queue, tasks
 from portfolios.models import ExchangeAccount, SyncRun
 from portfolios.tasks import dispatch_due
 from tests.builders import make_account, make_run
@@ -51,7 +51,7 @@ def test_a_tick_asks_the_database_as_often_for_many_due_accounts_as_for_few() ->
 def test_a_tick_queues_no_flood_and_the_next_ones_queue_the_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tasks, "MOST_QUEUED", 4)
+    monkeypatch.setattr(queue, "MOST_QUEUED", 4)
     long_ago = timezone.now() - timedelta(minutes=5)
     lost = [make_run(status=Status.QUEUED, attempts=1, queued_at=long_ago) for _run in range(5)]
     SyncRun.objects.update(queued_at=long_ago)
@@ -73,7 +73,7 @@ def test_a_queue_that_is_half_a_flood_is_given_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     make_account()
-    monkeypatch.setattr(tasks, "MOST_QUEUED", 4)
+    monkeypatch.setattr(queue, "MOST_QUEUED", 4)
     fill_the_queue(2, lock=timezone.now())
 
     dispatch_due()

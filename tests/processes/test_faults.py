@@ -215,6 +215,15 @@ def the_queue_is_flooded_with_what_is_no_task(world: World) -> None:
     world.become_due()
 
 
+def a_row_of_the_queue_is_damaged(world: World) -> None:
+    """Its lock is a time for the database, and none for Python."""
+    world.sql(
+        "INSERT INTO django_q_ormq (key, payload, lock) VALUES ('possync', 'torn', ?)",
+        "-infinity" if world.url else "2001-99-99 garbage",
+    )
+    world.become_due()
+
+
 def the_disk_is_full(world: World) -> None:
     """Nothing can be written although the account is due; then there is room again."""
     world.become_due(after=1)
@@ -312,6 +321,7 @@ GATE: tuple[Callable[[World], None], ...] = (
     a_busy_worker_is_killed,
     a_whole_cluster_is_told_to_stop,
     the_queue_is_flooded_with_what_is_no_task,
+    a_row_of_the_queue_is_damaged,
     the_pusher_is_killed,
     the_sentinel_is_killed,
     many_ticks_come_at_once,
@@ -398,6 +408,18 @@ def test_nobody_outlives_workers_whose_supervisor_is_killed(world: World) -> Non
         started.stop(signal.SIGKILL)
 
         assert wait_until_gone(pids, 5) == set()
+
+
+def test_the_workers_end_in_time_whatever_the_database_does(world: World) -> None:
+    grace = {"POSSYNC_DRAIN_SECONDS": "3"}
+    command = world.installed.command("manage.py", "worker")
+    with running(command, {**world.installed.environment, **grace}) as started:
+        wait_until(lambda: len(started.descendants()) >= 6, RECOVERY)
+        world.become_due(after=1)
+        with locked(world):
+            time.sleep(2 * STALLED)  # whoever looks what is due waits for it now
+
+            assert started.stop(signal.SIGTERM) < 5
 
 
 def test_the_workers_end_in_order(world: World) -> None:

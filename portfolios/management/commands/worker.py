@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 # The queue's processes are forks of this one: what is loaded here, ccxt above all, is in memory once for all of them.
 import portfolios.ciphers  # noqa: F401 - loaded, not used
 import providers.ccxt_provider  # noqa: F401 - loaded, not used
-from portfolios import tasks
+from portfolios import queue, tasks
 from portfolios.management.workers import HEALTHY_LIFE, LOOK, Workers
 from portfolios.services.providers import preload_markets
 
@@ -20,27 +20,26 @@ class Command(BaseCommand):
     help = _("Runs the queue's workers until SIGTERM.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self._look_every = min(LOOK, settings.POSSYNC_STALLED_SECONDS / 2)
         workers = Workers(
-            work=tasks.run_cluster,
-            prepare=self._prepare,
-            look=tasks.look,
+            work=self._work,
             pulse=tasks.PULSE,
             stalled_after=settings.POSSYNC_STALLED_SECONDS,
             grace=settings.POSSYNC_DRAIN_SECONDS,
-            look_every=min(LOOK, settings.POSSYNC_STALLED_SECONDS / 2),
+            watch_every=self._look_every,
             # What lived so long has not died of how it was started.
             healthy_life=min(HEALTHY_LIFE, settings.POSSYNC_STALLED_SECONDS),
         )
+        gc.freeze()  # keeps the collector from touching, and so copying, pages that all share
         workers.run()
 
-    def _prepare(self) -> None:
+    def _work(self) -> None:
+        """Load what all workers of this session share, and be them."""
+        tasks.prepare()
         try:
-            tasks.ensure_schedule()
-            tasks.wake()
             preload_markets()
-        except DatabaseError:  # the workers wait for it, too
-            tasks.log.exception("not_prepared")
-        finally:
-            connections.close_all()  # a fork must not share them
-            # Keeps the collector from touching, and so copying, pages that parent and workers share.
-            gc.freeze()
+        except DatabaseError:  # each loads them when it needs them
+            tasks.log.exception("markets_not_preloaded")
+        connections.close_all()  # a fork must not share them
+        gc.freeze()
+        queue.run_cluster(tasks.look, self._look_every)
