@@ -10,7 +10,7 @@ import gc
 import math
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Final
 
 import structlog
@@ -22,6 +22,7 @@ from django.utils import timezone
 from portfolios import queue
 from portfolios.models import ApiToken, ExchangeAccount, SyncRun
 from portfolios.pulse import Pulse
+from portfolios.services import accounts, breakers, budgets, leases
 from portfolios.services.accounts import due_accounts
 from portfolios.services.audit import Actor, Kind, record
 from portfolios.services.beats import is_time
@@ -35,6 +36,7 @@ from portfolios.services.runs import (
     open_runs,
     waiting_for_the_key_of,
 )
+from portfolios.services.shared_clock import CLOCKS_APART
 
 log = structlog.get_logger(__name__)
 PRUNER: Final = "prune-old"
@@ -95,8 +97,9 @@ def enqueue_syncs(
 
 
 def _waits(run: SyncRun) -> bool:
-    """Whether its task may be lost, as it has waited for a while; two of them do no harm."""
-    return run.status == SyncRun.Status.QUEUED and timezone.now() - run.queued_at > PATIENCE
+    """Whether its task may be lost, as it has waited for a while, or for no time at all; two of them do no harm."""
+    waited = timezone.now() - run.queued_at
+    return run.status == SyncRun.Status.QUEUED and not -CLOCKS_APART <= waited <= PATIENCE
 
 
 def enqueue_connection_test(account: ExchangeAccount, *, by: Actor = None) -> None:
@@ -129,6 +132,7 @@ def dispatch_due() -> None:
     The one schedule of the queue; runs every minute.
     """
     now = timezone.now()
+    _bring_back(now)
     queue.throw_away_what_nobody_takes(now)
     waiting = [*heal_abandoned_runs(most=MOST_LOST_OF_A_TICK), *_open_due(now)]
     dealt = tasks_of(waiting, settings.Q_CLUSTER["workers"])
@@ -137,6 +141,20 @@ def dispatch_due() -> None:
         queue.put("sync_accounts", ids)
     if is_time(PRUNER, now, every=PRUNED_EVERY):
         queue.put("prune_old")
+
+
+def _bring_back(now: datetime) -> None:
+    """Undo what a clock that was ahead has put off, once it is right again: nothing else would come back to it."""
+    for name, bring_back in (
+        ("breakers", partial(breakers.bring_back, now)),
+        ("accounts", partial(accounts.bring_back, now)),
+        ("budgets", budgets.bring_back),
+        ("leases", leases.bring_back),
+    ):
+        try:
+            bring_back()
+        except Exception:  # what is due is done all the same
+            log.exception("not_brought_back", what=name)
 
 
 def _open_due(now: datetime) -> list[SyncRun]:

@@ -11,11 +11,11 @@ import asyncio
 import hashlib
 import ipaddress
 import math
-import time
 from collections import defaultdict
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
+from time import monotonic
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
@@ -32,19 +32,19 @@ LONGEST_HOLD: Final = 86_400.0
 
 
 class BudgetStore(Protocol):
-    """Where budgets are kept; may block. Times are seconds since 1970."""
+    """Where budgets are kept; may block. Times are seconds from now, so that nobody's clock has to be right."""
 
     def reserve(self, names: Sequence[str], seconds: float, burst: float) -> float:
-        """Use up `seconds` of every budget of `names`, and tell from when on they may be spent.
+        """Use up `seconds` of every budget of `names`, and tell in how many seconds they may be spent.
 
         Parameters
         ----------
         burst : float
-            Seconds by which that may lie in the past: what was saved up.
+            Seconds by which that may lie in the past: what was saved up. The answer is negative then.
         """
 
-    def hold(self, name: str, until: float) -> None:
-        """Let nothing of the budget be spent before `until`; never shortens another hold."""
+    def hold(self, name: str, seconds: float) -> None:
+        """Let nothing of the budget be spent for `seconds`; never shortens another hold."""
 
 
 class MemoryBudgets:
@@ -57,12 +57,14 @@ class MemoryBudgets:
     def reserve(self, names: Sequence[str], seconds: float, burst: float) -> float:
         with self._lock:
             used = (self._used_until.get(name, 0.0) for name in names)
-            start = max(time.time() - burst, *used)
+            now = monotonic()
+            start = max(now - burst, *used)
             self._used_until.update(dict.fromkeys(names, start + seconds))
-        return start
+        return start - now
 
-    def hold(self, name: str, until: float) -> None:
+    def hold(self, name: str, seconds: float) -> None:
         with self._lock:
+            until = monotonic() + seconds
             self._used_until[name] = max(self._used_until.get(name, 0.0), until)
 
 
@@ -116,7 +118,7 @@ class Budgets:
 
 @dataclass(slots=True)
 class Block:
-    """A part of some budgets that is this process's to spend, from `at` to `ends`."""
+    """A part of some budgets that is this process's to spend, from `at` to `ends` by its monotonic clock."""
 
     at: float
     ends: float
@@ -144,7 +146,7 @@ class Pacer:
             Seconds; who would have to wait for longer will not send anything, and so uses up nothing.
         """
         async with self._locks[names]:
-            now = time.time()
+            now = monotonic()
             block = self._blocks.get(names) or Block(0.0, 0.0)
             # The last request of a block may have been dearer than what was left of it.
             owed = max(0.0, block.at - block.ends)
@@ -161,13 +163,14 @@ class Pacer:
         """Let nobody spend the budget for `seconds`."""
         for names in [names for names in self._blocks if name in names]:
             self._blocks.pop(names, None)
-        until = time.time() + min(max(seconds, 0.0), LONGEST_HOLD)
-        await asyncio.to_thread(self._store.hold, name, until)
+        held = min(max(seconds, 0.0), LONGEST_HOLD)
+        await asyncio.to_thread(self._store.hold, name, held)
 
     async def _taken(
         self, names: tuple[str, ...], seconds: float, owed: float, burst: float
     ) -> Block:
-        starts = await asyncio.to_thread(self._store.reserve, names, owed + seconds, burst)
+        starts_in = await asyncio.to_thread(self._store.reserve, names, owed + seconds, burst)
+        starts = monotonic() + starts_in
         block = self._blocks[names] = Block(starts + owed, starts + owed + seconds)
         return block
 

@@ -17,10 +17,11 @@ from django.db import transaction
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.backends.sqlite3.base import DatabaseWrapper as SQLite
 from django.test import Client
+from django.utils import timezone
 from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
-from portfolios.services import host_clocks
+from portfolios.services import host_clocks, shared_clock
 from providers.sandbox.books import Instrument, Permission
 from providers.sandbox.engine import Engine
 from providers.sandbox.server import SandboxServer
@@ -102,9 +103,10 @@ def flush_past_the_append_only_triggers() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def time_that_passes_by_the_wall_clock() -> Iterator[None]:
-    """Let a test that moves the wall clock move the other one, which nobody can set, with it."""
+    """Let a test that moves the wall clock move the others with it: the one nobody can set, and the server's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(host_clocks, "uptime", lambda: time.time())
+        patch.setattr(shared_clock, "_servers_now", timezone.now)
         yield
 
 

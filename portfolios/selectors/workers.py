@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from portfolios.models import WorkerBeat
-from portfolios.services.beats import CLOCKS_APART
+from portfolios.services.shared_clock import CLOCKS_APART
 
 # The beat comes with the schedule, once a minute; two may be missed before it is news.
 SILENT_AFTER = timedelta(seconds=150)

@@ -12,6 +12,7 @@ from django.utils import timezone
 from portfolios.models import CircuitBreaker, ExchangeAccount, MarketCredential, SyncRun
 from portfolios.models.choices import Health
 from portfolios.services.audit import Actor, Kind, record
+from portfolios.services.damaged_rows import readable
 from portfolios.services.schedules import (
     Schedule,
     Scheduled,
@@ -21,14 +22,17 @@ from portfolios.services.schedules import (
     next_due,
     schedule_of,
 )
+from portfolios.services.shared_clock import CLOCKS_APART
 
 # Rejections of a key after which the schedule leaves it alone.
 MOST_REJECTIONS: Final = 3
 # What the queue may take to begin what is due.
 SCHEDULING: Final = timedelta(minutes=1)
-# So many times the account's grace lies between two that count, by default a quarter of an hour: an exchange that
-# rejects keys for some minutes, as some do in trouble, has not revoked them.
-GRACES_BETWEEN_REJECTIONS: Final = 30
+# Between two that count, however fast an account is judged otherwise: an exchange that rejects keys for some minutes,
+# as some do in trouble, has not revoked them.
+BETWEEN_REJECTIONS: Final = timedelta(minutes=15)
+# What an exchange asks for beyond that is taken as that.
+LONGEST_STAY_AWAY: Final = timedelta(days=1)
 
 
 class Watched(Scheduled, Protocol):
@@ -157,8 +161,7 @@ def schedule_text(schedule: Schedule) -> str:
 
 def note_rejection(account: ExchangeAccount, now: datetime) -> None:
     """Count a run whose key was rejected; runs in quick succession count once."""
-    apart = grace(account) * GRACES_BETWEEN_REJECTIONS
-    if account.rejected_at is None or now - account.rejected_at >= apart:
+    if account.rejected_at is None or now - account.rejected_at >= BETWEEN_REJECTIONS:
         account.rejections = min(account.rejections + 1, MOST_REJECTIONS)
         account.rejected_at = now
         account.save(update_fields=["rejections", "rejected_at"])
@@ -184,7 +187,28 @@ def due_accounts(now: datetime) -> list[ExchangeAccount]:
     is_due = Q(next_sync_at=None) | Q(next_sync_at__lte=now)
     oldest_first = F("next_sync_at").asc(nulls_first=True)
     accounts = ExchangeAccount.objects.filter(is_due, paused=False, rejections__lt=MOST_REJECTIONS)
-    return list(accounts.order_by(oldest_first, "pk"))
+    return readable(accounts.order_by(oldest_first, "pk"))
+
+
+def bring_back(now: datetime) -> None:
+    """Make due what a clock that was ahead has put off: beyond the schedule, and beyond what anything else asks for."""
+    latest = now + CLOCKS_APART
+    ahead = ExchangeAccount.objects
+    ahead.filter(stay_away_until__gt=latest + LONGEST_STAY_AWAY).update(stay_away_until=None)
+    ahead.filter(rejected_at__gt=latest).update(rejected_at=now)
+    ahead.filter(full_read_at__gt=latest).update(full_read_at=None, seldom_read_at=None)
+    # What the queue reads of them and no more: there may be a thousand.
+    # One that failed is put off by its breaker, as long as that says.
+    put_off = ahead.filter(next_sync_at__gt=latest).exclude(breaker__retry_at__gt=now)
+    rows = put_off.values_list(
+        *("pk", "next_sync_at", "stay_away_until", "interval_seconds", "cron", "time_zone")
+    )
+    planned: dict[Schedule, datetime] = {}
+    for pk, due, stay_away_until, *schedule in rows:
+        by = Schedule(*schedule)
+        by_schedule = planned.setdefault(by, next_due(by, now, now))
+        if due > max(by_schedule, stay_away_until or now) + CLOCKS_APART:
+            ahead.filter(pk=pk).update(next_sync_at=by_schedule if by.cron else now)
 
 
 def schedule_next(account: ExchangeAccount, now: datetime, *, stay_away: float = 0) -> None:
@@ -202,7 +226,7 @@ def schedule_next(account: ExchangeAccount, now: datetime, *, stay_away: float =
 def set_next(account: ExchangeAccount, now: datetime, *, stay_away: float = 0) -> None:
     """As `schedule_next`, for a caller that saves the account."""
     slot = next_due(schedule_of(account), account.next_sync_at or now, now)
-    asked = now + min(timedelta(days=1), _seconds(stay_away))
+    asked = now + min(LONGEST_STAY_AWAY, _seconds(stay_away))
     account.next_sync_at = max(slot, asked)
     account.stay_away_until = asked if stay_away > 0 else None
 

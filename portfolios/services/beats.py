@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
 
 from portfolios.models import WorkerBeat
-
-# Hosts may show times so far apart. One that lies further ahead was noted by a clock that was wrong, and tells nothing.
-CLOCKS_APART: Final = timedelta(minutes=1)
+from portfolios.services.shared_clock import CLOCKS_APART
 
 
 def is_time(name: str, now: datetime, *, every: timedelta) -> bool:

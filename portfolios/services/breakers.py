@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portfolios.models import CircuitBreaker, ExchangeAccount
+from portfolios.services.shared_clock import CLOCKS_APART
 from providers.budgets import place_name
 from providers.circuits import BreakerRule, Circuit, circuit
 from providers.reports import LegError
@@ -112,6 +113,17 @@ def note_probes(accounts: Iterable[ExchangeAccount], now: datetime) -> None:
     places = {place_of(account) for account in accounts}
     rows = CircuitBreaker.objects.filter(place__in=places - {""}).exclude(retry_at=None)
     rows.update(probe_until=now + PROBE)
+
+
+def bring_back(now: datetime) -> None:
+    """Try again at once what a clock that was ahead has put off for longer than any rule does."""
+    latest = now + CLOCKS_APART
+    breakers = CircuitBreaker.objects
+    breakers.filter(probe_until__gt=latest + PROBE).update(probe_until=None)
+    of_poison = Q(vanished__gt=0)
+    for breaker, rule in ((~of_poison, OF_AN_ACCOUNT), (of_poison, OF_A_POISON)):
+        longest = rule.longest_pause * (1 + JITTER)
+        breakers.filter(breaker, retry_at__gt=latest + longest).update(retry_at=now)
 
 
 def _may_probe(breaker: CircuitBreaker, now: datetime) -> bool:

@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 from portfolios.models import ExchangeAccount, MarketCredential
 from portfolios.services.audit import Actor, Kind, record
 from portfolios.services.credentials import key_name, note_credential_state, opened_credentials
+from portfolios.services.leases import key_held
 from portfolios.services.providers import provider_lookup
-from portfolios.services.runs import key_held
 from providers.errors import CredentialUnreadable
 from providers.fetching import test_connection
 from providers.redaction import leg_error, secrets_in_use

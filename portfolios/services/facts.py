@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from django.db import transaction
 
 from portfolios.models import ExchangeAccount, Portfolio, StoredLeg, SyncRun
-from portfolios.services import runs
+from portfolios.services import leases
 from portfolios.services.absence import climb_ladder
 from portfolios.services.acknowledgements import with_acknowledged
 from portfolios.services.baselines import set_baseline
@@ -77,7 +77,7 @@ def apply_snapshot(run: SyncRun, legs: Sequence[Leg]) -> Outcome:
     LeaseLost
         If another worker has taken the account over; nothing is written then.
     """
-    account = runs.lock_account(run)
+    account = leases.lock_account(run)
     legs = with_own_fill_ids(account, legs)
     outcome = Outcome()
     portfolios = list(account.portfolios.filter(mode=Portfolio.Mode.LIVE))

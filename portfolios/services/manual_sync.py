@@ -14,8 +14,9 @@ from django.utils.translation import gettext as _
 
 from portfolios.models import Discrepancy, ExchangeAccount, SyncRun
 from portfolios.models.choices import Severity
+from portfolios.services.leases import LeaseLost
 from portfolios.services.portfolio_sync import execute_runs
-from portfolios.services.runs import LeaseLost, close_run, heal_abandoned_runs, open_run
+from portfolios.services.runs import close_run, heal_abandoned_runs, open_run
 
 # Seconds between two looks at a run that another process works on.
 POLL: Final = 0.2

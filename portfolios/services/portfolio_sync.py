@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from portfolios.models import ExchangeAccount, MarketCredential, Portfolio, SyncRun
-from portfolios.services import quiet_runs, runs
+from portfolios.services import leases, quiet_runs, runs
 from portfolios.services.absence import old_denials
 from portfolios.services.accounts import forget_rejections, note_rejection
 from portfolios.services.attribution import attribute_open
@@ -143,7 +143,7 @@ class _Fetching:
         now = time.monotonic()
         if self._leased_until < now + seconds:
             beyond = max(seconds - _renewal_seconds(), 0)
-            runs.renew_leases(self._waiting.values(), beyond=beyond)
+            leases.renew_leases(self._waiting.values(), beyond=beyond)
             self._leased_until = now + 2 * _renewal_seconds() + beyond
 
     def _show(self, event: Progress) -> None:
@@ -248,7 +248,7 @@ def _note_requests(run: SyncRun, snapshot: Snapshot) -> None:
 def _unless_taken_over(run: SyncRun) -> Iterator[None]:
     try:
         yield
-    except runs.LeaseLost:
+    except leases.LeaseLost:
         log.warning("run_taken_over", account=run.account.label, run=run.pk)
 
 
@@ -263,7 +263,7 @@ def _bring_up_to_date(run: SyncRun, snapshot: Snapshot, *, may_be_quiet: bool) -
         outcome = apply_snapshot(run, legs)
         runs.show_progress(run, Stage.JUDGING)
         _judge_and_close(run, snapshot, outcome)
-    except runs.LeaseLost:
+    except leases.LeaseLost:
         raise
     except Exception as e:  # a fault of ours must not leave the run open
         log.exception("sync_failed", account=run.account.label, run=run.pk)
@@ -273,7 +273,7 @@ def _bring_up_to_date(run: SyncRun, snapshot: Snapshot, *, may_be_quiet: bool) -
 @transaction.atomic
 def _may_be_booked(run: SyncRun, legs: Sequence[Leg]) -> bool:
     """Store what was read; the run ends there if what is stored of the account contradicts itself."""
-    account = runs.lock_account(run)
+    account = leases.lock_account(run)
     store_legs(run, legs)
     if check_integrity(account, run):
         return True
@@ -285,7 +285,7 @@ def _may_be_booked(run: SyncRun, legs: Sequence[Leg]) -> bool:
 
 @transaction.atomic
 def _judge_and_close(run: SyncRun, snapshot: Snapshot, outcome: Outcome) -> None:
-    account = run.account = runs.lock_account(run)
+    account = run.account = leases.lock_account(run)
     _judge(account, run, snapshot, outcome)
     _close(run, snapshot, outcome)
 
@@ -357,7 +357,7 @@ def _message(status: SyncRun.Status, troubled: Iterable[Leg], outcome: Outcome) 
 
 @transaction.atomic
 def _fail(run: SyncRun, error: LegError, operation: str, *, was_asked: bool = False) -> None:
-    account = runs.lock_account(run)
+    account = leases.lock_account(run)
     record_incident(account, error, operation, run=run)
     _note_rejection(run, account, [error])
     runs.end_run(run, account, Status.FAILED, error.message, stay_away=error.retry_after or 0)

@@ -30,7 +30,7 @@ from portfolios.models import (
     SyncRun,
 )
 from portfolios.models.order import OPEN_STATUSES
-from portfolios.services import runs
+from portfolios.services import leases, runs
 from portfolios.services.accounts import disturb, set_next
 from portfolios.services.breakers import note_answers
 from portfolios.services.credentials import note_accepted
@@ -115,7 +115,7 @@ def confirm(reads: Iterable[tuple[SyncRun, Snapshot]]) -> set[int]:
     if not looks:
         return set()
     with transaction.atomic():
-        accounts = runs.lock_accounts(look.run for look in looks)
+        accounts = leases.lock_accounts(look.run for look in looks)
         ours = [look for look in looks if look.run.pk in accounts]
         for look in ours:
             look.run.account = accounts[look.run.pk]

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import IntegrityError, transaction
-from django.db.models import F, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, Model, OuterRef, Q, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from portfolios.models import ExchangeAccount, SyncRun
+from portfolios.services import leases
 from portfolios.services.accounts import schedule_next, set_next
 from portfolios.services.breakers import set_aside, set_aside_ids
 from portfolios.services.credentials import accounts_of_the_keys, key_of
+from portfolios.services.damaged_rows import readable
 from portfolios.services.incidents import record_incident
+from portfolios.services.shared_clock import CLOCKS_APART, shared_now
 from providers.reports import LegError
 
 log = structlog.get_logger(__name__)
@@ -30,10 +32,6 @@ _BEGINS_AT: Final = {
     SyncRun.Stage.JUDGING: "judging_at",
 }
 OPEN_STATUSES = (Status.QUEUED, Status.RUNNING)
-
-
-class LeaseLost(Exception):
-    """The account was taken from this worker; nothing of it may be written any more."""
 
 
 def open_run(
@@ -93,12 +91,12 @@ def claim_runs(run_ids: Sequence[int]) -> list[SyncRun]:
     Left out is one whose account is held, or another account with the same key: those are read one after the other.
     The attempts are counted here, before any work: one that kills its worker counts as well.
     """
-    now = timezone.now()
-    accounts = _locked_accounts_of_the_keys_of(ExchangeAccount.objects.filter(runs__in=run_ids))
+    now = shared_now()
+    accounts = leases.lock_accounts_of_the_keys_of(ExchangeAccount.objects.filter(runs__in=run_ids))
     # Read only now: until the accounts were locked, another worker may have claimed and even closed one.
     rows = SyncRun.objects.filter(pk__in=run_ids, status=Status.QUEUED)
     waiting = {run.pk: run for run in rows}
-    held = {key_of(account) for account in accounts.values() if _is_held(account, now)}
+    held = {key_of(account) for account in accounts.values() if leases.is_held(account, now)}
     claimed: list[SyncRun] = []
     for run in filter(None, map(waiting.get, dict.fromkeys(run_ids))):
         account = accounts.get(run.account_id)
@@ -113,7 +111,7 @@ def claim_runs(run_ids: Sequence[int]) -> list[SyncRun]:
 
 def _take(claimed: Sequence[SyncRun], now: datetime) -> None:
     """Write what `claim_runs` has chosen; the caller has locked the accounts."""
-    leased: dict[str, Any] = {"lease_expires_at": now + _lease()}
+    leased: dict[str, Any] = {"lease_expires_at": now + leases.lease()}
     begun: dict[str, Any] = {
         "status": Status.RUNNING,
         "stage": SyncRun.Stage.FETCHING,
@@ -145,38 +143,6 @@ def set_values(row: Model, values: Mapping[str, Any]) -> None:
         setattr(row, name, value)
 
 
-@contextmanager
-def key_held(account_id: int, seconds: float) -> Iterator[bool]:
-    """Keep all others from the account's key, by a lease as a run has it; whether nobody had it.
-
-    Parameters
-    ----------
-    seconds : float
-        On top of a lease, for what is done inside: nobody renews it.
-    """
-    fence = _hold_key_of(account_id, seconds)
-    try:
-        yield fence is not None
-    finally:
-        if fence is not None:
-            mine = ExchangeAccount.objects.filter(pk=account_id, lease_fence=fence)
-            mine.update(lease_expires_at=None)
-
-
-@transaction.atomic
-def _hold_key_of(account_id: int, seconds: float) -> int | None:
-    now = timezone.now()
-    accounts = _locked_accounts_of_the_keys_of(ExchangeAccount.objects.filter(pk=account_id))
-    account = accounts.get(account_id)
-    held = {key_of(each) for each in accounts.values() if _is_held(each, now)}
-    if account is None or key_of(account) in held:
-        return None
-    account.lease_fence += 1
-    account.lease_expires_at = now + _lease() + timedelta(seconds=seconds)
-    account.save(update_fields=["lease_fence", "lease_expires_at"])
-    return account.lease_fence
-
-
 def waiting_for_the_key_of(account_id: int) -> list[int]:
     """Ids of the runs that nobody has begun, of the accounts that use this one's key."""
     account = ExchangeAccount.objects.select_related("credential").get(pk=account_id)
@@ -185,51 +151,6 @@ def waiting_for_the_key_of(account_id: int) -> list[int]:
     of_the_key = [each.pk for each in accounts if key_of(each) == key]
     waiting = SyncRun.objects.filter(account__in=of_the_key, status=Status.QUEUED)
     return list(waiting.order_by("pk").values_list("pk", flat=True))
-
-
-def renew_leases(runs: Iterable[SyncRun], *, beyond: float = 0) -> None:
-    """Hold the accounts of `runs` for another lease, as far as they are still ours.
-
-    Parameters
-    ----------
-    beyond : float
-        Seconds on top of a lease, for work during which nobody renews it.
-    """
-    with transaction.atomic():
-        # One statement for all would lock them in any order, and wait in a circle with a worker that claims.
-        ours = [account.pk for account in lock_accounts(runs).values()]
-        expires_at = timezone.now() + _lease() + timedelta(seconds=beyond)
-        ExchangeAccount.objects.filter(pk__in=ours).update(lease_expires_at=expires_at)
-
-
-def lock_account(run: SyncRun) -> ExchangeAccount:
-    """Lock the run's account for the transaction that writes to it.
-
-    Raises
-    ------
-    LeaseLost
-        If the account was taken from this run since.
-    """
-    account = ExchangeAccount.objects.select_for_update().get(pk=run.account_id)
-    if account.lease_fence != run.fence or account.lease_expires_at is None:
-        raise LeaseLost(f"{account}: run {run.pk} was taken over")
-    return account
-
-
-def lock_accounts(runs: Iterable[SyncRun]) -> dict[int, ExchangeAccount]:
-    """Lock the accounts of `runs` for the transaction that writes to them; those of the runs that are still theirs.
-
-    Gives accounts by the id of their run.
-    """
-    fences = {run.account_id: run for run in runs}
-    accounts = ExchangeAccount.objects.filter(pk__in=list(fences), lease_expires_at__isnull=False)
-    # In one order, whoever locks them.
-    locked = accounts.select_for_update().order_by("pk")
-    return {
-        fences[account.pk].pk: account
-        for account in locked
-        if account.lease_fence == fences[account.pk].fence
-    }
 
 
 def show_progress(
@@ -278,7 +199,7 @@ def close_run(
     LeaseLost
         If the account was taken from this run since; nothing is written then.
     """
-    end_run(run, lock_account(run), status, message, stay_away=stay_away, is_quiet=is_quiet)
+    end_run(run, leases.lock_account(run), status, message, stay_away=stay_away, is_quiet=is_quiet)
 
 
 def end_run(
@@ -313,13 +234,18 @@ def heal_abandoned_runs(*, most: int | None = None) -> list[SyncRun]:
     most : int or None
         Abandoned runs to close now; all of them if None.
     """
-    now = timezone.now()
+    now = shared_now()
     lapsed = Q(account__lease_expires_at=None) | Q(account__lease_expires_at__lte=now)
     abandoned = SyncRun.objects.filter(lapsed, status=Status.RUNNING).values_list("pk", flat=True)
     lost = abandoned.order_by("pk")[:most]
     tried_again = [run for run_id in lost if (run := _lose_apart(run_id, now)) is not None]
-    waiting = SyncRun.objects.filter(status=Status.QUEUED, queued_at__lt=now - _lease())
-    return [*waiting.select_related("account").order_by("pk"), *tried_again]
+    waiting = SyncRun.objects.filter(_waits_for_long(now), status=Status.QUEUED)
+    return [*readable(waiting.select_related("account").order_by("pk")), *tried_again]
+
+
+def _waits_for_long(now: datetime) -> Q:
+    """Whether a run that nobody has begun has probably lost its task; one of later than now was opened by no clock."""
+    return Q(queued_at__lt=now - leases.lease()) | Q(queued_at__gt=now + CLOCKS_APART)
 
 
 def _lose_apart(run_id: int, now: datetime) -> SyncRun | None:
@@ -335,7 +261,7 @@ def _lose(run_id: int, now: datetime) -> SyncRun | None:
     """Close an abandoned run, and open the one that tries again; None if it is not to be tried again."""
     account = _locked_account_of(run_id)
     run = SyncRun.objects.filter(pk=run_id, status=Status.RUNNING).first()
-    if account is None or run is None or _is_held(account, now):
+    if account is None or run is None or leases.is_held(account, now):
         return None
     # A worker that only slept must not write into the next attempt.
     account.lease_fence += 1
@@ -373,28 +299,3 @@ def _set_aside(account: ExchangeAccount, now: datetime) -> str:
 def _locked_account_of(run_id: int) -> ExchangeAccount | None:
     accounts = ExchangeAccount.objects.select_for_update(of=("self",))
     return accounts.filter(runs=run_id).first()
-
-
-def _locked_accounts_of_the_keys_of(
-    asked: QuerySet[ExchangeAccount],
-) -> dict[int, ExchangeAccount]:
-    """Lock accounts and the others that use their keys; by id, each with its credential.
-
-    Two requests of one key at a time would take each other's nonce. One that got another key just now is left out.
-    """
-    keys = {account.pk: key_of(account) for account in asked.select_related("credential")}
-    if not keys:
-        return {}
-    accounts = accounts_of_the_keys(keys.values()).select_for_update(of=("self",))
-    # In one order, whoever locks them. Their keys are read by a statement of its own: PostgreSQL would show one that
-    # was stored while the lock was waited for as it had been before.
-    locked = accounts.order_by("pk").prefetch_related("credential")
-    return {x.pk: x for x in locked if keys.get(x.pk, key_of(x)) == key_of(x)}
-
-
-def _is_held(account: ExchangeAccount, now: datetime) -> bool:
-    return account.lease_expires_at is not None and account.lease_expires_at > now
-
-
-def _lease() -> timedelta:
-    return timedelta(seconds=settings.POSSYNC_LEASE_SECONDS)

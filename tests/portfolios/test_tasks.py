@@ -243,7 +243,7 @@ def test_a_flooded_queue_is_emptied_and_the_runs_are_found_again(
 def test_workers_that_were_quiet_are_given_something_to_do(
     settings: Settings, account: ExchangeAccount
 ) -> None:
-    account.next_sync_at = timezone.now() + timedelta(hours=1)
+    account.next_sync_at, account.interval_seconds = timezone.now() + timedelta(hours=1), 3600
     account.save()
     settings.POSSYNC_QUIET_SECONDS = 0
 
@@ -253,7 +253,7 @@ def test_workers_that_were_quiet_are_given_something_to_do(
 
 
 def test_workers_that_were_not_quiet_are_left_alone(account: ExchangeAccount) -> None:
-    account.next_sync_at = timezone.now() + timedelta(hours=1)
+    account.next_sync_at, account.interval_seconds = timezone.now() + timedelta(hours=1), 3600
     account.save()
     dispatch_due()
 

@@ -55,7 +55,8 @@ def test_a_tick_queues_no_flood_and_the_next_ones_queue_the_rest(
     long_ago = timezone.now() - timedelta(minutes=5)
     lost = [make_run(status=Status.QUEUED, attempts=1, queued_at=long_ago) for _run in range(5)]
     SyncRun.objects.update(queued_at=long_ago)
-    ExchangeAccount.objects.update(next_sync_at=timezone.now() + timedelta(hours=1))
+    later = timezone.now() + timedelta(hours=1)
+    ExchangeAccount.objects.update(next_sync_at=later, interval_seconds=3600)
 
     ticks = []
     for _tick in range(3):

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 import pytest
-import time_machine
 
 from providers.budgets import (
     Block,
@@ -28,7 +26,23 @@ from providers.sandbox.server import SandboxServer
 from tests.providers.accounts import make_request
 
 PLACE = ("binance",)
-NOON = 1_795_348_800.0
+
+
+class Hands:
+    """A monotonic clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Hands:
+    hands = Hands()
+    monkeypatch.setattr("providers.budgets.monotonic", hands)
+    return hands
 
 
 class CountedBudgets(MemoryBudgets):
@@ -55,19 +69,19 @@ def pacer(store: MemoryBudgets) -> Pacer:
     return Pacer(store, {})
 
 
-@time_machine.travel(NOON, tick=False)
+@pytest.mark.usefixtures("clock")
 def test_after_a_rest_a_settled_account_is_read_without_waiting() -> None:
     assert waits(pacer(MemoryBudgets()), 0.8, 0.2) == [0, 0]
 
 
-@time_machine.travel(NOON, tick=False)
+@pytest.mark.usefixtures("clock")
 def test_what_is_used_up_comes_back_as_time_passes() -> None:
     store = MemoryBudgets()
 
     assert waits(pacer(store), 1.0, 1.0, 1.0, 1.0) == [0, 0, 1, 2]
 
 
-@time_machine.travel(NOON, tick=False)
+@pytest.mark.usefixtures("clock")
 def test_a_settled_account_costs_one_write() -> None:
     store = CountedBudgets()
 
@@ -76,7 +90,7 @@ def test_a_settled_account_costs_one_write() -> None:
     assert store.writes == 1
 
 
-@time_machine.travel(NOON, tick=False)
+@pytest.mark.usefixtures("clock")
 def test_cheap_requests_share_a_write() -> None:
     store = CountedBudgets()
 
@@ -85,7 +99,7 @@ def test_cheap_requests_share_a_write() -> None:
     assert store.writes == 1
 
 
-@time_machine.travel(NOON, tick=False)
+@pytest.mark.usefixtures("clock")
 def test_two_processes_together_are_no_faster_than_one() -> None:
     store = MemoryBudgets()
     one, other = pacer(store), pacer(store)
@@ -96,17 +110,15 @@ def test_two_processes_together_are_no_faster_than_one() -> None:
     assert max(asked) >= 20 - 1 - 2
 
 
-def test_what_nobody_spent_in_time_is_not_saved_up() -> None:
-    store = MemoryBudgets()
-    with time_machine.travel(NOON, tick=False) as clock:
-        mine = pacer(store)
-        waits(mine, 0.1)
-        clock.shift(3600)
+def test_what_nobody_spent_in_time_is_not_saved_up(clock: Hands) -> None:
+    mine = pacer(MemoryBudgets())
+    waits(mine, 0.1)
+    clock.now += 3600
 
-        assert waits(mine, 1.0, 1.0, 1.0) == [0, 0, 1]
+    assert waits(mine, 1.0, 1.0, 1.0) == [0, 0, 1]
 
 
-@time_machine.travel(NOON, tick=False)
+@pytest.mark.usefixtures("clock")
 def test_a_hold_counts_for_every_process_at_once() -> None:
     store = MemoryBudgets()
     one, other = pacer(store), pacer(store)
@@ -116,7 +128,7 @@ def test_a_hold_counts_for_every_process_at_once() -> None:
     assert waits(one, 0.1)[0] >= 30
 
 
-@time_machine.travel(NOON, tick=False)
+@pytest.mark.usefixtures("clock")
 def test_a_shorter_hold_shortens_no_longer_one() -> None:
     store = MemoryBudgets()
     asyncio.run(pacer(store).hold("binance", 60))
@@ -225,7 +237,7 @@ def test_a_snapshot_tells_how_long_it_waited_and_its_deadline_allows_for_it(
 def test_who_would_wait_for_too_long_sends_nothing_and_says_why(sandbox: SandboxServer) -> None:
     store = MemoryBudgets()
     place = place_name("binance", sandbox.url, sandbox=False)
-    store.hold(place, time.time() + 100)
+    store.hold(place, 100)
 
     snapshot = read(sandbox, Pacing(store, everywhere=True))
 
@@ -263,7 +275,7 @@ def test_blocks_of_a_held_budget_are_given_up() -> None:
     assert list(blocks) == [("kraken",)]
 
 
-@time_machine.travel(NOON, tick=False)
+@pytest.mark.usefixtures("clock")
 def test_who_would_wait_for_too_long_uses_up_nothing() -> None:
     async def ask() -> list[float]:
         mine = pacer(MemoryBudgets())

@@ -21,11 +21,11 @@ from portfolios.services import (
     facts,
     fills,
     journal,
+    leases,
     ledger,
     legs,
     orders,
     portfolio_sync,
-    runs,
 )
 from portfolios.services.discrepancies import Findings
 from providers.reports import Leg, LegKind, LegStatus, OrderReport, OrderStatus
@@ -185,7 +185,7 @@ def late_worker_writes() -> AbstractContextManager[Any]:
     def lock_account(run: SyncRun) -> ExchangeAccount:
         return ExchangeAccount.objects.select_for_update().get(pk=run.account_id)
 
-    return patch.object(runs, "lock_account", lock_account)
+    return patch.object(leases, "lock_account", lock_account)
 
 
 # What these lose, a difference heals, since its lists are read again from when all agreed. They are looked for where no

@@ -22,8 +22,9 @@ from portfolios.models import (
 )
 from portfolios.services.claims import accept_match, unacked_match
 from portfolios.services.lapses import accept_lapse, proposes_lapse, released_by_lapse
+from portfolios.services.leases import LeaseLost, lock_account
 from portfolios.services.portfolio_sync import execute_runs, finish_run
-from portfolios.services.runs import LeaseLost, claim_run, heal_abandoned_runs, lock_account
+from portfolios.services.runs import claim_run, heal_abandoned_runs
 from portfolios.services.snapshot_requests import snapshot_request
 from portfolios.tasks import enqueue_sync, sync_accounts
 from providers.reports import LegKind, OrderStatus, Snapshot

@@ -10,7 +10,15 @@ from django.utils import timezone
 
 from portfolios.models import RateBudget, SyncRun
 from portfolios.services.breakers import place_of
-from portfolios.services.budgets import StoredBudgets, held_until, hold, hold_all, reserve
+from portfolios.services.budgets import (
+    StoredBudgets,
+    Taken,
+    bring_back,
+    held_until,
+    hold,
+    hold_all,
+    reserve,
+)
 from portfolios.services.snapshot_requests import snapshot_request
 from providers.budgets import Pacing
 from providers.ccxt_provider import CCXTPortfolioProvider
@@ -28,7 +36,7 @@ pytestmark = pytest.mark.django_db
 
 @time_machine.travel(NOON, tick=False)
 def test_what_one_process_takes_the_next_one_waits_for() -> None:
-    starts = [reserve(["binance"], 2.0, 1.0) - NOON.timestamp() for _process in range(3)]
+    starts = [reserve(["binance"], 2.0, 1.0).starts_in for _process in range(3)]
 
     assert starts == [-1, 1, 3]
 
@@ -37,16 +45,16 @@ def test_what_one_process_takes_the_next_one_waits_for() -> None:
 def test_of_two_budgets_the_fuller_one_decides() -> None:
     reserve(["binance"], 5.0, 0.0)
 
-    assert reserve(BOTH, 1.0, 0.0) == NOON.timestamp() + 5
-    assert reserve(["binance key 1"], 1.0, 0.0) == NOON.timestamp() + 6
+    assert reserve(BOTH, 1.0, 0.0).starts_in == 5
+    assert reserve(["binance key 1"], 1.0, 0.0).starts_in == 6
 
 
 @time_machine.travel(NOON, tick=False)
 def test_nothing_is_spent_before_a_hold_ends() -> None:
-    hold("binance", NOON + timedelta(seconds=60))
-    hold("binance", NOON + timedelta(seconds=5))
+    hold("binance", 60)
+    hold("binance", 5)
 
-    assert reserve(BOTH, 1.0, 1.0) == NOON.timestamp() + 60
+    assert reserve(BOTH, 1.0, 1.0) == Taken(60, {"binance": 60})
 
 
 def test_taking_of_known_budgets_is_one_read_and_one_write() -> None:
@@ -65,7 +73,58 @@ def test_while_the_database_is_away_a_process_keeps_within_budgets_of_its_own(
     monkeypatch.setattr("portfolios.services.budgets.reserve", _locked)
     store = StoredBudgets()
 
-    assert store.reserve(["binance"], 9.0, 0.0) + 9 <= store.reserve(["binance"], 1.0, 0.0)
+    assert store.reserve(["binance"], 9.0, 0.0) == 0
+    assert store.reserve(["binance"], 1.0, 0.0) > 8.9
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_the_database_is_away_what_an_exchange_asked_others_is_not_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = StoredBudgets()
+    hold("binance", 600)
+    store.reserve(["binance"], 1.0, 0.0)
+
+    monkeypatch.setattr("portfolios.services.budgets.reserve", _locked)
+
+    assert store.reserve(["binance"], 1.0, 0.0) > 590
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_an_exchange_asked_while_the_database_was_away_is_told_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = StoredBudgets()
+    with monkeypatch.context() as away:
+        away.setattr("portfolios.services.budgets.hold", _locked)
+        store.hold("binance", 600)
+    assert not RateBudget.objects.exists()
+
+    store.reserve(["kraken"], 1.0, 0.0)
+
+    assert reserve(["binance"], 1.0, 0.0).starts_in > 590
+
+
+@time_machine.travel(NOON, tick=False)
+def test_what_a_clock_that_was_ahead_used_up_and_held_is_taken_back() -> None:
+    with time_machine.travel(NOON + timedelta(days=30), tick=False):
+        reserve(["binance"], 1.0, 0.0)
+        hold("kraken", 600)
+        reserve(["kraken"], 1.0, 0.0)
+
+    bring_back()
+
+    assert [reserve([name], 1.0, 0.0).starts_in for name in ("binance", "kraken")] == [0, 0]
+
+
+@time_machine.travel(NOON, tick=False)
+def test_what_an_exchange_may_ask_is_not_taken_back() -> None:
+    hold("binance", 86_400)
+    reserve(["binance"], 30.0, 0.0)
+
+    bring_back()
+
+    assert reserve(["binance"], 1.0, 0.0).starts_in == 86_430
 
 
 def _locked(*_asked: object) -> float:
@@ -98,7 +157,7 @@ def test_where_keys_are_counted_another_key_is_not_held() -> None:
     account, other = make_account(market="kraken"), make_account(market="kraken")
     RateBudget.objects.create(name="kraken key 1", used_until=NOON, held_until=NOON)
 
-    hold("kraken key 1", timezone.now() + timedelta(hours=1))
+    hold("kraken key 1", 3600)
 
     assert held_until(account, timezone.now()) is held_until(other, timezone.now()) is None
 

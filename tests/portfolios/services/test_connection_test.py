@@ -17,7 +17,8 @@ from portfolios.models import (
 from portfolios.services import connection_test
 from portfolios.services.connection_test import execute_connection_test, note_test_asked
 from portfolios.services.credentials import store_credential
-from portfolios.services.runs import claim_run, key_held, open_run, waiting_for_the_key_of
+from portfolios.services.leases import key_held
+from portfolios.services.runs import claim_run, open_run, waiting_for_the_key_of
 from providers.fetching import test_connection as ask_exchange
 from providers.reports import ConnectionReport
 from providers.sandbox.faults import Fault, FaultKind

@@ -17,16 +17,14 @@ from portfolios.models import ExchangeAccount, Incident, SyncRun
 from portfolios.selectors.progress import run_progress
 from portfolios.services import runs
 from portfolios.services.incidents import record_incident
+from portfolios.services.leases import LeaseLost, lock_account, renew_leases
 from portfolios.services.portfolio_sync import execute_runs
 from portfolios.services.runs import (
-    LeaseLost,
     claim_run,
     close_run,
     heal_abandoned_runs,
-    lock_account,
     open_run,
     open_runs,
-    renew_leases,
     show_progress,
 )
 from tests.builders import make_account, make_run
