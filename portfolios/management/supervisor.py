@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 LEASH: Final = Path(__file__).with_name("leash.py")
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Seconds that a process has to end in order; then its whole session is killed. All must be gone 10 s after Ctrl-C.
+# All must be gone 10 s after Ctrl-C, if nobody wants it otherwise.
 GRACE: Final = 7.0
 # A process that lived this many seconds starts again at once; one that dies young waits longer each time.
 HEALTHY_LIFE: Final = 30.0
@@ -36,8 +36,17 @@ def pause_after(early_deaths: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Service:
+    """What is kept running.
+
+    Parameters
+    ----------
+    grace : float
+        Seconds that it has to end in order; then its whole session is killed.
+    """
+
     name: str
     command: tuple[str, ...]
+    grace: float = GRACE
 
 
 @dataclass(slots=True)
@@ -48,7 +57,6 @@ class Supervisor:
     folder: Path
     environment: Mapping[str, str]
     say: Say
-    grace: float = GRACE
 
     async def run(self, when_started: Callable[[], Coroutine[Any, Any, None]]) -> None:
         stopping = asyncio.Event()
@@ -106,7 +114,7 @@ class Supervisor:
             sys.executable,
             "-IS",
             str(LEASH),
-            str(self.grace),
+            str(service.grace),
             *service.command,
             stdin=subprocess.PIPE,
             stdout=output,

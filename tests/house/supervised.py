@@ -25,11 +25,10 @@ def main() -> None:
     settings.configure(USE_I18N=False)
     pairs = [argument.split("=", 1) for argument in sys.argv[1:]]
     supervisor = Supervisor(
-        services=[Service(name, ("sh", "-c", command)) for name, command in pairs],
+        services=[Service(name, ("sh", "-c", command), grace=1) for name, command in pairs],
         folder=Path.cwd(),
         environment=os.environ,
         say=_say,
-        grace=1,
     )
     asyncio.run(supervisor.run(_started))
 

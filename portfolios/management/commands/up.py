@@ -25,6 +25,9 @@ from providers.errors import OperationalException
 # The practice exchange's first choice lies this far above the web's port.
 DEMO_PORT_DISTANCE: Final = 1000
 SECONDS_TO_ANSWER: Final = 60
+# What syncs have to end in order, and what is left then to end the rest: who presses Ctrl-C waits for it.
+DRAIN_SECONDS: Final = 5
+SECONDS_TO_END: Final = 2
 
 
 class Command(BaseCommand):
@@ -60,7 +63,12 @@ class Command(BaseCommand):
         supervisor = Supervisor(
             services=_services(demo_port),
             folder=settings.BASE_DIR,
-            environment={**os.environ, "PORT": str(port), "PYTHONUNBUFFERED": "1"},
+            environment={
+                **os.environ,
+                "PORT": str(port),
+                "PYTHONUNBUFFERED": "1",
+                "POSSYNC_DRAIN_SECONDS": str(_drain_seconds()),
+            },
             say=self._say,
         )
         await supervisor.run(lambda: self._greet(port, demo_port))
@@ -105,12 +113,18 @@ def _demo_folder() -> Path:
     return Path(settings.DATA_DIR) / "demo"
 
 
+def _drain_seconds() -> int:
+    """Seconds as they were set, though Ctrl-C takes longer then."""
+    is_set = "POSSYNC_DRAIN_SECONDS" in os.environ
+    return settings.POSSYNC_DRAIN_SECONDS if is_set else DRAIN_SECONDS
+
+
 def _services(demo_port: int | None) -> list[Service]:
     manage = (sys.executable, str(settings.BASE_DIR / "manage.py"))
     gunicorn = (sys.executable, "-m", "gunicorn", "--config", "python:possync_site.server")
     services = [
         Service("web", (*gunicorn, "possync_site.wsgi")),
-        Service("worker", (*manage, "worker")),
+        Service("worker", (*manage, "worker"), grace=_drain_seconds() + SECONDS_TO_END),
     ]
     if demo_port is not None:
         state = str(_demo_folder() / "exchange.json")
