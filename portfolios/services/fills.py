@@ -21,6 +21,7 @@ from providers.reports import FeeReport, FillReport, Leg, LegKind
 # For so long a fill without a fee, or without its order, is looked at again, and a withdrawal without a fee: some
 # exchanges tell them later.
 TOLD_LATE: Final = timedelta(days=1)
+_Key = tuple[str, str, str]
 
 
 @dataclass(slots=True)
@@ -31,9 +32,12 @@ class Stored:
     ----------
     news : int
         Fills that are new, or of which something new is known.
+    new : list of Fill
+        Those that are new.
     """
 
     news: int = 0
+    new: list[Fill] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
 
@@ -50,49 +54,72 @@ def account_fills(legs: Iterable[Leg]) -> dict[str, list[FillReport]]:
     return dict(found)
 
 
-def store_fills(order: Order, reads: Sequence[Sequence[FillReport]], run: SyncRun | None) -> Stored:
-    """Store the fills of `order`; those that were known without it join it, and leave the unassigned part.
+def store_fills(
+    told: Sequence[tuple[Order, Sequence[Sequence[FillReport]]]], run: SyncRun | None
+) -> list[Stored]:
+    """Store the fills of orders of one account; those that were known without theirs join it.
 
-    The fills of `order` are prefetched.
+    What joins leaves the unassigned part. The fills of the orders are prefetched, and are again when it returns.
 
     Parameters
     ----------
-    reads : sequence of sequences of FillReport
-        What each read tells; all of them may tell the same fills.
+    told : sequence of pairs
+        Each order with what each read tells of it; all reads may tell the same fills.
+
+    Returns
+    -------
+    list of Stored
+        What changed of each order.
     """
+    rows = [row for _order, reads in told for read in reads for row in read]
+    if not rows:
+        return [Stored() for _told in told]
+    known = _known(told[0][0].account, rows)
+    parts = [_taken_in(order, reads, known, run) for order, reads in told]
+    Fill.objects.bulk_create(fill for part in parts for fill in part.new)
+    _read_again([order for (order, _reads), part in zip(told, parts, strict=True) if part.new])
+    return parts
+
+
+def _taken_in(
+    order: Order,
+    reads: Sequence[Sequence[FillReport]],
+    known: dict[_Key, Fill],
+    run: SyncRun | None,
+) -> Stored:
+    """Make the fills of `order` that are new, and add them to the `known` ones; nobody has written them yet."""
     stored = Stored()
     rows = oldest_first({row for rows in reads for row in rows})
-    known = _known(order.account, rows)
     for row in rows:
         fill = known.get(_key(row))
         if fill is not None:
             _compare(fill, row, order, stored)
             _attach(fill, order, run, stored)
     if stored.news:
-        _read_again(order)
+        _read_again([order])
     of_order = [fill_report(fill) for fill in order.fills.all()] if rows else []
     own = [
         [row for row in read if _key(row) not in known or known[_key(row)].order_id == order.pk]
         for read in reads
     ]
     new = oldest_first(unseen(of_order, own))
-    created = Fill.objects.bulk_create(_fill(order.account, order, row) for row in new)
-    stored.news += len(created)
-    _compare_new(created, rows, order, stored)
-    if created:
-        _read_again(order)
+    stored.new = [_fill(order.account, order, row) for row in new]
+    stored.news += len(stored.new)
+    _compare_new(stored.new, rows, order, stored)
+    known.update({(fill.symbol, fill.side, fill.external_id): fill for fill in stored.new})
     return stored
 
 
-def _read_again(order: Order) -> None:
-    order.refresh_from_db(fields=["fills"])
-    prefetch_related_objects([order], "fills")
+def _read_again(orders: Sequence[Order]) -> None:
+    for order in orders:
+        order.refresh_from_db(fields=["fills"])  # forgets them, and asks nothing
+    prefetch_related_objects(orders, "fills")
 
 
 def _compare_new(
     created: Iterable[Fill], rows: Iterable[FillReport], order: Order, stored: Stored
 ) -> None:
-    """Compare what was just stored with all that the same reads tell under its id."""
+    """Compare what is stored now with all that the same reads tell under its id."""
     fills = {(fill.symbol, fill.side, fill.external_id): fill for fill in created}
     for row in rows:
         fill = fills.get(_key(row))
@@ -237,9 +264,6 @@ def fee_rows(fees: Iterable[FeeReport]) -> list[dict[str, str]]:
     return [{"asset": fee.asset, "amount": plain(fee.amount)} for fee in fees]
 
 
-_Key = tuple[str, str, str]
-
-
 def _key(row: FillReport) -> _Key:
     return row.symbol, row.side, row.external_id
 
@@ -270,7 +294,8 @@ def _compare(fill: Fill, row: FillReport, order: Order | None, stored: Stored) -
     fees = late_fees(told, row)
     if fees:
         fill.fees = fee_rows(fees)
-        fill.save(update_fields=["fees"])
+        if fill.pk is not None:  # what is new is written with them
+            fill.save(update_fields=["fees"])
         stored.news += 1
 
 

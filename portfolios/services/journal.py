@@ -56,16 +56,6 @@ class Journal:
             self._entries.append(entry)
             self._take_in(entry)
 
-    def mark(self) -> int:
-        """Name what is gathered by now, for `take_back`."""
-        return len(self._entries)
-
-    def take_back(self, mark: int) -> None:
-        """Forget what was gathered since `mark`."""
-        del self._entries[mark:]
-        self._amounts = None
-        self._lots.clear()
-
     def held(self, holding: Holding) -> Decimal | None:
         """Tell what is held, with what is not written yet; None if there never was any of it."""
         if self._amounts is None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from portfolios.amounts import plain
 from portfolios.models import ExchangeAccount, LegContent, StoredLeg, SyncRun
@@ -16,6 +16,8 @@ from providers.redaction import one_line
 from providers.reports import FeeReport, Leg, Row
 
 PlainRows = list[dict[str, Any]]
+# Of small reads, such as one order each, many are written together; a large one is by itself.
+ROWS_AT_ONCE: Final = 200
 
 
 def store_legs(run: SyncRun, legs: Iterable[Leg]) -> None:
@@ -81,9 +83,23 @@ def _contents(account: ExchangeAccount, rows: Mapping[str, Sequence[Row]]) -> di
         for digest, told in rows.items()
         if digest not in contents
     ]
-    # One by one: as parts of an array PostgreSQL's library takes thirty times the memory of the rows to write them.
-    stored_now = LegContent.objects.bulk_create(new, batch_size=1)
-    return contents | {one.digest: one.pk for one in stored_now}
+    for some in _in_parts(new):
+        contents |= {one.digest: one.pk for one in LegContent.objects.bulk_create(some)}
+    return contents
+
+
+def _in_parts(contents: Iterable[LegContent]) -> Iterator[list[LegContent]]:
+    """Divide what is written at once: of an array PostgreSQL's library takes thirty times the memory of its rows."""
+    part: list[LegContent] = []
+    rows = 0
+    for content in contents:
+        if part and rows + len(content.rows) > ROWS_AT_ONCE:
+            yield part
+            part, rows = [], 0
+        part.append(content)
+        rows += len(content.rows)
+    if part:
+        yield part
 
 
 def _plain_row(row: Row | FeeReport, written: Callable[[str], str]) -> dict[str, Any]:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
-
-from django.db import transaction
 
 from portfolios.models import ExchangeAccount, Order
 from portfolios.services.journal import Journal
@@ -43,46 +39,15 @@ class OrdersOutcome:
 
 
 class OrderBatch:
-    """What is to be written of orders of `account`, and their entries of the ledger.
+    """What is to be written of orders of `account`, and their entries of the ledger."""
 
-    Parameters
-    ----------
-    is_patient : bool
-        Whether to gather what is written until `write`; otherwise each order is written in its turn.
-    """
-
-    def __init__(self, account: ExchangeAccount, *, is_patient: bool = True) -> None:
+    def __init__(self, account: ExchangeAccount) -> None:
         self.journal = Journal(account)
-        self._is_patient = is_patient
         self._changed: list[Order] = []
 
     def add(self, order: Order) -> None:
         """Write `order`, whose state has changed, with the others."""
         self._changed.append(order)
-
-    @contextmanager
-    def turn(self, order: Order, *, writes_at_once: bool) -> Iterator[None]:
-        """Let nothing be left of what is done in it, should it fail.
-
-        Parameters
-        ----------
-        writes_at_once : bool
-            Whether something may be written before the batch is.
-        """
-        changed, mark = len(self._changed), self.journal.mark()
-        try:
-            if self._is_patient and not writes_at_once:
-                yield
-                return
-            with transaction.atomic():
-                yield
-                if not self._is_patient:
-                    self.write()
-        except Exception:
-            del self._changed[changed:]
-            self.journal.take_back(mark)
-            order.refresh_from_db()
-            raise
 
     def write(self) -> None:
         """Write the orders and their entries.

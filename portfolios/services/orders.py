@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -32,7 +32,7 @@ from portfolios.reconciliation.orders import (
 )
 from portfolios.services.contradictions import Contradictions
 from portfolios.services.discrepancies import Findings
-from portfolios.services.fills import store_fills
+from portfolios.services.fills import Stored, store_fills
 from portfolios.services.incidents import record_incident
 from portfolios.services.ledger import book_order, fill_report, require_lock
 from portfolios.services.order_batch import OrderBatch, OrdersOutcome
@@ -85,12 +85,16 @@ def sync_orders(
     """
     try:
         with transaction.atomic():
-            outcome, told = _sync_orders(account, portfolios, reads, run, whole, is_patient=True)
+            outcome, told = _sync_orders(account, portfolios, reads, run, whole, _apply_together)
     except Exception:  # whatever is wrong with one of them
-        outcome, told = _sync_orders(account, portfolios, reads, run, whole, is_patient=False)
+        outcome, told = _sync_orders(account, portfolios, reads, run, whole, _apply_one_by_one)
     findings.found += told.found
     findings.judged |= told.judged
     return outcome
+
+
+News = Sequence[tuple[Order, "Told"]]
+Apply = Callable[[ExchangeAccount, News, SyncRun, Findings], OrdersOutcome]
 
 
 def _sync_orders(
@@ -99,8 +103,7 @@ def _sync_orders(
     reads: OrderReads,
     run: SyncRun,
     whole: Collection[int],
-    *,
-    is_patient: bool,
+    apply: Apply,
 ) -> tuple[OrdersOutcome, Findings]:
     outcome, findings = OrdersOutcome(), Findings()
     owners = {portfolio.pk: portfolio for portfolio in portfolios}
@@ -108,16 +111,56 @@ def _sync_orders(
     told = _waiting_or_told(orders, reads, whole)
     moved, outcome.checked = UnmovedOrders(account, reads).moved(told)
     found = _found(orders.filter(pk__in=moved), owners, reads)
-    batch = OrderBatch(account, is_patient=is_patient)
     contradictions = Contradictions(found, reads)
+    news = []
     for order in found:
+        told_of_it = Told.of(order, reads)
+        outcome.checked += bool(told_of_it.reports)
         if contradictions.freeze(order, findings):
-            _leave(order, reads, run, outcome)
-        else:
-            _sync_order(order, reads, run, outcome, findings, batch)
-    batch.write()
+            _leave(order, told_of_it, run, outcome)
+            continue
+        if told_of_it.reports:
+            judge_reports(order, findings)
+        if told_of_it.is_news_of(order):
+            news.append((order, told_of_it))
+    outcome.add(apply(account, news, run, findings))
     _count_denials(orders, reads.denied)
     return outcome, findings
+
+
+def _apply_together(
+    account: ExchangeAccount, news: News, run: SyncRun, findings: Findings
+) -> OrdersOutcome:
+    """Apply what is told of all; what is wrong with one of them raises."""
+    outcome, batch = OrdersOutcome(), OrderBatch(account)
+    stored = store_fills([(order, told.fills) for order, told in news], run)
+    for (order, told), of_order in zip(news, stored, strict=True):
+        outcome.changed += apply_facts(order, told, of_order, run, findings, batch)
+        outcome.problems += _report_unknown_status(order, told.reports, run)
+    batch.write()
+    return outcome
+
+
+def _apply_one_by_one(
+    account: ExchangeAccount, news: News, run: SyncRun, findings: Findings
+) -> OrdersOutcome:
+    """Apply what is told of each, all or nothing: whatever is wrong with one order stays with that order."""
+    outcome, batch = OrdersOutcome(), OrderBatch(account)
+    for order, told in news:
+        try:
+            with transaction.atomic():
+                [stored] = store_fills([(order, told.fills)], run)
+                changed = apply_facts(order, told, stored, run, findings, batch)
+                batch.write()
+        except Exception as e:
+            _record(order, e, "orders.apply", run)
+            outcome.problems += 1
+            outcome.failed.add((order.symbol, order.external_id))
+            batch = OrderBatch(account)
+            continue
+        outcome.changed += changed
+        outcome.problems += _report_unknown_status(order, told.reports, run)
+    return outcome
 
 
 def _waiting_or_told(
@@ -188,39 +231,11 @@ class Told:
         return bool(self) and not _tells_nothing_new(order, self.reports, self.leg, self.fills)
 
 
-def _leave(order: Order, reads: OrderReads, run: SyncRun, outcome: OrdersOutcome) -> None:
+def _leave(order: Order, told: Told, run: SyncRun, outcome: OrdersOutcome) -> None:
     """Note that something is told of an order that is frozen, and that nothing is applied."""
-    told = Told.of(order, reads)
-    outcome.checked += bool(told.reports)
     if told:
         _record(order, UnexpectedReport(order.frozen_because), "orders.apply", run)
         outcome.problems += 1
-
-
-def _sync_order(
-    order: Order,
-    reads: OrderReads,
-    run: SyncRun,
-    outcome: OrdersOutcome,
-    findings: Findings,
-    batch: OrderBatch,
-) -> None:
-    told = Told.of(order, reads)
-    outcome.checked += bool(told.reports)
-    if told.reports:
-        judge_reports(order, findings)
-    if not told.is_news_of(order):
-        return
-    try:
-        with batch.turn(order, writes_at_once=bool(told.fills)):
-            changed = apply_facts(order, told, run, findings, batch)
-    except Exception as e:  # whatever is wrong with one order stays with that order
-        _record(order, e, "orders.apply", run)
-        outcome.problems += 1
-        outcome.failed.add((order.symbol, order.external_id))
-        return
-    outcome.changed += changed
-    outcome.problems += _report_unknown_status(order, told.reports, run)
 
 
 def _tells_nothing_new(
@@ -243,9 +258,19 @@ def _tells_nothing_new(
 
 
 def apply_facts(
-    order: Order, told: Told, run: SyncRun | None, findings: Findings, batch: OrderBatch
+    order: Order,
+    told: Told,
+    stored: Stored,
+    run: SyncRun | None,
+    findings: Findings,
+    batch: OrderBatch,
 ) -> bool:
     """Join what a snapshot tells of `order` and book what it moved; whether anything changed.
+
+    Parameters
+    ----------
+    stored : Stored
+        What `store_fills` made of the fills that are told.
 
     Raises
     ------
@@ -258,9 +283,6 @@ def apply_facts(
     known, was_wanted = order_state(order), order.fills_wanted
     was_missing = order.missing_since is not None and bool(reports)
     merged = _with_reports(order, known, reports, findings)
-    # Read once for all that follows, unless a fill comes or joins.
-    prefetch_related_objects([order], "fills", "ledger_entries")
-    stored = store_fills(order, told.fills, run)
     findings.found += stored.findings
     correct_opening(order, merged, reports, run)
     said, merged = merged, _with_fills(merged, order)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -138,12 +139,17 @@ def test_x03_a_search_that_failed_half_way_counts_nothing(
     assert Order.objects.get().strikes == 0
 
 
-def test_x04_a_rejected_key_is_told_and_can_still_be_tried_by_hand(
-    trader: Desk, without_pauses: None
-) -> None:
+def rejected_thrice(trader: Desk) -> SyncRun:
     trader.server.faults.append(Fault(FaultKind.EXPIRED_KEY))
-    for _run in range(3):
-        run = trader.sync()
+    began = timezone.now()
+    for minutes in (0, 16, 32):
+        with time_machine.travel(began + timedelta(minutes=minutes)):
+            run = trader.sync()
+    return run
+
+
+def test_x04_a_rejected_key_is_told_and_can_still_be_tried_by_hand(trader: Desk) -> None:
+    run = rejected_thrice(trader)
 
     credential = MarketCredential.objects.get()
     assert credential.state == MarketCredential.State.REJECTED
@@ -155,12 +161,8 @@ def test_x04_a_rejected_key_is_told_and_can_still_be_tried_by_hand(
     assert trader.sync().status == SyncRun.Status.SUCCEEDED
 
 
-def test_x04_after_three_rejections_the_schedule_leaves_the_key_alone(
-    trader: Desk, without_pauses: None
-) -> None:
-    trader.server.faults.append(Fault(FaultKind.EXPIRED_KEY))
-    for _run in range(3):
-        trader.sync()
+def test_x04_after_three_rejections_the_schedule_leaves_the_key_alone(trader: Desk) -> None:
+    rejected_thrice(trader)
 
     assert due_accounts(timezone.now() + timedelta(hours=1)) == []
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from portfolios.models import ExchangeAccount, Order, SyncRun
 from portfolios.services.book import import_book
 from portfolios.services.discrepancies import Findings
-from portfolios.services.fills import fill_rows
+from portfolios.services.fills import fill_rows, store_fills
 from portfolios.services.order_batch import OrderBatch
 from portfolios.services.orders import Told, apply_facts
 from portfolios.services.portfolio_sync import finish_run
@@ -206,8 +206,9 @@ def unsupported(kind: LegKind, **leg: Any) -> Leg:
 def apply_report(order: Order, report: OrderReport, fills: Leg | None = None) -> bool:
     """Join one report and the read of the order's fills, if there was one, into `order`."""
     order.refresh_from_db()
-    batch = OrderBatch(order.account)
-    changed = apply_facts(order, Told([report], fills, [fill_rows(fills)]), None, Findings(), batch)
+    batch, told = OrderBatch(order.account), Told([report], fills, [fill_rows(fills)])
+    [stored] = store_fills([(order, told.fills)], None)
+    changed = apply_facts(order, told, stored, None, Findings(), batch)
     batch.write()
     return changed
 

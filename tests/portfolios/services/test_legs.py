@@ -17,6 +17,7 @@ from tests.portfolios.services.reads import (
     failed,
     make_order_report,
     open_orders,
+    order_leg,
     skipped,
 )
 
@@ -63,12 +64,16 @@ def test_thousands_of_orders_are_stored_whole(run: SyncRun) -> None:
     assert [row["external_id"] for row in rows] == [str(number) for number in range(2000)]
 
 
-def test_what_two_legs_told_is_written_one_by_one(run: SyncRun) -> None:
+def test_small_reads_are_written_together_and_a_large_one_by_itself(run: SyncRun) -> None:
+    small = [order_leg(make_order_report(str(number))) for number in range(50)]
+    large = open_orders(*(make_order_report(str(number)) for number in range(400)))
+
     with CaptureQueriesContext(connection) as asked:
-        store_legs(run, [balances(EUR="1"), open_orders(make_order_report())])
+        store_legs(run, [*small[:25], large, *small[25:]])
 
     written = [q for q in asked if q["sql"].startswith('INSERT INTO "portfolios_legcontent"')]
-    assert len(written) == 2
+    assert len(written) == 3
+    assert LegContent.objects.count() == 51
 
 
 def test_a_secret_that_the_exchange_repeats_is_not_stored(run: SyncRun) -> None:

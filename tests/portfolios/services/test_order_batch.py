@@ -11,7 +11,16 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from portfolios.amounts import exact_sum
-from portfolios.models import ExchangeAccount, Fill, Incident, LedgerEntry, Order, Position, SyncRun
+from portfolios.models import (
+    Discrepancy,
+    ExchangeAccount,
+    Fill,
+    Incident,
+    LedgerEntry,
+    Order,
+    Position,
+    SyncRun,
+)
 from portfolios.services.verification import verify_books
 from providers.reports import OrderReport, OrderSide, OrderStatus
 from tests.portfolios.services.reads import (
@@ -60,6 +69,40 @@ def test_twenty_orders_that_move_cost_hardly_more_questions_than_two() -> None:
 
     # Rows are inserted some at a time.
     assert many <= few + 4
+
+
+def questions_of_fills(account: ExchangeAccount, count: int) -> int:
+    numbers = range(1, count + 1)
+    told = [part_filled(number, "4") for number in numbers]
+    fills = [make_fill_report("4", "2", external_id=f"f{x}", order=str(x)) for x in numbers]
+    with CaptureQueriesContext(connection) as asked:
+        look(account, open_orders(*told), account_fills(*fills), balances(EUR="1000", ADA="90"))
+    return len(asked)
+
+
+def test_the_fills_of_twenty_orders_cost_hardly_more_questions_than_those_of_two() -> None:
+    few = questions_of_fills(books_with_orders("few", 2), 2)
+    many = questions_of_fills(books_with_orders("many", 20), 20)
+
+    assert many <= few + 6
+    assert Fill.objects.exclude(order=None).count() == 22
+
+
+def test_what_two_orders_are_told_of_one_fill_is_the_first_ones() -> None:
+    account = books_with_orders("books", 2)
+    fill = make_fill_report("4", "2", external_id="7", order="1")
+    other = replace(fill, order_external_id="2")
+
+    look(
+        account,
+        open_orders(part_filled(1, "4"), part_filled(2, "4")),
+        account_fills(fill, other),
+        balances(EUR="1000", ADA="90"),
+    )
+
+    assert Fill.objects.get().order == Order.objects.get(external_id="1")
+    assert Discrepancy.objects.filter(code=Discrepancy.Code.FILL_CONFLICT).count() == 1
+    assert verify_books().difference is None
 
 
 def test_the_ledger_has_an_entry_of_each() -> None:
