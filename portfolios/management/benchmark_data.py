@@ -36,6 +36,8 @@ Row = TypeVar("Row", bound=models.Model)
 # Of each account.
 ASSETS: Final = 40
 RUNS: Final = 50
+# And earlier ones, of which the looks are not kept: a few of each day.
+EARLIER_RUNS: Final = 250
 INCIDENTS: Final = 2
 OCCURRENCES: Final = 20
 _CHUNK: Final = 2000
@@ -69,8 +71,9 @@ def make_data(size: Size, say: Callable[[str], None]) -> None:
         for account in accounts
     )
     _make_holdings(portfolios, now)
+    _store(SyncRun, _earlier_runs(accounts, now))
     _make_runs(portfolios, now)
-    say(f"{RUNS * len(accounts)} runs")
+    say(f"{(EARLIER_RUNS + RUNS) * len(accounts)} runs")
     orders = _made(_orders(size, portfolios, now))
     say(f"{len(orders)} orders")
     _store(Fill, _fills(size, orders, now))
@@ -163,20 +166,30 @@ def _make_runs(portfolios: list[Portfolio], now: datetime) -> None:
             _make_incident(account, runs, number, now)
 
 
+def _earlier_runs(accounts: list[ExchangeAccount], now: datetime) -> Iterator[SyncRun]:
+    for number in range(EARLIER_RUNS):
+        at = now - timedelta(days=90) * (EARLIER_RUNS - number) / EARLIER_RUNS
+        for account in accounts:
+            yield _run(account, at, is_good=number % 9 != 0)
+
+
 def _runs(account: ExchangeAccount, now: datetime) -> Iterator[SyncRun]:
     for number in range(RUNS):
-        at = now - _MINUTE * (RUNS - number)
-        is_good = number % 9 != 0
-        yield SyncRun(
-            account=account,
-            trigger=SyncRun.Trigger.SCHEDULE,
-            status=SyncRun.Status.SUCCEEDED if is_good else SyncRun.Status.FAILED,
-            stage=SyncRun.Stage.DONE,
-            started_at=at,
-            finished_at=at + timedelta(seconds=1),
-            http_requests=2,
-            balances_read=is_good,
-        )
+        yield _run(account, now - _MINUTE * (RUNS - number), is_good=number % 9 != 0)
+
+
+def _run(account: ExchangeAccount, at: datetime, *, is_good: bool) -> SyncRun:
+    return SyncRun(
+        account=account,
+        trigger=SyncRun.Trigger.SCHEDULE,
+        status=SyncRun.Status.SUCCEEDED if is_good else SyncRun.Status.FAILED,
+        stage=SyncRun.Stage.DONE,
+        queued_at=at,
+        started_at=at,
+        finished_at=at + timedelta(seconds=1),
+        http_requests=2,
+        balances_read=is_good,
+    )
 
 
 def _history(portfolio: Portfolio, runs: list[SyncRun]) -> Iterator[PortfolioSnapshot]:

@@ -1,6 +1,7 @@
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.text
+import django.utils.timezone
 import portfolios.fields
 import portfolios.models.account
 import portfolios.models.choices
@@ -21,10 +22,10 @@ APPEND_ONLY = {
     # The account may go as well; its label stays.
     "portfolios_auditevent": (("actor_id", None), ("account_id", None)),
 }
-# What may go all the same: turns that no person decided, and sign-ins. `manage.py prune` takes away old ones.
+# What may go all the same: turns that no person decided, sign-ins, and that a program asked for a sync. `manage.py prune` takes away old ones.
 MAY_GO = {
     "portfolios_discrepancyevent": 'OLD."decision_id" IS NULL',
-    "portfolios_auditevent": "OLD.\"kind\" IN ('sign_in', 'sign_out', 'sign_in_failed')",
+    "portfolios_auditevent": "OLD.\"kind\" IN ('sign_in', 'sign_out', 'sign_in_failed', 'sync')",
 }
 
 
@@ -535,7 +536,7 @@ class Migration(migrations.Migration):
                 ('progress_of', models.CharField(blank=True, choices=portfolios.models.choices.leg_kinds, editable=False, max_length=14)),
                 ('attempts', models.PositiveSmallIntegerField(default=0, verbose_name='attempts')),
                 ('fence', models.PositiveBigIntegerField(editable=False, null=True)),
-                ('queued_at', models.DateTimeField(auto_now_add=True, verbose_name='queued')),
+                ('queued_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='queued')),
                 ('started_at', models.DateTimeField(null=True, verbose_name='started')),
                 ('applying_at', models.DateTimeField(editable=False, null=True)),
                 ('judging_at', models.DateTimeField(editable=False, null=True)),
@@ -554,7 +555,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'sync run',
                 'verbose_name_plural': 'sync runs',
                 'ordering': ['-pk'],
-                'indexes': [models.Index(fields=['account', '-id'], name='run_account_newest'), models.Index(fields=['account', 'status'], name='run_account_status'), models.Index(fields=['status', '-id'], name='run_status_newest')],
+                'indexes': [models.Index(fields=['account', '-id'], name='run_account_newest'), models.Index(fields=['account', 'status'], name='run_account_status'), models.Index(fields=['status', '-id'], name='run_status_newest'), models.Index(fields=['finished_at', 'status'], name='run_finished'), models.Index(fields=['queued_at'], name='run_queued')],
                 'constraints': [models.UniqueConstraint(condition=models.Q(('status__in', ['queued', 'running'])), fields=('account',), name='one_open_run_per_account')],
             },
         ),

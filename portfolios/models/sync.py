@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from portfolios.models.account import ExchangeAccount
@@ -78,7 +79,7 @@ class SyncRun(models.Model):
     progress_of = models.CharField(max_length=14, choices=leg_kinds, blank=True, editable=False)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     fence = models.PositiveBigIntegerField(null=True, editable=False)
-    queued_at = models.DateTimeField(_("queued"), auto_now_add=True)
+    queued_at = models.DateTimeField(_("queued"), default=timezone.now, editable=False)
     started_at = models.DateTimeField(_("started"), null=True)
     # When reading was over, and when booking was; None while, or because, it did not come so far.
     applying_at = models.DateTimeField(null=True, editable=False)
@@ -109,6 +110,8 @@ class SyncRun(models.Model):
             models.Index(fields=["account", "-id"], name="run_account_newest"),
             models.Index(fields=["account", "status"], name="run_account_status"),
             models.Index(fields=["status", "-id"], name="run_status_newest"),
+            models.Index(fields=["finished_at", "status"], name="run_finished"),
+            models.Index(fields=["queued_at"], name="run_queued"),
         ]
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -85,16 +85,19 @@ def _of_accounts(
     yield from (states, verified, differences, failures)
 
 
+def ended_since(at: datetime) -> QuerySet[SyncRun]:
+    return SyncRun.objects.filter(finished_at__gt=at).order_by()
+
+
 def _of_runs(now: datetime) -> Iterator[Metric]:
     runs = GaugeMetricFamily(
         "possync_runs",
         "Sync runs that are open, or ended within the last hour.",
         labels=["status"],
     )
-    recent = SyncRun.objects.filter(finished_at__gt=now - RECENT).order_by()
     open_runs = SyncRun.objects.filter(status__in=OPEN_STATUSES).order_by()
     counts = dict.fromkeys(SyncRun.Status.values, 0)
-    for rows in (recent, open_runs):
+    for rows in (ended_since(now - RECENT), open_runs):
         counts |= dict(rows.values_list("status").annotate(Count("pk")))
     for status, count in counts.items():
         runs.add_metric([status], count)

@@ -48,14 +48,16 @@ LOOKS_KEPT: Final = 50
 # So many of the last episodes of a difference, and of the last terms of an order that has ended.
 EPISODES_KEPT: Final = 50
 VERSIONS_KEPT: Final = 50
-SIGN_INS_KEPT: Final = timedelta(days=366)
+PASSING_KEPT: Final = timedelta(days=366)
 # Rows of one transaction: a sync that waits for its account must not notice.
 _AT_ONCE: Final = 500
 _Rows = QuerySet[Any]
-_SIGN_INS: Final = (
+# What is done again and again, by programs above all, and changes nothing that people set up or decided.
+_PASSING: Final = (
     AuditEvent.Kind.SIGN_IN,
     AuditEvent.Kind.SIGN_OUT,
     AuditEvent.Kind.SIGN_IN_FAILED,
+    AuditEvent.Kind.SYNC,
 )
 # Of every table, by what it is kept small, or why it is kept for ever.
 BOUNDS: Final[Mapping[str | Promise, tuple[str, ...]]] = {
@@ -72,9 +74,9 @@ BOUNDS: Final[Mapping[str | Promise, tuple[str, ...]]] = {
         "portfolios.DiscrepancyEvent",
     ),
     _("thinned to the last terms of each order that has ended"): ("portfolios.OrderVersion",),
-    _("sign-ins go after a year; what people did besides is kept for ever, for whoever asks"): (
-        "portfolios.AuditEvent",
-    ),
+    _(
+        "sign-ins and syncs of programs go after a year; all else is kept for ever, for whoever asks"
+    ): ("portfolios.AuditEvent",),
     _("kept for ever: what people decided or changed, and why, which the books rest on"): (
         *("portfolios.Decision", "admin.LogEntry"),
     ),
@@ -143,8 +145,8 @@ def _prune(
 def _of_no_account(before: datetime, now: datetime) -> Iterator[tuple[str, _Rows]]:
     yield "occurrences", _old_occurrences(None, before)
     yield "sessions", Session.objects.filter(expire_date__lt=now)
-    until = min(before, now - SIGN_INS_KEPT)
-    yield "sign_ins", AuditEvent.objects.filter(kind__in=_SIGN_INS, at__lt=until)
+    until = min(before, now - PASSING_KEPT)
+    yield "audit_events", AuditEvent.objects.filter(kind__in=_PASSING, at__lt=until)
     is_held = Q(held_until__gte=before)
     yield "rate_budgets", RateBudget.objects.filter(used_until__lt=before).exclude(is_held)
     over = Q(retry_at=None) | Q(retry_at__lt=before)

@@ -15,7 +15,9 @@ from portfolios.models.choices import Verdict
 from portfolios.models.order import OPEN_STATUSES
 from portfolios.selectors.accounts import strips_of
 from portfolios.selectors.listing import Listing
+from portfolios.selectors.metrics import ended_since
 from portfolios.selectors.orders import account_fills, portfolio_orders
+from portfolios.selectors.runs import runs_page
 from portfolios.services.effects import orders_since
 from portfolios.services.flows import UNSETTLED
 from portfolios.services.traded_symbols import EACH_SYMBOL
@@ -48,6 +50,12 @@ FOUND: list[tuple[str, str, Asked]] = [
         "all open runs",
         "status=?",
         lambda _: SyncRun.objects.filter(status="running").order_by(),
+    ),
+    ("runs that ended of late", "finished_at>?", lambda _: ended_since(NOON)),
+    (
+        "runs since a while ago",
+        "queued_at>?",
+        lambda _: listed(runs_page({"since": "day"}, NOON).listing).order_by(),
     ),
     (
         "the last runs of shown accounts",

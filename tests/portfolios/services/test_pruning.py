@@ -289,6 +289,11 @@ def make_sign_in(at: timedelta) -> AuditEvent:
         return AuditEvent.objects.create(kind=AuditEvent.Kind.SIGN_IN_FAILED)
 
 
+def make_sync_of_a_program(at: timedelta) -> AuditEvent:
+    with time_machine.travel(LATER + at, tick=False):
+        return AuditEvent.objects.create(kind=AuditEvent.Kind.SYNC)
+
+
 def make_budget(at: timedelta) -> RateBudget:
     return RateBudget.objects.create(name=str(at), used_until=LATER + at)
 
@@ -318,6 +323,7 @@ def make_ended_task(at: timedelta) -> Model:
     ("make", "days"),
     [
         (make_sign_in, 366),
+        (make_sync_of_a_program, 366),
         (make_budget, 90),
         (make_held_budget, 90),
         (make_breaker, 90),
