@@ -19,6 +19,8 @@ from django.apps import apps
 # first task takes some 40 MB, whenever it comes.
 _GROWS: Final = 1.2
 _MORE_MB: Final = 40
+# What a process may take at any time, warm, with what it shares.
+_MOST_MB: Final = 200
 _MORE_TASKS: Final = 2
 _KB: Final = 1024
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
@@ -83,6 +85,7 @@ def wrong_in(samples: Sequence[Sample]) -> list[str]:
         _grown("memory", "MB", _memory, before, last, _MORE_MB),
         _grown("the queue", "tasks", _queued, before, last, _MORE_TASKS),
         *_grown_processes(before, last),
+        *_large_processes(samples),
     ]
     # Who is about to end is seen once; who is seen twice is there to stay.
     stayed = {each for one, other in pairwise(samples) for each in one.orphans & other.orphans}
@@ -147,6 +150,18 @@ def _grown_processes(before: Sequence[Sample], last: Sequence[Sample]) -> list[s
             _MORE_MB,
         )
         for each in sorted(in_both)
+    ]
+
+
+def _large_processes(samples: Sequence[Sample]) -> list[str]:
+    most: dict[Process, int] = {}
+    for sample in samples:
+        for each, mb in sample.resident.items():
+            most[each] = max(mb, most.get(each, 0))
+    return [
+        f"process {each[0]} took {mb} MB, more than {_MOST_MB}"
+        for each, mb in sorted(most.items())
+        if mb > _MOST_MB
     ]
 
 

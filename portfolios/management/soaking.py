@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from django.apps import apps
 from django.conf import settings
+from django.db.models import Count
 from django.utils import timezone
 
 from portfolios.amounts import sums_by
@@ -26,7 +27,7 @@ from portfolios.management.soak_samples import Watch, table_of, wrong_in
 from portfolios.models import ExchangeAccount, Position, SyncRun
 from portfolios.services.book import import_book
 from portfolios.services.manual_sync import sync_now
-from portfolios.services.pruning import prune
+from portfolios.services.pruning import LOOKS_KEPT, prune
 from providers.sandbox.books import Instrument
 from providers.sandbox.dialect import FaultKind
 from providers.sandbox.engine import Engine
@@ -51,6 +52,8 @@ _LAST_LOOKS: Final = 6
 # Seconds between two trades, in which workers end, and in which what they started is gone.
 _BEAT: Final = 0.5
 _TO_END: Final = 60
+# Runs of an account that something may rest on, once they are old.
+_MOST_LEFT: Final = 3 * LOOKS_KEPT
 _TO_VANISH: Final = 5
 
 
@@ -77,6 +80,8 @@ def soak(*, minutes: float, accounts: int) -> dict[str, Any]:
         waiting = apps.get_model("django_q", "OrmQ")._default_manager.count()  # noqa: SLF001
         untrue = _untrue(engine)
     done = SyncRun.objects.filter(trigger=SyncRun.Trigger.SCHEDULE).count()
+    pruned = prune(timezone.now() + timedelta(days=2), days=1)["runs"]
+    left = max(ExchangeAccount.objects.annotate(left=Count("runs")).values_list("left", flat=True))
     tells = {
         "no run was made by the schedule": not done,
         "no fault has happened": not happened.total(),
@@ -84,6 +89,7 @@ def soak(*, minutes: float, accounts: int) -> dict[str, Any]:
         f"{waiting} tasks wait in the queue": waiting > 1,
         f"{outlived} processes outlived the workers": outlived,
         f"the books are not the truth: {', '.join(untrue)}": untrue,
+        f"{left} runs of an account are left of which nobody needs most": left > _MOST_LEFT,
     }
     return {
         "minutes": minutes,
@@ -92,7 +98,7 @@ def soak(*, minutes: float, accounts: int) -> dict[str, Any]:
         "faults": happened.total(),
         "by_kind": happened,
         "thirds": table_of(watch.samples),
-        "pruned": prune(timezone.now() + timedelta(days=2), days=1)["runs"],
+        "pruned": pruned,
         "wrong": [*(what for what, is_so in tells.items() if is_so), *wrong_in(watch.samples)],
     }
 

@@ -59,6 +59,13 @@ def test_what_grows_or_is_left_alone_is_told(last: dict[str, Any], words: str) -
     assert wrong_in(seen(5, **last)) == [words]
 
 
+def test_a_process_that_was_large_at_any_time_is_told() -> None:
+    samples = seen(5)
+    samples[2] = replace(samples[2], resident={(7, 1): 201})
+
+    assert wrong_in(samples) == ["process 7 took 201 MB, more than 200"]
+
+
 def test_a_process_that_takes_the_number_of_another_one_has_not_grown() -> None:
     assert wrong_in(seen(5, resident={(7, 2): 180})) == []
 
