@@ -9,22 +9,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import django_stubs_ext
-import environ
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from portfolios.repeats import SaidOnce
 from portfolios.vault import KeyFileError, read_or_create_secret_key
+from possync_site.environment import Environment
 from providers.redaction import scrub_event
 
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-environ.Env.read_env(env.str("POSSYNC_ENV_FILE", str(BASE_DIR / ".env")))
+env = Environment()
+Environment.read_env(env.str("POSSYNC_ENV_FILE", str(BASE_DIR / ".env")))
 
-PRODUCTION = env.str("POSSYNC_ENV", "local") == "production"
+PRODUCTION = env.one_of("POSSYNC_ENV", "local", ("local", "production")) == "production"
 DATA_DIR = Path(env.str("POSSYNC_DATA_DIR", str(BASE_DIR / "data"))).expanduser().resolve()
 
 try:
@@ -97,9 +97,8 @@ TEMPLATES = [
 # --- database ---------------------------------------------------------------------------------
 
 DATABASES = {
-    "default": env.db_url(
-        "POSSYNC_DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'possync.sqlite3'}"
-    )
+    "default": env.database("POSSYNC_DATABASE_URL")
+    or {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "possync.sqlite3")}
 }
 # Django's own, but they do not compile a query again that they have compiled before.
 KEEPING_ENGINES = {
@@ -129,25 +128,26 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- sync -------------------------------------------------------------------------------------
 
-POSSYNC_LAG_SECONDS = env.int("POSSYNC_LAG_SECONDS", 60)
-POSSYNC_GRACE_SECONDS = env.int("POSSYNC_GRACE_SECONDS", 30)
-POSSYNC_LEASE_SECONDS = env.int("POSSYNC_LEASE_SECONDS", 30)
+HOUR, YEAR = 3600, 31_536_000
+POSSYNC_LAG_SECONDS = env.whole("POSSYNC_LAG_SECONDS", 60, least=0, most=YEAR)
+POSSYNC_GRACE_SECONDS = env.whole("POSSYNC_GRACE_SECONDS", 30, least=0, most=YEAR)
+POSSYNC_LEASE_SECONDS = env.whole("POSSYNC_LEASE_SECONDS", 30, least=2, most=HOUR)
 # Seconds for all reads of one account, and again for waits before them. Both together stay below the queue's
 # `timeout`, which is the last resort.
-POSSYNC_SYNC_DEADLINE = env.int("POSSYNC_SYNC_DEADLINE", 60)
-POSSYNC_MAX_ATTEMPTS = env.int("POSSYNC_MAX_ATTEMPTS", 3)
+POSSYNC_SYNC_DEADLINE = env.whole("POSSYNC_SYNC_DEADLINE", 60, least=1, most=HOUR)
+POSSYNC_MAX_ATTEMPTS = env.whole("POSSYNC_MAX_ATTEMPTS", 3, least=1, most=100)
 # Names the address that this host's requests leave from: hosts of the same name share what a market allows an address.
 POSSYNC_EGRESS = env.str("POSSYNC_EGRESS", "")
 # Ask what answers on this machine, such as the practice exchange, no faster than the market itself.
-POSSYNC_PACE_LOOPBACK = env.bool("POSSYNC_PACE_LOOPBACK", False)
+POSSYNC_PACE_LOOPBACK = env.flag("POSSYNC_PACE_LOOPBACK", default=False)
 # Seconds without a sign of life after which the workers are given something to do, and after which they are started
 # anew if they still give none.
-POSSYNC_QUIET_SECONDS = env.int("POSSYNC_QUIET_SECONDS", 20)
-POSSYNC_STALLED_SECONDS = env.int("POSSYNC_STALLED_SECONDS", 30)
+POSSYNC_QUIET_SECONDS = env.whole("POSSYNC_QUIET_SECONDS", 20, least=1, most=HOUR)
+POSSYNC_STALLED_SECONDS = env.whole("POSSYNC_STALLED_SECONDS", 30, least=1, most=HOUR)
 # Seconds that running syncs have to end in order when the workers are stopped. Below compose.yaml's grace period.
-POSSYNC_DRAIN_SECONDS = env.int("POSSYNC_DRAIN_SECONDS", 50)
+POSSYNC_DRAIN_SECONDS = env.whole("POSSYNC_DRAIN_SECONDS", 50, least=1, most=HOUR)
 # Days for which what was read and said is kept; facts, and what was decided, are kept for good.
-POSSYNC_KEEP_DAYS = env.int("POSSYNC_KEEP_DAYS", 90)
+POSSYNC_KEEP_DAYS = env.whole("POSSYNC_KEEP_DAYS", 90, least=1, most=36_500)
 # Hosts, any port, that an account's `endpoint` may name; plain http only to loopback.
 POSSYNC_ENDPOINT_ALLOWLIST = env.list(
     "POSSYNC_ENDPOINT_ALLOWLIST", default=[] if PRODUCTION else ["127.0.0.1", "localhost", "[::1]"]
@@ -155,7 +155,7 @@ POSSYNC_ENDPOINT_ALLOWLIST = env.list(
 # Dotted paths of PortfolioProvider classes; each is made without arguments, the lowest priority number wins.
 POSSYNC_PORTFOLIO_PROVIDERS = env.list("POSSYNC_PORTFOLIO_PROVIDERS", default=[])
 # `manage.py up` also starts a practice exchange with demo accounts.
-POSSYNC_DEMO = env.bool("POSSYNC_DEMO", not PRODUCTION)
+POSSYNC_DEMO = env.flag("POSSYNC_DEMO", default=not PRODUCTION)
 # "kid:base64" lines; instead of the key file in the data folder.
 POSSYNC_CREDENTIAL_KEYS = env.str("POSSYNC_CREDENTIAL_KEYS", "")
 POSSYNC_CREDENTIAL_KEY_FILE = Path(
@@ -169,7 +169,7 @@ Q_CLUSTER = {
     "name": "possync",
     "orm": "default",
     "broker_class": "portfolios.queue.Broker",
-    "workers": env.int("POSSYNC_WORKERS", 4),
+    "workers": env.whole("POSSYNC_WORKERS", 4, least=1, most=64),
     # Few prefetched tasks: their retry clock runs from the moment they are fetched, not started.
     "queue_limit": 2,
     "bulk": 1,
@@ -209,7 +209,7 @@ AUTH_PASSWORD_VALIDATORS = [
 SESSION_COOKIE_SECURE = PRODUCTION
 CSRF_COOKIE_SECURE = PRODUCTION
 CSRF_COOKIE_HTTPONLY = True
-SECURE_SSL_REDIRECT = PRODUCTION and env.bool("POSSYNC_SSL_REDIRECT", True)
+SECURE_SSL_REDIRECT = PRODUCTION and env.flag("POSSYNC_SSL_REDIRECT", default=True)
 # Whatever watches the process asks over plain http, and these answers carry nothing.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
@@ -218,7 +218,7 @@ SECURE_HSTS_PRELOAD = PRODUCTION
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 # Whether the proxy's word counts for how and from where a request came.
-POSSYNC_BEHIND_PROXY = env.bool("POSSYNC_BEHIND_PROXY", False)
+POSSYNC_BEHIND_PROXY = env.flag("POSSYNC_BEHIND_PROXY", default=False)
 if POSSYNC_BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 # Django's own error report carries local variables and POST data, and so a secret just entered.
@@ -245,7 +245,9 @@ USE_TZ = True
 
 # --- logs: one line an event, redacted, on stderr ----------------------------------------------
 
-LOG_LEVEL = env.str("POSSYNC_LOG_LEVEL", "INFO").upper()
+LOG_LEVEL = env.one_of(
+    "POSSYNC_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+)
 _SHARED_PROCESSORS: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,

@@ -17,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 URL: Final = "POSSYNC_DATABASE_URL"
+LOOPBACK: Final = "127.0.0.1"
 
 
 @contextmanager
@@ -28,6 +29,8 @@ def own_database() -> Iterator[Mapping[str, str]]:
     with tempfile.TemporaryDirectory(prefix="possync-own-") as folder:
         environment = {**os.environ, "POSSYNC_DATA_DIR": folder, "POSSYNC_LOG_LEVEL": "ERROR"}
         environment |= {"DJANGO_SETTINGS_MODULE": "possync_site.settings", "PYTHONPATH": str(ROOT)}
+        # Nobody else comes here: a public installation refuses the practice exchange, and sends pages away to https.
+        environment |= {"POSSYNC_ENV": "local", "POSSYNC_ENDPOINT_ALLOWLIST": LOOPBACK}
         if connection.vendor == "sqlite":
             environment.pop(URL, None)
             yield environment

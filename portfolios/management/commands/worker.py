@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from django.utils.translation import gettext as _
 import portfolios.ciphers  # noqa: F401 - loaded, not used
 import providers.ccxt_provider  # noqa: F401 - loaded, not used
 from portfolios import queue, tasks
+from portfolios.management.books_command import require_tables
 from portfolios.management.workers import HEALTHY_LIFE, LOOK, Workers
 from portfolios.services.providers import preload_markets
 
@@ -20,6 +22,9 @@ class Command(BaseCommand):
     help = _("Runs the queue's workers until SIGTERM.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        with suppress(DatabaseError):  # one that cannot be reached may have them, and is waited for
+            require_tables()
+        connections.close_all()  # this process asks no more
         self._look_every = min(LOOK, settings.POSSYNC_STALLED_SECONDS / 2)
         workers = Workers(
             work=self._work,

@@ -34,6 +34,16 @@ def book(sandbox: SandboxServer) -> str:
     return json.dumps({"accounts": [account]})
 
 
+def test_workers_that_find_no_tables_say_what_to_do(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    answer = Manage(tmp_path_factory.mktemp("empty"), tmp_path_factory.mktemp("here"))("worker")
+
+    assert answer.returncode == 1
+    assert "run `python manage.py migrate` first" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
 def test_report_is_there_at_once(manage: Manage) -> None:
     answer = manage("report", "--format", "json")
 
