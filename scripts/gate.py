@@ -40,13 +40,15 @@ PYTEST: Final = (PYTHON, "-m", "pytest", *BY_FILE, "--quiet")
 # Two more than cores: a test that waits for a server or a browser leaves its core to another one. On PostgreSQL none
 # does, and each process takes seconds to start.
 ON_SQLITE: Final = (*PYTEST, "--numprocesses", "4")
+CLUSTERS: Final = "tests/processes/test_faults.py"
 ON_POSTGRES: Final = (
     *PYTEST,
     "--numprocesses",
     "2",
     "-m",
-    "database and not processes",
+    "database and not processes or clusters",
     *BOTH_DATABASES,
+    CLUSTERS,
 )
 # Histories of an exchange and its books under faults, a few of those that `make prove` plays.
 HISTORIES: Final = "150"

@@ -1,7 +1,7 @@
 """What happens to a running installation, and what it has to come back from by itself.
 
 Each ends with books as the exchange has them, one run for the one time that the account was due, and one group of
-exceptions for each cause. The gate runs some; `make prove` all of them, and on PostgreSQL with two clusters.
+exceptions for each cause. The gate runs some, on PostgreSQL with two clusters; `make prove` all of them, with two.
 """
 
 from __future__ import annotations
@@ -166,8 +166,8 @@ def a_whole_cluster_is_told_to_stop(world: World) -> None:
 
 
 def a_whole_cluster_is_killed_at_work(world: World) -> None:
-    world.begin_to_hang()
-    os.killpg(world.session, signal.SIGKILL)
+    busy = world.begin_to_hang()
+    os.killpg(os.getsid(busy), signal.SIGKILL)
 
 
 def a_whole_cluster_is_stopped_for_a_while(world: World) -> None:
@@ -336,6 +336,13 @@ PROVE: tuple[Callable[[World], None], ...] = (
     *((the_database_breaks_all_connections_at_work,) if URL else ()),
     *((the_database_is_restarted_at_work, the_database_crashes_at_work) if URL else ()),
 )
+# Of two clusters on one server, where the gate has one.
+TOGETHER: tuple[Callable[[World], None], ...] = (
+    many_ticks_come_at_once,
+    a_busy_worker_is_killed,
+    a_whole_cluster_is_killed_at_work,
+)
+CASES = (*GATE, *PROVE) if IS_PROVE else TOGETHER if URL else GATE
 # How many runs are lost of those that are under way then; of all others none is.
 LOST: Mapping[Callable[[World], None], set[int]] = {
     a_busy_worker_is_killed: {1},
@@ -371,7 +378,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             command = installed.command("manage.py", "worker")
             clusters = [
                 stack.enter_context(running(command, installed.environment))
-                for _cluster in range(2 if IS_PROVE else 1)
+                for _cluster in range(2 if IS_PROVE or URL else 1)
             ]
             made = World(installed, url, clusters, order_id, database_server)
             wait_until(lambda: made.runs() == ["succeeded"], START)
@@ -380,7 +387,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
                 cluster.stop(signal.SIGTERM)
 
 
-@pytest.mark.parametrize("happens", (*GATE, *PROVE) if IS_PROVE else GATE, ids=lambda x: x.__name__)
+@pytest.mark.clusters
+@pytest.mark.parametrize("happens", CASES, ids=lambda x: x.__name__)
 def test_it_comes_back_by_itself(world: World, happens: Callable[[World], None]) -> None:
     [(last,)] = world.sql("SELECT max(id) FROM portfolios_syncrun")
     before = world.vanished()
