@@ -118,7 +118,7 @@ def make_fill(order: Order, **kwargs: Any) -> Fill:
         "cost": Decimal(500),
         "executed_at": NOON,
     }
-    return Fill.objects.create(account=order.account, order=order, **defaults | kwargs)
+    return Fill.objects.create(**{"account": order.account, "order": order} | defaults | kwargs)
 
 
 def make_flow(account: ExchangeAccount | None = None, **kwargs: Any) -> Flow:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from portfolios.amounts import difference, exact, exact_sum
 from portfolios.reconciliation.booking import Booked, Pending, Traded, cost_and_gain, pending
-from portfolios.reconciliation.execution import OrderFacts, execution, fees_by_asset
+from portfolios.reconciliation.execution import OrderFacts, covers, execution, fees_by_asset
 from portfolios.reconciliation.lots import Change, OpenLots
 from providers.reports import FeeReport, FillReport, OrderSide
 
@@ -25,7 +25,9 @@ class Check(StrEnum):
     ORDER = "order"
     ENTRY = "entry"
     CLAIM = "claim"
+    FEES = "fees"
     FILL = "fill"
+    PLACE = "place"
     LOOSE_FILL = "loose_fill"
     ATTACHED_FILL = "attached_fill"
     FLOW = "flow"
@@ -235,6 +237,17 @@ def _gains(facts: OrderFacts, entries: Iterable[Entry]) -> Iterator[Difference]:
             gain = exact_sum((cash.get(_booking(entry.key), ZERO), entry.cost))
             if entry.gain != gain:
                 yield Difference(Check.GAIN, entry.gain, gain, entry.asset, entry.owner)
+
+
+def fee_differences(
+    facts: OrderFacts, fills: Sequence[FillReport], fees: Mapping[str, Decimal]
+) -> Iterator[Difference]:
+    """Compare the fees that an order shows with those of its fills, where these are all of it and tell any."""
+    told = fees_by_asset(fee for fill in fills for fee in fill.fees)
+    filled = exact_sum(fill.amount for fill in fills)
+    if told and covers(filled, facts.opening_filled, facts.filled):
+        for asset, stored, should_be in unequal(fees, told):
+            yield Difference(Check.FEES, stored, should_be, asset)
 
 
 def fill_differences(

@@ -15,7 +15,7 @@ from django.db.models import Q, QuerySet
 from portfolios.amounts import exact_sum
 from portfolios.models import ExchangeAccount, Fill, LedgerEntry, Order, Portfolio, Position
 from portfolios.models.order import OPEN_STATUSES
-from portfolios.reconciliation.execution import lock
+from portfolios.reconciliation.execution import fees_by_asset, lock
 from portfolios.reconciliation.flows import due_effect
 from portfolios.reconciliation.verification import (
     Check,
@@ -23,6 +23,7 @@ from portfolios.reconciliation.verification import (
     Entry,
     add_up,
     decision_differences,
+    fee_differences,
     fill_differences,
     fill_moves,
     flow_differences,
@@ -34,7 +35,13 @@ from portfolios.reconciliation.verification import (
 )
 from portfolios.services.baseline_verification import baseline_differences
 from portfolios.services.decisions.effects import BOOKING, DECIDED, booked_by
-from portfolios.services.ledger import fill_report, fills_told, flow_report, order_facts
+from portfolios.services.ledger import (
+    fill_report,
+    fills_told,
+    flow_report,
+    order_facts,
+    stored_fees,
+)
 from providers.mapping import base_and_quote
 from providers.reports import OrderSide
 
@@ -110,6 +117,7 @@ def _differences(account: ExchangeAccount, done: Verification) -> Generator[Diff
     yield from _flows(account, done)
     yield from _decisions(account)
     yield from _strays(account)
+    yield from _misplaced(account)
     yield from _reserved(account)
     yield from _gains(account)
     yield from _sales(account)
@@ -206,12 +214,26 @@ def _strays(account: ExchangeAccount) -> Iterator[Difference]:
         yield Difference(Check.ENTRY, entry.amount, None, entry.asset, entry.portfolio_id)
 
 
+def _misplaced(account: ExchangeAccount) -> Iterator[Difference]:
+    """Find fills whose order, and movements whose entries, are another account's."""
+    fills = account.fills.exclude(order=None).exclude(order__account=account)
+    for fill in fills.iterator(_ROWS):
+        base, _quote = base_and_quote(fill.symbol)
+        yield Difference(Check.PLACE, fill.amount, None, base, fill=fill.external_id)
+    entries = account.ledger_entries.exclude(flow=None).exclude(flow__account=account)
+    for entry in entries.select_related("flow").iterator(_ROWS):
+        flow = entry.flow.external_id if entry.flow else ""
+        yield Difference(Check.PLACE, entry.amount, None, entry.asset, flow=flow)
+
+
 def _order(order: Order, fills: Sequence[Fill]) -> Iterator[Difference]:
     facts, reports = order_facts(order), fills_told(order)
     entries = [_entry(row) for row in order.ledger_entries.all()]
     for found in order_differences(order.pk, order.portfolio_id, facts, reports, entries):
         if found.check is not Check.GAIN or _is_in_cash(order):
             yield found
+    for found in fee_differences(facts, reports, fees_by_asset(stored_fees(order.fees))):
+        yield replace(found, owner=order.portfolio_id)
     for found in fill_differences(facts, order.symbol, reports, has_ended=not order.is_open):
         if found.check is not Check.OVERFILL or not order.discrepancy_set.exists():
             yield replace(found, owner=order.portfolio_id)
@@ -248,9 +270,12 @@ def _locks(account: ExchangeAccount) -> Iterator[tuple[tuple[int | None, str], D
 
 
 def _gains(account: ExchangeAccount) -> Iterator[Difference]:
-    stored = dict(account.portfolios.values_list("pk", "realized_gain"))
-    entries = account.ledger_entries.filter(portfolio__in=stored).order_by()
-    booked = add_up(entries.values_list("portfolio_id", "gain").iterator(_ROWS))
+    # What nobody claims has no gain.
+    stored: dict[int | None, Decimal] = {None: ZERO}
+    stored.update(account.portfolios.values_list("pk", "realized_gain"))
+    entries = account.ledger_entries.order_by()
+    gains = entries.values_list("portfolio_id", "gain").iterator(_ROWS)
+    booked: dict[int | None, Decimal] = add_up(gains)
     for owner, is_amount, should_be in unequal(stored, booked):
         yield Difference(Check.REALIZED_GAIN, is_amount, should_be, owner=owner)
 

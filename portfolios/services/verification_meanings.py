@@ -32,6 +32,14 @@ MEANINGS: Final[Mapping[Check, Promise]] = {
         "What a claimed order brought its portfolio was not taken out of the unassigned part, so that it counts twice. "
         "Compare the account's balance of this asset with the exchange."
     ),
+    Check.FEES: _(
+        "An order shows other fees than its fills, which are all of it: something other than PosSync wrote them. "
+        "Restore the database from a backup."
+    ),
+    Check.PLACE: _(
+        "A fill or a movement is kept at another account than its order or its bookings: something other than PosSync "
+        "wrote it. Restore the database from a backup."
+    ),
     Check.FILL: _(
         "A fill is of another symbol or side than its order: something other than PosSync wrote it. "
         "Restore the database from a backup."

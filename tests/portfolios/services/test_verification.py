@@ -220,6 +220,37 @@ def test_a_fill_of_another_side_than_its_order_is_found(books: ExchangeAccount) 
     assert named(verify_books()) == expected
 
 
+def test_a_fill_of_another_account_than_its_order_is_found(books: ExchangeAccount) -> None:
+    order = Order.objects.get(external_id="3")
+    # The books of the account that is checked first do not know it.
+    other = make_account(label="another")
+    make_fill(order, account=other, external_id="astray", amount=D(4), cost=D(8))
+    Order.objects.filter(pk=order.pk).update(filled=D(8), cost=D(16))
+
+    found = verify_books(["another"]).difference
+
+    assert found is not None
+    assert (found.check, found.fill, found.stored) == (Check.PLACE, "astray", D(4))
+
+
+def test_a_movement_of_another_account_than_its_entries_is_found(books: ExchangeAccount) -> None:
+    flow = make_flow(books, asset="EUR", amount=D(5), kind=FlowKind.DEPOSIT, external_id="astray")
+    book_flow(flow, None)
+    Flow.objects.update(account=make_account(label="z another"))
+
+    found = verify_books().difference
+
+    assert found is not None
+    assert (found.check, found.flow, found.stored) == (Check.PLACE, "astray", D(5))
+
+
+def test_fees_that_the_fills_of_an_order_do_not_make_up_are_found(books: ExchangeAccount) -> None:
+    damage(Order, """fees = '[{"asset": "BNB", "amount": "0.02"}]'""", "external_id = '1'")
+
+    expected = (Check.FEES, "books", OWNER, "BNB", "1", D("0.02"), D("0.01"))
+    assert named(verify_books()) == expected
+
+
 def overfilled(account: ExchangeAccount) -> Order:
     note_order(account, external_id="4")
     fill = make_fill_report("11", "2", order="4", external_id="f-4")
@@ -419,6 +450,15 @@ def test_a_realised_gain_that_the_entries_do_not_make_up_is_found(books: Exchang
 
     gain = named(verify_books())
     assert gain[:6] == (Check.REALIZED_GAIN, "books", OWNER, "", "", D(1))
+
+
+def test_a_gain_of_what_nobody_claims_is_found(books: ExchangeAccount) -> None:
+    slip_in(books, None, gain=D(1))
+
+    found = verify_books().difference
+
+    assert found is not None
+    assert (found.check, found.stored, found.recomputed) == (Check.REALIZED_GAIN, D(0), D(1))
 
 
 def test_a_gain_that_the_cash_does_not_make_up_is_found(books: ExchangeAccount) -> None:
