@@ -47,7 +47,8 @@ class Schedule:
 
     @property
     def interval(self) -> timedelta:
-        return timedelta(seconds=self.interval_seconds)
+        """At least a second, whatever hands have written: a run that cannot tell the next time cannot end."""
+        return timedelta(seconds=max(self.interval_seconds, 1))
 
 
 class Scheduled(Protocol):

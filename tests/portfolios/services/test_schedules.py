@@ -140,3 +140,8 @@ def test_an_account_is_late_once_a_whole_further_time_has_gone_by(after: int, la
 )
 def test_the_longest_gap_sees_the_weekend(cron: str, gap: timedelta) -> None:
     assert longest_gap(Schedule(300, cron), datetime(2026, 11, 22, tzinfo=UTC)) == gap
+
+
+@pytest.mark.parametrize("seconds", [0, -60])
+def test_an_interval_of_nothing_is_one_of_a_second(seconds: int) -> None:
+    assert next_due(Schedule(seconds), NOON, NOON) == NOON + timedelta(seconds=1)
