@@ -1,7 +1,9 @@
-"""Exact amounts in the database: text on SQLite, which has no decimals, `numeric` on PostgreSQL."""
+"""Exact amounts in the database: text on SQLite, which has no decimals, `numeric` on PostgreSQL; and packed JSON."""
 
 from __future__ import annotations
 
+import json
+import zlib
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -160,3 +162,44 @@ class Negative(Lookup[bool]):
     ) -> tuple[str, tuple[str | int, ...]]:
         column, params = self.process_lhs(compiler, connection)
         return f"substr({column}, 1, 1) {'=' if self.rhs else '<>'} '-'", tuple(params)
+
+
+class PackedJSONField(models.Field[Any, Any]):
+    """JSON that is written once, read whole and never looked into by the database, in a tenth of its room.
+
+    Lists of an exchange are the same words again and again, and one that has changed in one place is stored anew.
+
+    Raises
+    ------
+    FieldError
+        For every lookup but ``isnull``.
+    """
+
+    description = _("Packed JSON")
+    empty_strings_allowed = False
+
+    def get_internal_type(self) -> str:
+        return "BinaryField"
+
+    def get_db_prep_value(
+        self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False
+    ) -> Any:
+        if value is None:
+            return None
+        # In ASCII: half a character, which JSON can name and UTF-8 cannot write, comes back as well.
+        text = json.dumps(value, separators=(",", ":"))
+        return zlib.compress(text.encode())
+
+    def from_db_value(
+        self, value: Any, expression: Expression, connection: BaseDatabaseWrapper
+    ) -> Any:
+        return None if value is None else json.loads(zlib.decompress(value))
+
+    def get_lookup(self, lookup_name: str) -> type[Lookup[Any]] | None:
+        if lookup_name != "isnull":
+            raise FieldError(f"{self} cannot be looked up: it is packed.")
+        return super().get_lookup(lookup_name)
+
+    def value_to_string(self, obj: models.Model) -> Any:
+        """Give `dumpdata` the JSON itself."""
+        return self.value_from_object(obj)

@@ -7,6 +7,7 @@ exchange's own). The default, `local`, is for one person on one machine.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import django_stubs_ext
 import structlog
@@ -164,7 +165,7 @@ POSSYNC_CREDENTIAL_KEY_FILE = Path(
 
 # --- queue: django-q2 on the database above; it only wakes us, the database is the truth --------
 
-Q_CLUSTER = {
+Q_CLUSTER: dict[str, Any] = {
     # The same for every process: it salts the signature of the payloads.
     "name": "possync",
     "orm": "default",

@@ -22,7 +22,8 @@ APPEND_ONLY = {
     # The account may go as well; its label stays.
     "portfolios_auditevent": (("actor_id", None), ("account_id", None)),
 }
-# What may go all the same: turns that no person decided, sign-ins, and that a program asked for a sync. `manage.py prune` takes away old ones.
+# What may go all the same: turns that no person decided, sign-ins, and that a program asked for a sync. `manage.py
+# prune` takes away old ones.
 MAY_GO = {
     "portfolios_discrepancyevent": 'OLD."decision_id" IS NULL',
     "portfolios_auditevent": "OLD.\"kind\" IN ('sign_in', 'sign_out', 'sign_in_failed', 'sync')",
@@ -281,7 +282,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('digest', models.CharField(max_length=64)),
-                ('rows', models.JSONField()),
+                ('rows', portfolios.fields.PackedJSONField()),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='leg_contents', to='portfolios.exchangeaccount')),
             ],
             options={

@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from portfolios.fields import PackedJSONField
 from portfolios.models.account import ExchangeAccount
 from portfolios.models.choices import leg_kinds, leg_statuses
 
@@ -130,7 +131,7 @@ class LegContent(models.Model):
 
     account = models.ForeignKey(ExchangeAccount, models.CASCADE, related_name="leg_contents")
     digest = models.CharField(max_length=64)
-    rows = models.JSONField()
+    rows = PackedJSONField()
 
     class Meta:
         constraints = [

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from pytest_django import DjangoDbBlocker
 
 from portfolios.fields import AmountField, AmountFormField
+from portfolios.models import LegContent
+from tests.builders import make_account
 
 pytestmark = pytest.mark.django_db
 
@@ -287,3 +289,57 @@ def test_form_sees_no_change_in_another_spelling() -> None:
 
 def test_form_shows_again_what_could_not_be_read() -> None:
     assert 'value="1,5"' in str(HoldingForm({"amount": "1,5"})["amount"])
+
+
+# --- packed JSON ----------------------------------------------------------------------------------
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+    max_leaves=20,
+)
+
+
+@pytest.fixture(scope="module")
+def packed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[LegContent]:
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield LegContent.objects.create(account=make_account(), digest="packed", rows=[])
+        transaction.set_rollback(True)
+
+
+@given(value=JSON_VALUES)
+@example(value="half a character: \ud800, and nothing: \x00")
+def test_packed_json_comes_back_as_it_was(packed: LegContent, value: Any) -> None:
+    LegContent.objects.filter(pk=packed.pk).update(rows=[value])
+
+    assert LegContent.objects.get(pk=packed.pk).rows == [value]
+
+
+@pytest.mark.django_db
+def test_packed_json_takes_a_tenth_of_its_room() -> None:
+    rows = [{"external_id": str(number), "symbol": "ADA/EUR"} for number in range(2000)]
+    LegContent.objects.create(account=make_account(), digest="large", rows=rows)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT length(rows) FROM portfolios_legcontent")
+        (stored,) = cursor.fetchone()
+    assert stored * 10 < len(json.dumps(rows))
+
+
+@pytest.mark.django_db
+def test_packed_json_is_not_looked_into() -> None:
+    with pytest.raises(FieldError, match="packed"):
+        LegContent.objects.filter(rows=[]).exists()
+
+
+@pytest.mark.django_db
+def test_a_dump_has_the_json_itself_and_loads_it() -> None:
+    content = LegContent.objects.create(account=make_account(), digest="x", rows=[{"a": "1"}])
+    dumped = serializers.serialize("json", [content])
+    LegContent.objects.all().delete()
+
+    [loaded] = serializers.deserialize("json", dumped)
+    loaded.save()
+
+    assert json.loads(dumped)[0]["fields"]["rows"] == [{"a": "1"}]
+    assert LegContent.objects.get().rows == [{"a": "1"}]
