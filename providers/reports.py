@@ -226,6 +226,8 @@ class FlowReport:
         When it was asked for.
     settled_at : datetime or None
         When it reached or left the balance for good; None if the exchange does not say.
+    fees_status : FlowStatus or None
+        With which status the fees were told, if that is an earlier one.
     """
 
     source: FlowSource
@@ -240,6 +242,7 @@ class FlowReport:
     raw_status: str = ""
     occurred_at: datetime | None = None
     settled_at: datetime | None = None
+    fees_status: FlowStatus | None = None
 
 
 Row = BalanceReport | OrderReport | FillReport | FlowReport

@@ -222,6 +222,7 @@ class Migration(migrations.Migration):
                 ('asset', models.CharField(max_length=64, verbose_name='asset')),
                 ('amount', portfolios.fields.AmountField(verbose_name='amount')),
                 ('fees', models.JSONField(default=list, verbose_name='fees')),
+                ('fees_status', models.CharField(blank=True, choices=portfolios.models.choices.flow_statuses, editable=False, max_length=8)),
                 ('status', models.CharField(blank=True, choices=portfolios.models.choices.flow_statuses, max_length=8, verbose_name='status')),
                 ('raw_kind', models.CharField(blank=True, editable=False, max_length=64)),
                 ('raw_status', models.CharField(blank=True, editable=False, max_length=64)),

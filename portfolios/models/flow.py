@@ -21,6 +21,8 @@ class Flow(models.Model):
     asset = models.CharField(_("asset"), max_length=64)
     amount = AmountField(_("amount"))
     fees = models.JSONField(_("fees"), default=list)
+    # With which status the fees were told, if that is an earlier one: an estimate that nothing later has replaced.
+    fees_status = models.CharField(max_length=8, choices=flow_statuses, blank=True, editable=False)
     # Empty while the exchange's word for it is not one we know.
     status = models.CharField(_("status"), max_length=8, choices=flow_statuses, blank=True)
     raw_kind = models.CharField(max_length=64, blank=True, editable=False)

@@ -61,24 +61,23 @@ def due_effect(flow: FlowReport, *, in_baseline: bool) -> dict[str, Decimal]:
 def merged_flow(known: FlowReport, report: FlowReport) -> FlowReport:
     """Join `report` into `known`: arriving twice, late or out of order gives the same flow.
 
-    What comes with the later status counts, amounts and fees together: those of a withdrawal on its way are an
-    estimate. A word that is not known leaves everything but a time that was not known either.
+    What comes with the later status counts: fees of a withdrawal on its way are an estimate, which stands as long as
+    no later status tells any. A word that is not known leaves everything but a time that was not known either.
     """
     occurred = _earliest(known.occurred_at, report.occurred_at)
     ahead = _RANK[report.status] - _RANK[known.status]
     if ahead < 0:
-        return replace(known, occurred_at=occurred)
+        return _with_fees(replace(known, occurred_at=occurred), known, report)
     latest = replace(
         known,
         amount=report.amount,
         status=report.status,
-        fees=report.fees,
         raw_kind=report.raw_kind,
         raw_status=report.raw_status,
         occurred_at=occurred,
         settled_at=report.settled_at,
     )
-    return latest if ahead > 0 else _of_one_status(known, latest)
+    return _with_fees(latest if ahead > 0 else _of_one_status(known, latest), known, report)
 
 
 def _of_one_status(known: FlowReport, latest: FlowReport) -> FlowReport:
@@ -86,11 +85,26 @@ def _of_one_status(known: FlowReport, latest: FlowReport) -> FlowReport:
     return replace(
         latest,
         amount=max(known.amount, latest.amount),
-        fees=max(known.fees, latest.fees, key=_by_content),
         raw_kind=max(known.raw_kind, latest.raw_kind),
         raw_status=max(known.raw_status, latest.raw_status),
         settled_at=_earliest(known.settled_at, latest.settled_at),
     )
+
+
+def _with_fees(joined: FlowReport, *told: FlowReport) -> FlowReport:
+    """Take the fees that were told with the latest status that tells any; of contradicting ones the same in any order.
+
+    Those of a word that is not known count only as long as no other is.
+    """
+    fees = [
+        (_RANK[with_status], _by_content(one.fees), with_status, one.fees)
+        for one in told
+        if one.fees and ((with_status := one.fees_status or one.status) or not joined.status)
+    ]
+    if not fees:
+        return replace(joined, fees=(), fees_status=None)
+    *_order, status, latest = max(fees, key=lambda each: each[:2])
+    return replace(joined, fees=latest, fees_status=None if status == joined.status else status)
 
 
 def _by_content(fees: tuple[FeeReport, ...]) -> tuple[tuple[str, Decimal], ...]:

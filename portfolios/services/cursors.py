@@ -95,11 +95,12 @@ def _agreed_at(account: ExchangeAccount) -> datetime | None:
 
 
 def _half_told_flows_since(account: ExchangeAccount, now: datetime) -> datetime | None:
-    """Tell when the first movement began that has not ended, or the first withdrawal that left lately without a fee.
+    """Tell when the first movement began that has not ended, or that left lately and whose fee was not told since.
 
     Of one that was told without its time nobody knows: it may have been on its way for long.
     """
-    left = Q(kind=FlowKind.WITHDRAWAL, status=FlowStatus.DONE, fees=[])
+    is_estimate = ~Q(fees_status="")
+    left = Q(Q(fees=[]) | is_estimate, kind=FlowKind.WITHDRAWAL, status=FlowStatus.DONE)
     is_recent = Q(settled_at__gt=now - TOLD_LATE) | Q(
         settled_at=None, occurred_at__gt=now - TOLD_LATE
     )

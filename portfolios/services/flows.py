@@ -107,7 +107,7 @@ def _joined(account: ExchangeAccount, flow: Flow | None, row: FlowReport) -> tup
         return flow, False
     for name in FIELDS:
         setattr(flow, name, getattr(merged, name) or getattr(flow, name))
-    flow.fees = fee_rows(merged.fees)
+    flow.fees, flow.fees_status = fee_rows(merged.fees), merged.fees_status or ""
     if merged.status != known.status:
         flow.told_at = timezone.now()
     if known.status is None:

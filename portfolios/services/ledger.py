@@ -341,6 +341,7 @@ def flow_report(flow: Flow) -> FlowReport:
         raw_status=flow.raw_status,
         occurred_at=flow.occurred_at,
         settled_at=flow.settled_at,
+        fees_status=FlowStatus(flow.fees_status) if flow.fees_status else None,
     )
 
 

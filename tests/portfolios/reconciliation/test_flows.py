@@ -154,6 +154,17 @@ def test_a_stale_copy_does_not_bring_back_the_fee_that_was_estimated() -> None:
     assert joined([withdrawal(DONE, fees=FEE), estimated]).fees == FEE
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_fee_that_was_told_on_its_way_stands_until_a_later_one_is(reverse: bool) -> None:
+    told = [withdrawal(PENDING, fees=FEE), withdrawal(DONE)]
+    state = joined(told[::-1] if reverse else told)
+
+    assert (state.fees, state.fees_status) == (FEE, PENDING)
+    final = (FeeReport("USDT", D("0.5")),)
+    state = merged_flow(state, withdrawal(DONE, fees=final))
+    assert (state.fees, state.fees_status) == (final, None)
+
+
 def test_a_fee_that_only_one_report_tells_is_kept() -> None:
     assert joined([withdrawal(DONE, fees=FEE), withdrawal(DONE)]).fees == FEE
 
