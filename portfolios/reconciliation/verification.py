@@ -11,7 +11,13 @@ from typing import TypeVar
 
 from portfolios.amounts import difference, exact, exact_sum
 from portfolios.reconciliation.booking import Booked, Pending, Traded, cost_and_gain, pending
-from portfolios.reconciliation.execution import OrderFacts, covers, execution, fees_by_asset
+from portfolios.reconciliation.execution import (
+    OrderFacts,
+    covers,
+    execution,
+    fees_by_asset,
+    whole_fees,
+)
 from portfolios.reconciliation.lots import Change, OpenLots
 from providers.reports import FeeReport, FillReport, OrderSide
 
@@ -243,7 +249,7 @@ def fee_differences(
     facts: OrderFacts, fills: Sequence[FillReport], fees: Mapping[str, Decimal]
 ) -> Iterator[Difference]:
     """Compare the fees that an order shows with those of its fills, where these are all of it and tell any."""
-    told = fees_by_asset(fee for fill in fills for fee in fill.fees)
+    told = whole_fees(fills, fees)
     filled = exact_sum(fill.amount for fill in fills)
     if told and covers(filled, facts.opening_filled, facts.filled):
         for asset, stored, should_be in unequal(fees, told):

@@ -53,6 +53,16 @@ def _coinbase_fill(raw: Raw, told: Raw) -> Changes:
     return {"price": text(raw, "price"), "cost": text(raw, "size")}
 
 
+def _bit2c_fill(raw: Raw, told: Raw) -> Changes:
+    # What changes hands has the sign of its movement.
+    return {"amount": magnitude(exact(told.get("amount"))), "cost": None}
+
+
+def _coincheck_fill(raw: Raw, told: Raw) -> Changes:
+    # As at bit2c; and what changes hands of the quote has the fee in it.
+    return _bit2c_fill(raw, told) if "funds" in raw else {}
+
+
 def _gate_fill(raw: Raw, told: Raw) -> Changes:
     # Without a side ccxt takes a fill for a purchase.
     return {"side": text(raw, "side")}
@@ -76,9 +86,11 @@ def _luno_fill(raw: Raw, told: Raw) -> Changes:
 
 _FILLS: Final[Mapping[str, Correction]] = {
     "binance": _binance_fill,
+    "bit2c": _bit2c_fill,
     "bitget": _bitget_fill,
     "bybit": _bybit_fill,
     "coinbase": _coinbase_fill,
+    "coincheck": _coincheck_fill,
     "gate": _gate_fill,
     "hyperliquid": _hyperliquid_fill,
     "kucoin": _kucoin_fill,

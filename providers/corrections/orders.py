@@ -76,6 +76,7 @@ _FILLED_FIELDS: Final[Mapping[str, str]] = {
 _COST_FIELDS: Final[Mapping[str, str]] = {
     "bithumb": "executed_funds",
     "coinbase": "filled_value",
+    "cryptomus": "filledValue",
     "gate": "filled_total",
     "kraken": "cost",
     "poloniex": "filledAmount",
@@ -250,6 +251,30 @@ def _coinbase(raw: Raw, told: Raw) -> Changes:
     return only_fee(base_and_quote(str(told.get("symbol")))[1], text(raw, "total_fees"))
 
 
+def _cryptomus(raw: Raw, told: Raw) -> Changes:
+    # ccxt reckons the average from what the whole order is worth, and tells the fee of the first part only.
+    deal = raw.get("deal")
+    told_deal: Raw = deal if isinstance(deal, Mapping) else {}
+    average = text(told_deal, "averageFilledPrice")
+    fees = [
+        {"currency": text(part, "feeCurrency"), "cost": text(part, "fee")}
+        for part in told_deal.get("transactions") or ()
+        if isinstance(part, Mapping) and text(part, "feeCurrency")
+    ]
+    return {
+        "average": average or average_price(told.get("cost"), told.get("filled")),
+        "fee": None,
+        "fees": fees,
+    }
+
+
+def _independentreserve(raw: Raw, told: Raw) -> Changes:
+    # `Value` is what the whole order is worth, and the fee a guess of its rate and asset.
+    is_whole = told.get("filled") is not None and told.get("filled") == told.get("amount")
+    changes: Changes = {} if is_whole else {"cost": None}
+    return changes | {"average": text(raw, "AvgPrice")} | only_fee(None, None)
+
+
 def _gate(raw: Raw, told: Raw) -> Changes:
     # Every order without a client's id has the text of where it was made; those of clients start like this.
     client = text(raw, "text") or ""
@@ -351,9 +376,11 @@ _ORDERS: Final[Mapping[str, Correction]] = {
     "bitvavo": _bitvavo,
     "bybit": _bybit,
     "coinbase": _coinbase,
+    "cryptomus": _cryptomus,
     "gate": _gate,
     "gemini": _gemini,
     "htx": _htx,
+    "independentreserve": _independentreserve,
     "kraken": _kraken,
     "kucoin": _kucoin,
     "luno": _luno,
