@@ -34,6 +34,7 @@ from providers.errors import OperationalException, UnexpectedReport, WriteRefuse
 from providers.mapping import UNREADABLE, has_numbers
 from providers.market_options import (
     FILLS_NEED_SYMBOL,
+    FILLS_OF_ALL_SYMBOLS,
     OPEN_ORDERS_NEED_SYMBOL,
     credentials_to_read,
     market_options,
@@ -221,6 +222,10 @@ class HardenedExchange(ccxt.Exchange):  # type: ignore[misc]  # ccxt is untyped
         if has_nameless_balance(self.family, balance.get("info")):
             told[None] = {}
         return told | unreadable
+
+    def parse_trades(self, trades: Any, market: Any = None, *how: Any, **named: Any) -> Any:
+        wanted = None if self.id in FILLS_OF_ALL_SYMBOLS else market
+        return super().parse_trades(trades, wanted, *how, **named)
 
     def filter_by_since_limit(self, array: Any, *how: Any, **named: Any) -> Any:
         return _with_unreadable(array, super().filter_by_since_limit(array, *how, **named))

@@ -133,9 +133,24 @@ BALANCE_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {"binance": {"omitZeroB
 # Markets that can be asked for the fills of one order although ccxt has no method for it.
 FILLS_OF_ORDER_PARAM: Final[Mapping[str, str]] = {"bitget": "orderId"}
 
-# ccxt's method for the fills of an order wants their ids here, and its list for one symbol would
-# hide how long a page was: the fills of the whole account are read instead.
-FILLS_OF_ACCOUNT: Final = frozenset({"kraken"})
+# The exchange lists the fills of the whole account, and ccxt sorts out the other symbols by itself, which would hide
+# how long a page was: those of the whole account are read instead. Kraken's method for the fills of an order wants
+# their ids, too.
+FILLS_OF_ACCOUNT: Final = frozenset(
+    {
+        "alpaca",
+        "btcturk",
+        "coinspot",
+        "hibachi",
+        "hyperliquid",
+        "independentreserve",
+        "kraken",
+        "poloniex",
+    }
+)
+
+# The same, but ccxt wants a symbol all the same: what it would sort out is kept.
+FILLS_OF_ALL_SYMBOLS: Final = frozenset({"coincheck"})
 
 
 # Kinds of trigger orders that are listed one by one; ccxt asks for the kind called trigger only.
@@ -149,7 +164,7 @@ TRIGGER_LISTS: Final[Mapping[str, tuple[Mapping[str, str], ...]]] = {
 ORDERS_FROM_ID: Final[Mapping[str, str]] = {"binance": "orderId"}
 
 # ccxt sorts out the other symbols of these by itself, which would hide how long a page was.
-ENDED_ORDERS_OF_ACCOUNT: Final = frozenset({"kraken"})
+ENDED_ORDERS_OF_ACCOUNT: Final = frozenset({"hibachi", "hyperliquid", "kraken", "pacifica"})
 
 # ccxt sends the end of the time in milliseconds to these, which count seconds.
 UNTIL_OF_ENDED_ORDERS_IS_WRONG: Final = frozenset({"kraken"})

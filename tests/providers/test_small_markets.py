@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+
+import pytest
 
 from providers.catalogue import market
 from providers.ccxt_client import HardenedExchange, make_exchange
 from providers.credentials import Credentials
 from providers.mapping import fill_report, order_report
-from providers.reports import FeeReport, FillReport, OrderReport, OrderSide
+from providers.reports import (
+    Cursor,
+    Depth,
+    FeeReport,
+    FillReport,
+    LegKind,
+    LegStatus,
+    OrderReport,
+    OrderSide,
+)
+from tests.providers.accounts import fetch, make_provider, make_request
+from tests.providers.stub_exchange import Answer, Route, StubExchange, json_answer
 
 D = Decimal
 BTC_JPY = {"id": "btc_jpy", "base": "BTC", "quote": "JPY", "baseId": "btc", "quoteId": "jpy"}
@@ -159,3 +173,44 @@ def test_independent_reserve_tells_no_fee_that_nobody_charged() -> None:
     )
 
     assert part.fees == ()
+
+
+def coincheck_page(fills: int) -> Answer:
+    """Answer with the newest fills of the account, every other one of another symbol."""
+    now = datetime.now(UTC)
+    rows = [
+        {
+            **coincheck_row("buy", "0.1", "-4096.135"),
+            "id": 1000 - number,
+            "created_at": f"{now - timedelta(minutes=number):%Y-%m-%dT%H:%M:%S.000Z}",
+            **({} if number % 2 else {"pair": "eth_jpy", "funds": {"eth": "1", "jpy": "-40906"}}),
+        }
+        for number in range(fills)
+    ]
+    return json_answer({"success": True, "data": rows})
+
+
+@pytest.mark.parametrize(("fills", "complete"), [(24, True), (25, False)])
+def test_a_full_page_of_all_symbols_is_no_short_one_of_one(fills: int, complete: bool) -> None:
+    since = datetime.now(UTC) - timedelta(hours=3)
+    nothing = {"success": True, "orders": [], "deposits": [], "data": []}
+    routes: dict[str, Route] = {
+        "/api/exchange/orders/transactions_pagination": coincheck_page(fills),
+        "/api/accounts/balance": json_answer({"success": True, "jpy": "1000"}),
+        "/api/exchange/orders/opens": json_answer(nothing),
+        "/api/deposit_money": json_answer(nothing),
+        "/api/withdraws": json_answer(nothing),
+    }
+    with StubExchange(routes) as stub:
+        request = make_request(
+            stub.url,
+            market="coincheck",
+            depth=Depth.FULL,
+            facts_since=since,
+            symbols=("BTC/JPY",),
+            cursors=(Cursor(LegKind.ACCOUNT_FILLS, "BTC/JPY", since),),
+        )
+        snapshot = fetch(make_provider(), request)
+
+    leg = next(leg for leg in snapshot.legs if leg.kind is LegKind.ACCOUNT_FILLS)
+    assert (leg.status, leg.complete, len(leg.rows)) == (LegStatus.OBSERVED, complete, fills)
