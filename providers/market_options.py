@@ -145,7 +145,6 @@ FILLS_OF_ACCOUNT: Final = frozenset(
         "hyperliquid",
         "independentreserve",
         "kraken",
-        "poloniex",
     }
 )
 
