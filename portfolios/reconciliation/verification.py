@@ -49,6 +49,8 @@ class Check(StrEnum):
     RELEASE = "release"
     DECISION = "decision"
     BASELINE = "baseline"
+    REFERENCE = "reference"
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Difference:
         The exchange's id of the fill without an order, or of the flow.
     decision : int or None
         Of a person who booked it.
+    why : str
+        What is wrong where it is no amount.
     """
 
     check: Check
@@ -78,6 +82,7 @@ class Difference:
     fill: str = ""
     flow: str = ""
     decision: int | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

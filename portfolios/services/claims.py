@@ -70,6 +70,15 @@ def hand_over(order: Order, portfolio: Portfolio) -> None:
     order.discrepancy_set.filter(state__in=Discrepancy.LIVE).update(portfolio=portfolio)
 
 
+def note_counted(order: Order) -> None:
+    """Note that what a book counts of an order as filled it counts only since the account has its baseline.
+
+    No portfolio books that, so that what was filled of it since the baseline is the unassigned part's.
+    """
+    if order.opening_filled and order.account.baseline_at is not None:
+        order.joined_after_baseline = True
+
+
 def may_have_been_sent(order: Order) -> bool:
     """Whether it may be an order that a book has sent and no exchange has acknowledged."""
     return _sent(_alike(order)).exists()
@@ -167,6 +176,7 @@ def _take_over(sent: Order, kept: Order, owner: Portfolio, decision: Decision | 
     kept.client_order_id, kept.book_values = sent.client_order_id, sent.book_values
     kept.opening_filled = sent.opening_filled
     kept.opening_cost = opening_cost(sent.opening_filled, average=kept.average, price=kept.price)
+    note_counted(kept)
     cause = f"is order {kept.external_id} of the exchange"
     for row in sent.discrepancy_set.filter(state__in=Discrepancy.LIVE):
         resolve(row, cause, timezone.now(), decision=decision)

@@ -209,9 +209,19 @@ def _told_later(
     moved = _moved_before(order, facts, baseline_at - lag(order.account))
     if moved.base < by_then.base.copy_abs():
         return Pending(ZERO, ZERO, {})
-    change = within(pending(facts, moved, by_then), since)
-    told = {asset: fee for asset, fee in change.fees.items() if asset in moved.fees}
-    return replace(change, fees=told)
+    before = pending(facts, moved, by_then)
+    change = within(before, since)
+    # A rebate of then and a fee of later were booked as their sum, which limits nothing where the fills tell all of it.
+    whole = fees_by_asset(fee for fill in fills_told(order) for fee in fill.fees)
+    booked = sums_by((*(by_then.fees or {}).items(), *(since.fees or {}).items()))
+    told = {
+        asset: before.fees.get(asset, ZERO)
+        if booked.get(asset) == whole.get(asset, ZERO).copy_negate()
+        else fee
+        for asset, fee in {**before.fees, **change.fees}.items()
+        if asset in moved.fees
+    }
+    return replace(change, fees={asset: fee for asset, fee in told.items() if fee})
 
 
 def _is_up_to(entry: LedgerEntry, last: int) -> bool:

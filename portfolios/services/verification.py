@@ -9,7 +9,8 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Final
 
-from django.db import connection
+from django.apps import apps
+from django.db import IntegrityError, connection
 from django.db.models import Q, QuerySet
 
 from portfolios.amounts import exact_sum
@@ -33,6 +34,7 @@ from portfolios.reconciliation.verification import (
     sale_differences,
     unequal,
 )
+from portfolios.services import damaged_rows
 from portfolios.services.baseline_verification import baseline_differences
 from portfolios.services.decisions.effects import BOOKING, DECIDED, booked_by
 from portfolios.services.ledger import (
@@ -43,11 +45,14 @@ from portfolios.services.ledger import (
     stored_fees,
 )
 from providers.mapping import base_and_quote
+from providers.redaction import one_line
 from providers.reports import OrderSide
 
 Cause = LedgerEntry.Cause
 ZERO = Decimal(0)
 _ROWS: Final = 500
+# What a value raises that is none of its kind: hands have written it.
+UNREADABLE: Final = (*damaged_rows.UNREADABLE, ArithmeticError, LookupError)
 # One state of the database throughout, and nobody is kept from writing meanwhile. Django's own transactions take the
 # write lock on SQLite, and read each statement's own state on PostgreSQL.
 _BEGIN: Final = {
@@ -81,15 +86,38 @@ def verify_books(labels: Iterable[str] = ()) -> Verification:
     if chosen := list(labels):
         accounts = accounts.filter(label__in=chosen)
     with _one_state():
-        for account in accounts:
+        done.difference = _broken_reference()
+        for account in accounts if done.difference is None else ():
             done.accounts += 1
-            with closing(_differences(account, done)) as found:
-                done.difference = next(found, None)
+            done.difference = _first_difference(account, done)
             if done.difference is not None:
                 done.account = account.label
                 done.portfolio = _owner_name(done.difference.owner)
                 break
     return done
+
+
+def _broken_reference() -> Difference | None:
+    """Find a row that names one which is gone; a server lets nobody make any."""
+    tables = [model._meta.db_table for model in apps.get_app_config("portfolios").get_models()]  # noqa: SLF001
+    try:
+        connection.check_constraints(tables)
+    except IntegrityError as e:
+        return Difference(Check.REFERENCE, None, None, why=one_line(str(e)))
+    return None
+
+
+def _first_difference(account: ExchangeAccount, done: Verification) -> Difference | None:
+    try:
+        with closing(_differences(account, done)) as found:
+            return next(found, None)
+    except UNREADABLE as e:
+        return _unreadable(e)
+
+
+def _unreadable(error: Exception, order: str = "", flow: str = "") -> Difference:
+    why = one_line(f"{type(error).__name__}: {error}")
+    return Difference(Check.UNREADABLE, None, None, order=order, flow=flow, why=why)
 
 
 def _owner_name(owner: int | None) -> str | None:
@@ -154,7 +182,11 @@ def _orders(account: ExchangeAccount, done: Verification) -> Iterator[Difference
         fills = list(order.fills.all())
         done.orders += 1
         done.fills += len(fills)
-        for found in _order(order, fills):
+        try:
+            differences = list(_order(order, fills))
+        except UNREADABLE as e:
+            differences = [_unreadable(e)]
+        for found in differences:
             yield replace(found, order=_name(order))
 
 
@@ -185,7 +217,11 @@ def _flows(account: ExchangeAccount, done: Verification) -> Iterator[Difference]
     flows = account.flows.order_by("pk").prefetch_related("ledger_entries")
     for flow in flows.iterator(_ROWS):
         done.flows += 1
-        due = due_effect(flow_report(flow), in_baseline=flow.in_baseline)
+        try:
+            due = due_effect(flow_report(flow), in_baseline=flow.in_baseline)
+        except UNREADABLE as e:
+            yield _unreadable(e, flow=flow.external_id)
+            continue
         entries = [_entry(row) for row in flow.ledger_entries.all()]
         for found in flow_differences(flow.pk, due, entries):
             yield replace(found, flow=flow.external_id)

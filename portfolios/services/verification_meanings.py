@@ -36,6 +36,14 @@ MEANINGS: Final[Mapping[Check, Promise]] = {
         "An order shows other fees than its fills, which are all of it: something other than PosSync wrote them. "
         "Restore the database from a backup."
     ),
+    Check.REFERENCE: _(
+        "A row names another one that is gone: something other than PosSync deleted it. "
+        "Restore the database from a backup."
+    ),
+    Check.UNREADABLE: _(
+        "A row holds what is no value of its kind: something other than PosSync wrote it. "
+        "Restore the database from a backup."
+    ),
     Check.PLACE: _(
         "A fill or a movement is kept at another account than its order or its bookings: something other than PosSync "
         "wrote it. Restore the database from a backup."

@@ -68,6 +68,7 @@ def _difference_row(done: Verification, found: Difference) -> dict[str, str | No
         "stored": _digits(found.stored),
         "recomputed": _digits(found.recomputed),
         "meaning": str(MEANINGS[found.check]),
+        **({"why": found.why} if found.why else {}),
     }
 
 
@@ -78,14 +79,16 @@ def _text(done: Verification) -> str:
             "flows %(flows)d, ledger entries %(entries)d, positions %(positions)d."
         ) % _counts(done)
     found = done.difference
+    owner = _("portfolio %(name)s") % {"name": done.portfolio} if done.portfolio else ""
     named = [
-        _("account %(label)s") % {"label": done.account},
-        _("portfolio %(name)s") % {"name": done.portfolio} if done.portfolio else _("unassigned"),
+        _("account %(label)s") % {"label": done.account} if done.account else "",
+        owner or ("" if found.why else _("unassigned")),
         found.asset,
         _("order %(id)s") % {"id": found.order} if found.order else "",
         _("fill %(id)s") % {"id": found.fill} if found.fill else "",
         _("flow %(id)s") % {"id": found.flow} if found.flow else "",
-        _("%(stored)s stored, %(recomputed)s recomputed")
+        found.why
+        or _("%(stored)s stored, %(recomputed)s recomputed")
         % {
             "stored": _digits(found.stored) or _("nothing"),
             "recomputed": _digits(found.recomputed) or _("nothing"),

@@ -13,7 +13,7 @@ from portfolios.models import Order, Portfolio
 from portfolios.reconciliation.execution import opening_cost
 from portfolios.services.book.changes import Import, require_unchanged, unchangeable, written
 from portfolios.services.book.document import Node, shown
-from portfolios.services.claims import hand_over
+from portfolios.services.claims import hand_over, note_counted
 from providers.reports import OrderSide, OrderStatus, OrderType
 
 # An asset has at most the 20 characters that a position keeps.
@@ -215,6 +215,7 @@ def _claim(node: Node, order: Order, portfolio: Portfolio, given: Mapping[str, A
     order.opening_filled = given["filled"]
     order.opening_cost = opening_cost(given["filled"], average=order.average, price=order.price)
     order.book_values = _texts(given)
+    note_counted(order)
     hand_over(order, portfolio)
 
 

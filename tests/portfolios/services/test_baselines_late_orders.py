@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils import timezone
 
+from portfolios.amounts import exact_sum
 from portfolios.models import ExchangeAccount, Order
 from portfolios.services.effects import expected_totals
 from portfolios.services.verification import verify_books
-from providers.reports import FeeReport, FillReport, Leg, LegKind, OrderReport, OrderStatus
+from providers.reports import (
+    FeeReport,
+    FillReport,
+    Leg,
+    LegKind,
+    OrderReport,
+    OrderSide,
+    OrderStatus,
+)
 from tests.builders import make_claim_rule
 from tests.portfolios.services.decisions.cases import Kind, do
 from tests.portfolios.services.reads import (
@@ -197,3 +208,73 @@ def test_a_rebate_that_was_booked_by_the_baseline_makes_no_later_fee_one_of_befo
     look(opened, *later([open_orders(charged), account_fills(fill), held()], 60))
 
     assert not opened.ledger_entries.filter(key__startswith="before:").exists()
+
+
+# --- what a book counts since the baseline, of an order that nobody claimed then ------------------
+
+
+def seen_at_the_baseline(**order: Any) -> ExchangeAccount:
+    opened = make_books()
+    report = make_order_report("7", created_at=timezone.now(), **order)
+    look(opened, balances(EUR="100", ADA="20"), open_orders(report))
+    return opened
+
+
+def total(account: ExchangeAccount) -> dict[str, Decimal]:
+    held = account.ledger_entries.values_list("asset", "amount")
+    return {asset: exact_sum(x for each, x in held if each == asset) for asset in ("ADA", "EUR")}
+
+
+def test_what_was_filled_since_and_a_book_counts_is_booked_when_its_fill_is_told() -> None:
+    order = {"amount": D(6), "price": D(3)}
+    account = seen_at_the_baseline(**order)
+    bought = make_fill_report("6", "3", order="7", external_id="f-7", executed_at=timezone.now())
+    note_order(account, external_id="7", amount="6", price="3", filled="6")
+    done = make_order_report("7", **order, filled=D(6), cost=D(18), status=OrderStatus.CLOSED)
+
+    for _look in range(2):
+        held = balances(EUR="82", ADA="26")
+        look(account, held, open_orders(), order_leg(done), account_fills(bought))
+        assert total(account) == {"ADA": D(26), "EUR": D(82)}
+    assert verify_books().difference is None
+
+
+def test_a_late_fee_of_what_a_book_counts_is_booked() -> None:
+    order = {"side": OrderSide.SELL, "amount": D(16)}
+    account = seen_at_the_baseline(**order)
+    sold = make_fill_report("16", "2", order="7", side=OrderSide.SELL, executed_at=timezone.now())
+    done = make_order_report("7", **order, filled=D(16), cost=D(32), status=OrderStatus.CLOSED)
+    held = balances(EUR="131.992", ADA="4")
+    look(account, held, open_orders(), order_leg(done), account_fills(sold))
+    note_order(account, external_id="7", side="sell", amount="16", price="2", filled="16")
+
+    told = replace(sold, fees=(FeeReport("EUR", D("0.008")),))
+    for _look in range(2):
+        look(account, held, open_orders(), order_leg(done), account_fills(told))
+        assert total(account) == {"ADA": D(4), "EUR": D("131.992")}
+    assert verify_books().difference is None
+
+
+def test_a_late_rebate_of_before_is_taken_out_in_full_whatever_fee_was_paid_since() -> None:
+    account = make_books()
+    began = timezone.now() - timedelta(hours=1)
+    note_order(account, external_id="7", amount="16", price="1", created_at=began.isoformat())
+    terms = {"amount": D(16), "price": D(1), "created_at": began}
+    first = make_fill_report(
+        "11", "1", order="7", external_id="f-1", executed_at=began + timedelta(minutes=1)
+    )
+    part = make_order_report("7", **terms, filled=D(11), cost=D(11))
+    look(account, balances(EUR="89.008", ADA="11"), open_orders(part), fills_leg(first))
+    fee = (FeeReport("EUR", D("0.005")),)
+    second = make_fill_report(
+        "5", "1", order="7", external_id="f-2", executed_at=timezone.now(), fees=fee
+    )
+    done = make_order_report("7", **terms, filled=D(16), cost=D(16), status=OrderStatus.CLOSED)
+    held = balances(EUR="84.003", ADA="16")
+    look(account, held, open_orders(), order_leg(done), account_fills(first, second))
+
+    told = replace(first, fees=(FeeReport("EUR", D("-0.008")),))
+    for _look in range(2):
+        look(account, held, open_orders(), order_leg(done), account_fills(told, second))
+        assert total(account) == {"ADA": D(16), "EUR": D("84.003")}
+    assert verify_books().difference is None

@@ -244,6 +244,50 @@ def test_a_movement_of_another_account_than_its_entries_is_found(books: Exchange
     assert (found.check, found.flow, found.stored) == (Check.PLACE, "astray", D(5))
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="a server lets nobody break a reference")
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("table", "named"),
+    [("order", "order_id"), ("flow", "flow_id"), ("exchangeaccount", "account_id")],
+)
+def test_a_row_that_is_gone_is_missed_by_those_that_name_it(table: str, named: str) -> None:
+    account = write_books()
+    book_flow(make_flow(account, asset="EUR", amount=D(5), kind=FlowKind.DEPOSIT), None)
+    with connection.constraint_checks_disabled(), connection.cursor() as cursor:
+        cursor.execute("PRAGMA foreign_keys = OFF")
+        cursor.execute(f"DELETE FROM portfolios_{table}")  # noqa: S608 - a test's own words
+
+    found = verify_books().difference
+
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA foreign_keys = ON")
+    assert found is not None
+    assert found.check is Check.REFERENCE
+    assert named in found.why
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="a server stores numbers only")
+@pytest.mark.parametrize(
+    ("table", "change", "order"),
+    [
+        (Order, "status = 'banana'", "1"),
+        (Order, "side = 'banana'", "1"),
+        (Position, "amount = 'abc'", ""),
+    ],
+)
+def test_what_is_no_value_is_told_with_the_account_and_the_order(
+    books: ExchangeAccount, table: type[Order | Position], change: str, order: str
+) -> None:
+    damage(table, change, "external_id = '1'" if table is Order else "asset = 'ADA'")
+
+    done = verify_books()
+
+    assert done.difference is not None
+    assert (done.difference.check, done.account) == (Check.UNREADABLE, "books")
+    assert done.difference.order == order
+    assert done.difference.why
+
+
 def test_fees_that_the_fills_of_an_order_do_not_make_up_are_found(books: ExchangeAccount) -> None:
     damage(Order, """fees = '[{"asset": "BNB", "amount": "0.02"}]'""", "external_id = '1'")
 
@@ -543,4 +587,6 @@ def test_nothing_is_written(books: ExchangeAccount) -> None:
     with CaptureQueriesContext(connection) as queries:
         verify_books()
 
-    assert {query["sql"].split()[0].upper() for query in queries} <= {"SELECT", "DECLARE"}
+    words = {" ".join(query["sql"].split()[:2]).upper() for query in queries}
+    reading = ("SELECT ", "DECLARE ", "PRAGMA FOREIGN_KEY_CHECK", "SET CONSTRAINTS")
+    assert [word for word in words if not word.startswith(reading)] == []
