@@ -137,26 +137,11 @@ def _latest(fills: Sequence[FillReport], due: Decimal) -> list[FillReport]:
     return taken
 
 
-def _fees(order: OrderFacts, taken: Sequence[FillReport], *, is_whole: bool) -> dict[str, Decimal]:
+def _fees(order: OrderFacts, taken: Iterable[FillReport], *, is_whole: bool) -> dict[str, Decimal]:
     """Sum the fees of the fills; where these are not all, or tell none, the order's own count, from its beginning."""
+    of_fills = fees_by_asset(fee for fill in taken for fee in fill.fees)
     of_order = fees_by_asset(order.fees) if order.opening_filled == 0 else {}
-    if is_whole and (of_fills := whole_fees(taken, of_order)):
-        return of_fills
-    return of_order or fees_by_asset(fee for fill in taken for fee in fill.fees)
-
-
-def whole_fees(fills: Sequence[FillReport], of_order: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    """Sum the fees of all fills of an order; empty if they tell none.
-
-    Some may tell theirs later, or have none: then those of the order itself count, if they are of the same assets and
-    more. In other assets they may be the same fees once more.
-    """
-    told = fees_by_asset(fee for fill in fills for fee in fill.fees)
-    is_told_whole = all(fill.fees for fill in fills)
-    if is_told_whole or of_order.keys() != told.keys():
-        return told
-    is_more = all(of_order[asset].copy_abs() >= fee.copy_abs() for asset, fee in told.items())
-    return dict(of_order) if is_more else told
+    return of_fills if of_fills and is_whole else of_order or of_fills
 
 
 def covers(fills: Decimal, opening: Decimal, filled: Decimal) -> bool:

@@ -16,7 +16,6 @@ from portfolios.reconciliation.execution import (
     covers,
     execution,
     fees_by_asset,
-    whole_fees,
 )
 from portfolios.reconciliation.lots import Change, OpenLots
 from providers.reports import FeeReport, FillReport, OrderSide
@@ -254,7 +253,7 @@ def fee_differences(
     facts: OrderFacts, fills: Sequence[FillReport], fees: Mapping[str, Decimal]
 ) -> Iterator[Difference]:
     """Compare the fees that an order shows with those of its fills, where these are all of it and tell any."""
-    told = whole_fees(fills, fees)
+    told = fees_by_asset(fee for fill in fills for fee in fill.fees)
     filled = exact_sum(fill.amount for fill in fills)
     if told and covers(filled, facts.opening_filled, facts.filled):
         for asset, stored, should_be in unequal(fees, told):

@@ -22,7 +22,7 @@ from portfolios.models import (
     SyncRun,
 )
 from portfolios.models.order import OPEN_STATUSES
-from portfolios.reconciliation.execution import covers, fees_by_asset, whole_fees
+from portfolios.reconciliation.execution import covers, fees_by_asset
 from portfolios.reconciliation.orders import (
     OrderState,
     amendment,
@@ -332,11 +332,9 @@ def _with_fills(state: OrderState, order: Order) -> OrderState:
     """
     fills = [fill_report(fill) for fill in order.fills.all()]
     filled = exact_sum(fill.amount for fill in fills)
-    if covers(filled, order.opening_filled, state.filled):
-        fees = fee_reports(whole_fees(fills, fees_by_asset(state.fees))) or state.fees
-    else:
-        told = fee_reports(fees_by_asset(fee for fill in fills for fee in fill.fees))
-        fees = joined_fees(state.fees, told)
+    fees = fee_reports(fees_by_asset(fee for fill in fills for fee in fill.fees))
+    if not fees or not covers(filled, order.opening_filled, state.filled):
+        fees = joined_fees(state.fees, fees)
     if filled > state.filled:  # the cost that was told is one of less
         state = replace(state, filled=filled, average=None, cost=None)
     return replace(state, fees=fees)

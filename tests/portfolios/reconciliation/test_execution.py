@@ -123,25 +123,6 @@ def test_fees_of_the_order_are_taken_while_its_fills_tell_none() -> None:
     assert execution(order, [make_fill("5", "10")]).fees == {"BNB": D("0.01")}
 
 
-@pytest.mark.parametrize(
-    ("of_order", "booked"),
-    [
-        ([("BNB", "0.03")], {"BNB": D("0.03")}),
-        ([("BNB", "0.01")], {"BNB": D("0.02")}),
-        ([("EUR", "0.5")], {"BNB": D("0.02")}),
-        ([("BNB", "0.03"), ("EUR", "0.5")], {"BNB": D("0.02")}),
-        ([], {"BNB": D("0.02")}),
-    ],
-)
-def test_where_a_fill_tells_no_fee_those_of_the_order_count_if_they_are_the_same_and_more(
-    of_order: list[tuple[str, str]], booked: dict[str, Decimal]
-) -> None:
-    fees = tuple(FeeReport(asset, D(amount)) for asset, amount in of_order)
-    order = facts("5", price=D(10), fees=fees)
-
-    assert execution(order, [make_fill("3", "6", "0.02"), make_fill("2", "4")]).fees == booked
-
-
 def test_fees_of_the_fills_replace_those_of_the_order() -> None:
     order = facts("5", price=D(10), fees=(FeeReport("BNB", D("0.01")),))
 

@@ -24,7 +24,7 @@ from portfolios.models import (
 from portfolios.reconciliation.fills import oldest_first
 from portfolios.services.asked_orders import known_orders
 from portfolios.services.fills import account_fills as by_order
-from providers.reports import FeeReport, FillReport, OrderSide, OrderStatus
+from providers.reports import FeeReport, FillReport, OrderSide
 from tests.builders import make_order, make_portfolio
 from tests.kept import kept
 from tests.portfolios.services.reads import (
@@ -37,7 +37,6 @@ from tests.portfolios.services.reads import (
     make_order_report,
     note_order,
     open_orders,
-    order_leg,
     stored_facts,
 )
 
@@ -363,18 +362,3 @@ def test_an_order_is_asked_for_a_day_from_when_its_fill_was_first_seen_and_by_th
 
     both = ["1", "2"]
     assert asked == [(both, both), (both, both), (both, both), (both, ["1"])]
-
-
-def test_a_fee_that_the_order_tells_in_full_is_booked_before_each_of_its_fills_tells_its_own(
-    account: ExchangeAccount,
-) -> None:
-    fills = [fill("6", external_id="f-1", fees=FEE), fill("4", external_id="f-2")]
-    whole = (FeeReport("EUR", D("0.15")),)
-    ended = make_order_report(filled=D(10), cost=D(20), fees=whole, status=OrderStatus.CLOSED)
-    held = balances(EUR="79.85", ADA="10")
-
-    for late in ((), (FeeReport("EUR", D("0.05")),)):
-        told = [fills[0], replace(fills[1], fees=late)]
-        look(account, open_orders(), order_leg(ended), account_fills(*told), held)
-        assert Order.objects.get().fees == [{"asset": "EUR", "amount": "0.15"}]
-        assert Position.objects.get(asset="EUR", portfolio__name="alpha books").amount == D("79.85")
