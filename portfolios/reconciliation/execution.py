@@ -88,18 +88,29 @@ def moved_before(
     moment: datetime,
     created_at: datetime | None = None,
     ended_at: datetime | None = None,
+    opened_at: datetime | None = None,
 ) -> Execution:
     """Tell what an order, booked in full since its opening, had moved up to `moment` of that, by its exchange's clock.
 
     Negative if part of what the opening counts was filled later: nothing has booked that. Of an order that was created
     later all of it was, also what no fill tells; of one that ended by `moment` none.
+
+    Parameters
+    ----------
+    opened_at : datetime or None
+        When the opening was counted, if that is known: fills of until then are of it.
     """
     before = [fill for fill in fills if fill.executed_at and fill.executed_at <= moment]
     if ended_at is not None and ended_at <= moment and len(before) == len(fills):
         return execution(order, fills)
     # Of what was filled at the order's opening some fills may be among those, and others were never listed.
     unlisted = difference(order.filled, exact_sum(fill.amount for fill in fills))
-    unlisted = max(min(unlisted, order.opening_filled), ZERO)
+    of_opening = exact_sum(
+        fill.amount
+        for fill in before
+        if opened_at is not None and fill.executed_at and fill.executed_at <= opened_at
+    )
+    unlisted = max(min(unlisted, difference(order.opening_filled, of_opening)), ZERO)
     if created_at is not None and created_at > moment:
         unlisted = ZERO
     filled = exact_sum((unlisted, *(fill.amount for fill in before)))

@@ -188,7 +188,14 @@ def _due_before_baseline(
         return None
     taken = _sums_taken(entries, (before, claimed, f"{own}0:"), facts)
     change = pending(facts, _moved_before(order, facts, baseline_at), taken)
-    return None if is_claimed and change.base else change
+    return None if is_claimed and change.base and not _is_told_whole(order, facts) else change
+
+
+def _is_told_whole(order: Order, facts: OrderFacts) -> bool:
+    """Whether fills tell all of the order, and when."""
+    fills = fills_told(order)
+    is_dated = all(fill.executed_at is not None for fill in fills)
+    return is_dated and exact_sum(fill.amount for fill in fills) >= facts.filled
 
 
 def _told_later(
@@ -230,7 +237,10 @@ def _is_up_to(entry: LedgerEntry, last: int) -> bool:
 
 def _moved_before(order: Order, facts: OrderFacts, moment: datetime) -> Execution:
     ended_at = order.updated_at if order.has_final_terms else None
-    return moved_before(facts, fills_told(order), moment, order.created_at, ended_at)
+    # Of an order that no book has counted the baseline did.
+    is_of_baseline = not order.book_values and not order.joined_after_baseline
+    opened_at = order.account.baseline_at if is_of_baseline else None
+    return moved_before(facts, fills_told(order), moment, order.created_at, ended_at, opened_at)
 
 
 def _sums_taken(

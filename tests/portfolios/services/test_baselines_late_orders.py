@@ -278,3 +278,60 @@ def test_a_late_rebate_of_before_is_taken_out_in_full_whatever_fee_was_paid_sinc
         look(account, held, open_orders(), order_leg(done), account_fills(told, second))
         assert total(account) == {"ADA": D(16), "EUR": D("84.003")}
     assert verify_books().difference is None
+
+
+# --- of which some old fills are never listed -----------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["read", "gap", "claim", "release"])
+def test_a_new_fill_is_none_of_the_old_ones_that_are_not_listed(how: str) -> None:
+    account, began = make_books(), timezone.now() - timedelta(hours=1)
+    terms = {"amount": D(3), "price": D(1), "created_at": began}
+    old = make_fill_report(
+        "0.7",
+        "1",
+        order="7",
+        external_id="f-old",
+        executed_at=began + timedelta(minutes=2),
+        fees=(FeeReport("EUR", D("0.004")),),
+    )
+    then = make_order_report("7", **terms, filled=D("1.7"), cost=D("1.7"))
+    look(account, balances(EUR="100", ADA="1.7"), open_orders(then), fills_leg(old))
+    now = timezone.now()
+    fee = (FeeReport("EUR", D("0.001")),)
+    new = make_fill_report("0.12", "1", order="7", external_id="f-new", executed_at=now, fees=fee)
+    told = make_order_report("7", **terms, filled=D("1.82"), cost=D("1.82"), updated_at=now)
+    held = balances(EUR="99.879", ADA="1.82")
+    if how != "read":
+        look(account, held, open_orders(told), failed(LegKind.FILLS, subject="7"))
+    if how in ("claim", "release"):
+        order = Order.objects.get()
+        do(account, Kind.CLAIM_ORDER, order=order.pk, portfolio=account.portfolios.get().pk)
+        if how == "release":
+            do(account, Kind.RELEASE_ORDER, order=order.pk)
+
+    for _look in range(3):
+        look(account, held, open_orders(told), fills_leg(old, new), account_fills(old, new))
+
+    assert total(account) == {"ADA": D("1.82"), "EUR": D("99.879")}
+    assert verify_books().difference is None
+
+
+def test_what_was_taken_for_old_until_its_fill_was_told_is_given_back_to_the_unassigned_part() -> (
+    None
+):
+    account, began = make_books(), timezone.now()
+    terms = {"amount": D(14), "price": D(2), "created_at": began}
+    look(account, balances(EUR="100"), open_orders(make_order_report("7", **terms, filled=None)))
+    bought = make_fill_report("8.4", "2", order="7", external_id="f-7", executed_at=timezone.now())
+    held = balances(EUR="83.2", ADA="8.4")
+    told = make_order_report("7", **terms, filled=D("8.4"), cost=D("16.8"))
+    look(account, held, open_orders(told))
+    note_order(account, external_id="7", amount="14", price="2")
+    ended_now = replace(told, status=OrderStatus.CANCELED)
+
+    for _look in range(3):
+        look(account, held, open_orders(), order_leg(ended_now), account_fills(bought))
+
+    assert total(account) == {"ADA": D("8.4"), "EUR": D("83.2")}
+    assert verify_books().difference is None
