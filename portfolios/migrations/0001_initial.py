@@ -50,6 +50,20 @@ def guard_append_only(apps, schema_editor):
                 body = f"{condition} BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
             name = f"{table}_no_{action.lower()}"
             schema_editor.execute(f"CREATE TRIGGER {name} BEFORE {action} ON {table} {body}", params=None)
+        if not is_postgres:
+            # INSERT OR REPLACE deletes the row in the way, and asks no other trigger.
+            in_the_way = " OR ".join(f"EXISTS (SELECT 1 FROM {table} WHERE {same})" for same in _sames(model))
+            body = f"WHEN {in_the_way} BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            schema_editor.execute(f"CREATE TRIGGER {table}_no_replace BEFORE INSERT ON {table} {body}", params=None)
+
+
+def _sames(model):
+    """Say by which columns a new row may be in the place of one that is there."""
+    yield '"id" = NEW."id"'
+    for each in model._meta.constraints:
+        if isinstance(each, models.UniqueConstraint) and each.fields and each.condition is None:
+            columns = [model._meta.get_field(name).column for name in each.fields]
+            yield " AND ".join(f'"{column}" = NEW."{column}"' for column in columns)
 
 
 def _may_become(columns, late, is_postgres):

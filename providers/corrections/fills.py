@@ -46,6 +46,12 @@ def _bybit_fill(raw: Raw, told: Raw) -> Changes:
     return {"amount": text(raw, "execQty"), "price": text(raw, "execPrice")}
 
 
+def _btcturk_fill(raw: Raw, told: Raw) -> Changes:
+    # ccxt looks for the symbol where public trades have it.
+    base, quote = text(raw, "numeratorSymbol"), text(raw, "denominatorSymbol")
+    return {"symbol": f"{base}/{quote}"} if base and quote else {}
+
+
 def _coinbase_fill(raw: Raw, told: Raw) -> Changes:
     # ccxt divides the size, and then multiplies with a price that it got by dividing again.
     if raw.get("size_in_quote") is not True:
@@ -88,6 +94,7 @@ _FILLS: Final[Mapping[str, Correction]] = {
     "binance": _binance_fill,
     "bit2c": _bit2c_fill,
     "bitget": _bitget_fill,
+    "btcturk": _btcturk_fill,
     "bybit": _bybit_fill,
     "coinbase": _coinbase_fill,
     "coincheck": _coincheck_fill,

@@ -34,6 +34,20 @@ def test_sql_may_not_change_a_row(row: Row, action: str) -> None:
         connection.cursor().execute(statement)
 
 
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="others update what is in the way")
+def test_sql_may_not_replace_a_row(row: Row) -> None:
+    table = row._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {table} WHERE id = %s", [row.pk])  # noqa: S608
+        values = list(cursor.fetchone())
+    marks = ", ".join(["%s"] * len(values))
+    # Under its own number, and under a new one, as far as another one makes it the same.
+    for number in (row.pk, row.pk + 1000):
+        replace = f"INSERT OR REPLACE INTO {table} VALUES ({marks})"  # noqa: S608
+        with pytest.raises(DatabaseError, match="is append-only"), transaction.atomic():
+            connection.cursor().execute(replace, [number, *values[1:]])
+
+
 def test_a_row_may_not_be_saved_again(row: Row) -> None:
     row.amount = Decimal(424242)
 

@@ -105,6 +105,28 @@ def test_bit2c_tells_a_sale_as_less() -> None:
     assert sold.fees == (FeeReport("NIS", D("0.08")),)
 
 
+def test_btcturk_names_the_two_coins_of_a_fill_apart() -> None:
+    row = {
+        "price": "56000",
+        "numeratorSymbol": "BTC",
+        "denominatorSymbol": "USDT",
+        "orderType": "sell",
+        "orderId": "2606935102",
+        "id": "320874372",
+        "timestamp": "1795348800000",
+        "amount": "-0.00020000",
+        "fee": "-0.0112",
+        "tax": "0",
+    }
+    exchange, _whole = client("btcturk", {**BTC_USDT, "id": "BTCUSDT"})
+
+    # As it is read: the fills of the whole account.
+    sold = fill_report(exchange.parse_trade(row))
+
+    assert (sold.symbol, sold.side, sold.amount) == ("BTC/USDT", OrderSide.SELL, D("0.0002"))
+    assert sold.fees == (FeeReport("USDT", D("0.0112")),)
+
+
 def cryptomus_row(**more: Any) -> dict[str, Any]:
     return {
         "id": "01JFFG72CBRDP68K179KC9DSTG",
