@@ -192,9 +192,9 @@ def _due_before_baseline(
 
 
 def _is_told_whole(order: Order, facts: OrderFacts) -> bool:
-    """Whether fills tell all of the order, and when."""
+    """Whether fills tell all of the order, and when; what an opening counts may be corrected yet."""
     fills = fills_told(order)
-    is_dated = all(fill.executed_at is not None for fill in fills)
+    is_dated = not facts.opening_filled and all(fill.executed_at is not None for fill in fills)
     return is_dated and exact_sum(fill.amount for fill in fills) >= facts.filled
 
 
