@@ -268,8 +268,9 @@ def _order(order: Order, fills: Sequence[Fill]) -> Iterator[Difference]:
     for found in order_differences(order.pk, order.portfolio_id, facts, reports, entries):
         if found.check is not Check.GAIN or _is_in_cash(order):
             yield found
-    for found in fee_differences(facts, reports, fees_by_asset(stored_fees(order.fees))):
-        yield replace(found, owner=order.portfolio_id)
+    if not order.frozen_because:  # which leaves as it is what it shows, and not what its fills tell
+        for found in fee_differences(facts, reports, fees_by_asset(stored_fees(order.fees))):
+            yield replace(found, owner=order.portfolio_id)
     for found in fill_differences(facts, order.symbol, reports, has_ended=not order.is_open):
         if found.check is not Check.OVERFILL or not order.discrepancy_set.exists():
             yield replace(found, owner=order.portfolio_id)
