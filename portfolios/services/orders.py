@@ -284,12 +284,14 @@ def apply_facts(
     was_missing = order.missing_since is not None and bool(reports)
     merged = _with_reports(order, known, reports, findings)
     findings.found += stored.findings
+    opened_with = order.opening_filled
     correct_opening(order, merged, reports, run)
+    is_corrected = order.opening_filled != opened_with
     said, merged = merged, _with_fills(merged, order)
     is_ahead = find_fills_ahead(order, said, reports, findings)
     order.fills_wanted = _fills_wanted(order, merged, reports, leg, is_ahead=is_ahead)
     find_in_state(order, merged, reports, leg, findings)
-    if merged == known and not stored.news and not was_missing:
+    if merged == known and not (stored.news or was_missing or is_corrected):
         if order.fills_wanted != was_wanted:
             batch.add(order)
         return False

@@ -335,3 +335,21 @@ def test_what_was_taken_for_old_until_its_fill_was_told_is_given_back_to_the_una
 
     assert total(account) == {"ADA": D("8.4"), "EUR": D("83.2")}
     assert verify_books().difference is None
+
+
+def test_what_the_baseline_was_taken_to_hold_is_booked_as_soon_as_that_is_known_to_be_wrong() -> (
+    None
+):
+    account, began = make_books(), timezone.now()
+    terms = {"amount": D(10), "price": D(2), "created_at": began}
+    untold = make_order_report("7", **terms, filled=None)
+    look(account, balances(EUR="100"), open_orders(untold))
+    bought = make_fill_report("10", "2", order="7", external_id="f-7", executed_at=timezone.now())
+    held, ended_now = balances(EUR="80", ADA="10"), replace(untold, status=OrderStatus.CLOSED)
+
+    look(account, held, open_orders(), order_leg(ended_now), account_fills(bought))
+    # Of the order nothing is told any more, and of its fill nothing new.
+    look(account, held, open_orders(), account_fills(bought))
+
+    assert total(account) == {"ADA": D(10), "EUR": D(80)}
+    assert verify_books().difference is None
