@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -96,9 +96,10 @@ def _of_runs(now: datetime) -> Iterator[Metric]:
         labels=["status"],
     )
     open_runs = SyncRun.objects.filter(status__in=OPEN_STATUSES).order_by()
-    counts = dict.fromkeys(SyncRun.Status.values, 0)
-    for rows in (ended_since(now - RECENT), open_runs):
-        counts |= dict(rows.values_list("status").annotate(Count("pk")))
+    # Not grouped by it: SQLite would walk all runs there are in the order of their status.
+    each = {status: Count("pk", filter=Q(status=status)) for status in SyncRun.Status.values}
+    counts: dict[str, int] = ended_since(now - RECENT).aggregate(**each)
+    counts |= dict(open_runs.values_list("status").annotate(Count("pk")))
     for status, count in counts.items():
         runs.add_metric([status], count)
     yield runs

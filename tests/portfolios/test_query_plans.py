@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.db.models import QuerySet
+from django.test.utils import CaptureQueriesContext
 
 from portfolios.models import Discrepancy, ExchangeAccount, Fill, LedgerEntry, SyncRun
 from portfolios.models.choices import Verdict
 from portfolios.models.order import OPEN_STATUSES
 from portfolios.selectors.accounts import strips_of
 from portfolios.selectors.listing import Listing
-from portfolios.selectors.metrics import ended_since
+from portfolios.selectors.metrics import ended_since, metrics_text
 from portfolios.selectors.orders import account_fills, portfolio_orders
 from portfolios.selectors.runs import runs_page
 from portfolios.services.effects import orders_since
@@ -244,3 +245,58 @@ def test_the_first_page_of_it_is_not_sorted_first(asked: Asked) -> None:
 
     # PostgreSQL sorts what has equal times by itself; of an empty table it sorts all.
     assert connection.vendor == "postgresql" or "TEMP B-TREE" not in plan, plan
+
+
+# Of three months, so that a planner has something to choose from.
+ACCOUNTS = 20
+RUNS = 300
+
+
+def past_runs() -> Iterator[SyncRun]:
+    accounts = [make_account() for _ in range(ACCOUNTS)]
+    for number in range(RUNS):
+        at = NOON - timedelta(days=90) * number / RUNS
+        for account in accounts:
+            yield SyncRun(
+                account=account,
+                trigger=SyncRun.Trigger.SCHEDULE,
+                status=SyncRun.Status.FAILED if number % 9 == 0 else SyncRun.Status.SUCCEEDED,
+                queued_at=at,
+                finished_at=at,
+            )
+
+
+def plans_of_runs(asking: Callable[[], object], column: str) -> list[str]:
+    """Explain the queries of `asking` that narrow runs by `column`, as they are asked."""
+    SyncRun.objects.bulk_create(past_runs())
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("ANALYZE portfolios_syncrun")
+            cursor.execute("ANALYZE portfolios_exchangeaccount")
+        with CaptureQueriesContext(connection) as captured:
+            asking()
+        asked = [row["sql"] for row in captured.captured_queries if f'"{column}" >' in row["sql"]]
+        explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
+        return [str(cursor.execute(f"{explain} {sql}") and cursor.fetchall()) for sql in asked]
+
+
+@pytest.mark.parametrize(
+    ("index", "column", "asking"),
+    [
+        ("run_finished", "finished_at", lambda: metrics_text(NOON)),
+        ("run_queued", "queued_at", lambda: runs_page({"since": "hour"}, NOON)),
+        ("run_queued", "queued_at", lambda: runs_page({"since": "day"}, NOON)),
+        (
+            "run_queued",
+            "queued_at",
+            lambda: runs_page({"since": "day", "trigger": "schedule"}, NOON),
+        ),
+    ],
+)
+def test_of_many_runs_only_those_of_late_are_looked_at(
+    index: str, column: str, asking: Callable[[], object]
+) -> None:
+    plans = plans_of_runs(asking, column)
+
+    assert plans
+    assert all(f" {index} " in plan for plan in plans), plans
